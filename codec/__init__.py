@@ -1,0 +1,48 @@
+"""Stable Diffusion Codec: a picture's latent in about 3 kB.
+
+Examples
+--------
+>>> import numpy as np
+>>> import codec
+>>> latent = np.random.default_rng(0).normal(size=(4, 64, 64)).astype(np.float32)
+>>> picture = codec.encode(latent, **codec.PAPER_PRESET)
+>>> picture.width, picture.height, picture.size <= 3400
+(512, 512, True)
+>>> restored = codec.decode(picture.data)
+>>> restored.shape, restored.dtype
+((4, 64, 64), dtype('float32'))
+"""
+
+from .encoder import DITHERS, PAPER_PRESET, encode
+from .errors import (
+    SdcArgumentError,
+    SdcChecksumError,
+    SdcCorruptError,
+    SdcError,
+    SdcLimitError,
+    SdcSignatureError,
+    SdcTruncatedError,
+    SdcUnsupportedError,
+)
+from .latent_formats import LATENT_FORMATS
+from .picture import MAX_PIXELS, EncodedPicture, decode, read, with_metadata
+
+__all__ = [
+    "DITHERS",
+    "LATENT_FORMATS",
+    "MAX_PIXELS",
+    "PAPER_PRESET",
+    "EncodedPicture",
+    "SdcArgumentError",
+    "SdcChecksumError",
+    "SdcCorruptError",
+    "SdcError",
+    "SdcLimitError",
+    "SdcSignatureError",
+    "SdcTruncatedError",
+    "SdcUnsupportedError",
+    "decode",
+    "encode",
+    "read",
+    "with_metadata",
+]

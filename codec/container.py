@@ -1,0 +1,173 @@
+"""The outer layer of a `.sdc` file: signature, header, sections and checksum. FORMAT.md is the specification."""
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+from .errors import (
+    SdcArgumentError,
+    SdcChecksumError,
+    SdcCorruptError,
+    SdcLimitError,
+    SdcSignatureError,
+    SdcTruncatedError,
+    SdcUnsupportedError,
+)
+from .latent_formats import by_id
+
+SIGNATURE = b"\x93SDC\r\n\x1a"
+VERSION = 1
+MAX_SECTION = (1 << 24) - 1
+PALETTE, INDICES, METADATA = "P", "I", "m"
+
+_HEADER = struct.Struct("<BBHHHHBB")
+_HEADER_END = len(SIGNATURE) + 1 + _HEADER.size
+_CHECKSUM = struct.Struct("<I")
+_SMALLEST = _HEADER_END + 2 * 4 + _CHECKSUM.size
+
+
+@dataclass(frozen=True)
+class Header:
+    """The fixed header after signature and version; fields in file order."""
+
+    latent_format: int
+    channels: int
+    latent_height: int
+    latent_width: int
+    width: int
+    height: int
+    pictures: int
+    coder: int
+
+
+def write(header, sections):
+    """Return a whole file as bytes.
+
+    Parameters
+    ----------
+    header : Header
+    sections : dict of str to bytes
+        Payload by tag, in file order: "P", "I", then optional ones.
+
+    Raises
+    ------
+    SdcArgumentError
+        A payload above 16 777 215 bytes.
+    """
+    parts = [SIGNATURE, bytes([VERSION]), _HEADER.pack(*vars(header).values())]
+    for tag, payload in sections.items():
+        if len(payload) > MAX_SECTION:
+            raise SdcArgumentError(
+                f"section {tag!r} would take {len(payload)} bytes and the format allows {MAX_SECTION}; "
+                "use fewer colours or a smaller latent"
+            )
+        parts += [tag.encode("ascii"), len(payload).to_bytes(3, "little"), payload]
+    body = b"".join(parts)
+    return body + _CHECKSUM.pack(zlib.crc32(body))
+
+
+def read(data, max_pixels):
+    """Split a whole file into a checked header and its section payloads.
+
+    Parameters
+    ----------
+    data : bytes
+    max_pixels : int
+        Most pixels the picture, or the latent's full area in pixels, may have.
+
+    Returns
+    -------
+    (Header, dict of str to bytes)
+        All header fields are within bounds and consistent with each other; section contents are not looked at,
+        unknown optional sections are included.
+    """
+    _check_start(data)
+    # Lengths come before the checksum, because a file cut short should be called that. Nothing else is believed
+    # until the checksum has vouched for it.
+    spans = _section_spans(data)
+    (stored,) = _CHECKSUM.unpack(data[-_CHECKSUM.size :])
+    actual = zlib.crc32(data[: -_CHECKSUM.size])
+    if stored != actual:
+        raise SdcChecksumError(
+            f"the checksum is {actual:08x} but the file says {stored:08x}: it was damaged after it was written, "
+            "fetch it again from where it came"
+        )
+    header = Header(*_HEADER.unpack(data[len(SIGNATURE) + 1 : _HEADER_END]))
+    _check_header(header, max_pixels)
+    _check_order([tag for tag, _, _ in spans])
+    return header, {chr(tag): data[start:end] for tag, start, end in spans}
+
+
+def _check_start(data):
+    start = data[: len(SIGNATURE)]
+    if not SIGNATURE.startswith(start):
+        if start[:4] == SIGNATURE[:4]:
+            reason = "it was changed by a transfer in text mode; send it again as a binary file"
+        elif start[:4] == b"\xd0\xcf\x11\xe0":
+            reason = "it looks like a StarOffice Calc document, which has the same extension"
+        else:
+            reason = "another kind of file may have the same extension"
+        raise SdcSignatureError(f"not an SDC file: it starts with {start.hex(' ')}, not {SIGNATURE.hex(' ')}; {reason}")
+    if len(data) > len(SIGNATURE) and data[len(SIGNATURE)] != VERSION:
+        raise SdcUnsupportedError(
+            f"the file has format version {data[len(SIGNATURE)]}; this reader knows version {VERSION}, update it"
+        )
+    if len(data) < _SMALLEST:
+        raise SdcTruncatedError(f"the file has {len(data)} bytes; even the smallest has {_SMALLEST}, fetch it again")
+
+
+def _section_spans(data):
+    """Walk the sections by their lengths; return (tag byte, payload start, payload end) of each."""
+    end_of_sections = len(data) - _CHECKSUM.size
+    spans = []
+    position = _HEADER_END
+    while position < end_of_sections:
+        start = position + 4
+        end = start + int.from_bytes(data[position + 1 : start], "little")
+        if start > end_of_sections or end > end_of_sections:
+            raise SdcTruncatedError(
+                f"the file has {len(data)} bytes but its section at byte {position} and the checksum need at least "
+                f"{max(start, end) + _CHECKSUM.size}: it was cut short, fetch it again"
+            )
+        spans.append((data[position], start, end))
+        position = end
+    return spans
+
+
+def _check_header(header, max_pixels):
+    latent_format = by_id(header.latent_format)
+    if header.pictures > 1:
+        raise SdcUnsupportedError(f"the file holds {header.pictures} pictures; format version {VERSION} holds one")
+    if header.pictures == 0:
+        raise SdcCorruptError("the header says that the file holds no picture")
+    if header.channels != latent_format.channels:
+        raise SdcCorruptError(
+            f"the header says {header.channels} channels; {latent_format.name} has {latent_format.channels}"
+        )
+    if not all((header.latent_height, header.latent_width, header.width, header.height)):
+        raise SdcCorruptError(
+            f"the header has an empty size: latent {header.latent_width} x {header.latent_height}, "
+            f"picture {header.width} x {header.height}"
+        )
+    latent_area = header.latent_height * header.latent_width * latent_format.spatial_factor**2
+    pixels = max(latent_area, header.width * header.height)
+    if pixels > max_pixels:
+        raise SdcLimitError(
+            f"the picture has {pixels} pixels and {max_pixels} are allowed; raise max_pixels if you trust the file"
+        )
+
+
+def _check_order(tags):
+    for position, tag in enumerate(tags):
+        if not bytes([tag]).isalpha():
+            raise SdcCorruptError(f"section {position} has the tag byte {tag:#04x}; tags are ASCII letters")
+    names = [chr(tag) for tag in tags]
+    unknown = sorted({name for name in names if name.isupper()} - {PALETTE, INDICES})
+    if unknown:
+        raise SdcUnsupportedError(
+            f"the file cannot be read without section {unknown[0]!r}, which this version does not know; update it"
+        )
+    if names[:2] != [PALETTE, INDICES] or len(set(names)) != len(names):
+        raise SdcCorruptError(
+            f"the sections are {''.join(names)!r}; they must be P, I, then optional ones, each at most once"
+        )

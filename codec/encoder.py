@@ -1,0 +1,160 @@
+"""Writing: palettise a latent, dither it and code it, after "Post-processing Based Image Coding via Stable Diffusion"
+(Jin et al.)."""
+
+import math
+import operator
+
+import numpy as np
+
+from . import container, indices, palette
+from . import metadata as metadata_section
+from .dither import floyd_steinberg
+from .errors import SdcArgumentError
+from .kmeans import kmeans, nearest
+from .latent_formats import by_name
+from .picture import read
+
+DITHERS = ("floyd-steinberg", "none")
+# 64 x 64 indices of 6 bits and 64 entries of 4 bytes are the 3.4 kB of the paper's Table 1.
+PAPER_PRESET = {"colours": 64, "dither": "floyd-steinberg", "dither_strength": 1.0}
+
+MAX_TRAINING_POINTS = 65536
+FLOAT16_MAX = 65504.0
+
+
+def encode(
+    latent,
+    *,
+    colours=64,
+    dither="floyd-steinberg",
+    dither_strength=1.0,
+    seed=0,
+    latent_format="SD1.x",
+    width=None,
+    height=None,
+    metadata=None,
+):
+    """Encode one latent.
+
+    Parameters
+    ----------
+    latent : (C, H, W) real array
+        In ComfyUI's unscaled convention: what VAEEncode puts in LATENT["samples"], before any scale factor. All
+        channels count equally. Finite and within the float16 range (+-65504).
+    colours : int
+        Most palette entries to use, 2 to 4096.
+    dither : str
+        "floyd-steinberg" or "none".
+    dither_strength : float
+        Share of the error that is diffused, 0 to 1. Without effect when `dither` is "none".
+    seed : int
+        Seed of the palette's random start, 0 or more.
+    latent_format : str
+        "SD1.x", "SDXL", "SD3" or "Flux".
+    width, height : int, optional
+        True size of the picture in pixels, 1 to 65535; by default the latent's size times its spatial factor.
+    metadata : dict, optional
+        JSON values to store beside the picture, at most 4 MiB as text. "prompt" must be a string and "workflow" a
+        dict; other keys are free.
+
+    Returns
+    -------
+    EncodedPicture
+        The same arguments give the same picture on one machine. On another one the last bits of matrix products may
+        differ, and so may the choice of palette; what a given file decodes to never does.
+
+    Raises
+    ------
+    SdcArgumentError
+        An argument that cannot be used.
+    """
+    space = by_name(latent_format)
+    latent = _checked_latent(latent, space)
+    _, latent_height, latent_width = latent.shape
+    colours = _checked_integer("colours", colours, 2, palette.MAX_ENTRIES)
+    seed = _checked_integer("seed", seed, 0, math.inf)
+    strength = _checked_strength(dither, dither_strength)
+    width = _checked_integer("width", latent_width * space.spatial_factor if width is None else width, 1, 65535)
+    height = _checked_integer("height", latent_height * space.spatial_factor if height is None else height, 1, 65535)
+    described = {container.METADATA: metadata_section.to_bytes(metadata)} if metadata else {}
+
+    stored_palette, chosen = _quantise(latent, colours, strength, seed)
+    coder, coded = indices.encode(chosen.ravel(), len(stored_palette.components))
+    header = container.Header(
+        latent_format=space.id,
+        channels=space.channels,
+        latent_height=latent_height,
+        latent_width=latent_width,
+        width=width,
+        height=height,
+        pictures=1,
+        coder=coder,
+    )
+    sections = {container.PALETTE: stored_palette.to_bytes(), container.INDICES: coded, **described}
+    return read(container.write(header, sections), max_pixels=math.inf)
+
+
+def _quantise(latent, colours, strength, seed):
+    """Return the palette, reduced to the entries in use, and the (H, W) index of each latent pixel."""
+    pixels = np.ascontiguousarray(np.moveaxis(latent, 0, -1))
+    channels = pixels.shape[-1]
+    # Training on an evenly spread part of a large latent keeps the cost linear in its area.
+    step = math.ceil(math.sqrt(pixels.size / channels / MAX_TRAINING_POINTS))
+    training = pixels[::step, ::step].reshape(-1, channels)
+    trained = palette.from_centres(kmeans(training, colours, np.random.Generator(np.random.PCG64(seed))))
+    # Pixels are matched with what a decoder will see, not with the centres before rounding.
+    entries = trained.values()
+    if strength > 0:
+        chosen = floyd_steinberg(pixels, entries, strength)
+    else:
+        chosen = nearest(pixels.reshape(-1, channels), entries).reshape(pixels.shape[:2])
+    used, compact = np.unique(chosen, return_inverse=True)
+    return trained.keep(used), compact.reshape(chosen.shape)
+
+
+def _checked_latent(latent, space):
+    latent = np.asarray(latent)
+    if latent.dtype.kind not in "fiu":
+        raise SdcArgumentError(f"latent holds {latent.dtype}; pass real numbers such as float32")
+    if latent.ndim != 3:
+        raise SdcArgumentError(
+            f"latent has shape {latent.shape}; pass one picture as (channels, height, width), without a batch axis"
+        )
+    if latent.shape[0] != space.channels:
+        raise SdcArgumentError(
+            f"latent has shape {latent.shape} but {space.name} has {space.channels} channels, which come first; "
+            "pass the latent_format that the latent was made with"
+        )
+    if not all(1 <= side <= 65535 for side in latent.shape[1:]):
+        raise SdcArgumentError(f"latent has shape {latent.shape}; height and width must be 1 to 65535")
+    latent = latent.astype(np.float64)
+    if not np.isfinite(latent).all():
+        raise SdcArgumentError("latent holds NaN or infinity; check the autoencoder that made it")
+    largest = np.abs(latent).max()
+    if largest > FLOAT16_MAX:
+        raise SdcArgumentError(f"latent reaches {largest:g}; the format stores up to {FLOAT16_MAX:g} in size")
+    return latent
+
+
+def _checked_integer(name, value, lowest, highest):
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise SdcArgumentError(f"{name} is {value!r}; pass an integer") from None
+    if not lowest <= number <= highest:
+        allowed = f"{lowest} to {highest}" if highest < math.inf else f"{lowest} or more"
+        raise SdcArgumentError(f"{name} is {number}; it must be {allowed}")
+    return number
+
+
+def _checked_strength(dither, dither_strength):
+    """Return the share of the error to diffuse, 0 for no dither."""
+    if dither not in DITHERS:
+        raise SdcArgumentError(f"dither is {dither!r}; choose one of: {', '.join(DITHERS)}")
+    try:
+        strength = float(dither_strength)
+    except (TypeError, ValueError):
+        strength = math.nan
+    if not 0 <= strength <= 1:
+        raise SdcArgumentError(f"dither_strength is {dither_strength!r}; it must be a number from 0 to 1")
+    return 0.0 if dither == "none" else strength

@@ -1,0 +1,43 @@
+"""The latent spaces a file can hold. Identifiers are part of the file format: add to the table, never change it."""
+
+from dataclasses import dataclass
+
+from .errors import SdcArgumentError, SdcUnsupportedError
+
+
+@dataclass(frozen=True)
+class LatentFormat:
+    """One latent space: its byte in the file, and the shape it gives a picture."""
+
+    id: int
+    name: str
+    channels: int
+    spatial_factor: int
+
+
+LATENT_FORMATS = (
+    LatentFormat(1, "SD1.x", 4, 8),
+    LatentFormat(2, "SDXL", 4, 8),
+    LatentFormat(3, "SD3", 16, 8),
+    LatentFormat(4, "Flux", 16, 8),
+)
+
+
+def by_name(name):
+    """Return the latent format called `name`, or raise `SdcArgumentError`."""
+    for latent_format in LATENT_FORMATS:
+        if latent_format.name == name:
+            return latent_format
+    known = ", ".join(latent_format.name for latent_format in LATENT_FORMATS)
+    raise SdcArgumentError(f"latent_format is {name!r}; choose one of: {known}")
+
+
+def by_id(identifier):
+    """Return the latent format with this byte, or raise `SdcUnsupportedError`."""
+    for latent_format in LATENT_FORMATS:
+        if latent_format.id == identifier:
+            return latent_format
+    raise SdcUnsupportedError(
+        f"the file uses latent format {identifier}, which this version does not know; "
+        f"it knows 1 to {LATENT_FORMATS[-1].id}. A newer version may read it"
+    )

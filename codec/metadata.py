@@ -1,0 +1,107 @@
+"""The optional metadata section: a JSON object, compressed."""
+
+import json
+import math
+
+from . import zstd_frame
+from .errors import SdcArgumentError, SdcCorruptError
+
+MAX_BYTES = 4 << 20
+MAX_DEPTH = 100
+TOO_DEEP = f"are nested more than {MAX_DEPTH} levels deep"
+KNOWN_TYPES = {"prompt": str, "workflow": dict}
+
+
+def to_bytes(metadata):
+    """Return the section payload for `metadata`, a dict of JSON values with string keys.
+
+    Raises
+    ------
+    SdcArgumentError
+        Not a dict, not JSON (NaN and infinity included), a "prompt" that is not a string, a "workflow" that is not
+        an object, nested deeper than 100 levels, or more than 4 MiB as text.
+    """
+    try:
+        text = _to_text(metadata)
+        _from_text(text)  # what is written must be readable
+    except ValueError as error:
+        raise SdcArgumentError(f"metadata {error}") from None
+    if len(text) > MAX_BYTES:
+        raise SdcArgumentError(f"metadata take {len(text)} bytes as JSON; at most {MAX_BYTES} may be stored")
+    return zstd_frame.compress(text)
+
+
+def from_bytes(payload):
+    """Parse a section payload into a dict, or raise `SdcCorruptError`."""
+    text = zstd_frame.decompress(payload, MAX_BYTES, "metadata")
+    try:
+        metadata = _from_text(text)
+        _to_text(metadata)  # what is read must be writable: this finds unpaired surrogates
+    except ValueError as error:
+        raise SdcCorruptError(f"the metadata {error}") from None
+    return metadata
+
+
+# In both directions the message of a ValueError completes a sentence that starts with "metadata".
+
+
+def _to_text(metadata):
+    """Serialise to compact UTF-8 JSON with sorted keys."""
+    try:
+        text = json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+        return text.encode("utf-8")
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"cannot be written as JSON: {error}") from None
+
+
+def _from_text(text):
+    """Parse UTF-8 JSON and check it against FORMAT.md."""
+    try:
+        metadata = json.loads(
+            text.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite_float, parse_int=_finite_integer
+        )
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    except ValueError as error:
+        raise ValueError(f"are not valid JSON: {error}") from None
+    top_level = type(metadata).__name__
+    if top_level != "dict":
+        raise ValueError(f"must be an object, not {top_level}")
+    for key, expected in KNOWN_TYPES.items():
+        if key in metadata and not isinstance(metadata[key], expected):
+            raise ValueError(f"have a {key!r} that is {type(metadata[key]).__name__}, not {expected.__name__}")
+    if _depth_exceeds(metadata, MAX_DEPTH):
+        raise ValueError(TOO_DEEP)
+    return metadata
+
+
+def _depth_exceeds(value, limit):
+    """Whether containers nest deeper than `limit`; goes level by level, so nothing can exhaust the stack."""
+    level = [value]
+    for _ in range(limit):
+        level = [child for parent in level for child in _children(parent) if isinstance(child, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _children(container):
+    return container.values() if isinstance(container, dict) else container
+
+
+def _refuse_constant(name):
+    raise ValueError(f"{name} is not a number")
+
+
+def _finite_float(text):
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:20]} is out of range")
+    return value
+
+
+def _finite_integer(text):
+    _finite_float(text)
+    return int(text)

@@ -1,0 +1,97 @@
+"""Loads the package by path as `sdc_codec`, so that these tests need nothing on sys.path and no ComfyUI."""
+
+import importlib.util
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def _load_codec():
+    folder = ROOT / "codec"
+    spec = importlib.util.spec_from_file_location(
+        "sdc_codec", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["sdc_codec"] = module
+    spec.loader.exec_module(module)
+
+
+if "sdc_codec" not in sys.modules:
+    _load_codec()
+
+
+def smooth_latent(channels=4, height=16, width=24, seed=0):
+    """Waves plus a little noise: correlated as real latents are."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    waves = [4 * np.sin(x / (3 + c) + rng.uniform(0, 6)) + 3 * np.cos(y / (4 + c)) for c in range(channels)]
+    return (np.stack(waves) + rng.normal(scale=0.3, size=(channels, height, width))).astype(np.float32)
+
+
+def build_file(
+    sections,
+    *,
+    signature=b"\x93SDC\r\n\x1a",
+    version=1,
+    latent_format=1,
+    channels=4,
+    latent_height=1,
+    latent_width=2,
+    width=16,
+    height=8,
+    pictures=1,
+    coder=0,
+    crc=None,
+):
+    """Write a file by hand from FORMAT.md, without the package's own writer; `sections` is a list of pairs."""
+    body = signature + struct.pack(
+        "<BBBHHHHBB",
+        version,
+        latent_format,
+        channels,
+        latent_height,
+        latent_width,
+        width,
+        height,
+        pictures,
+        coder,
+    )
+    for tag, payload in sections:
+        body += tag + len(payload).to_bytes(3, "little") + payload
+    return body + struct.pack("<I", zlib.crc32(body) if crc is None else crc)
+
+
+# Two entries, (0, 0, 0, 0) and (255, 255, 255, 255), on the ranges -1 to 1, 0 to 2, 0.5 to 0.5 and -4 to 4.
+SMALL_PALETTE = np.array([-1, 1, 0, 2, 0.5, 0.5, -4, 4], "<f2").tobytes() + bytes(4) + b"\xff" * 4
+
+
+@pytest.fixture
+def small_sections():
+    """Sections of the smallest two-pixel picture: entry 1, then entry 0."""
+    return [(b"P", SMALL_PALETTE), (b"I", b"\x80")]
+
+
+@pytest.fixture(name="build_file")
+def _build_file():
+    return build_file
+
+
+@pytest.fixture(name="smooth_latent")
+def _smooth_latent():
+    return smooth_latent
+
+
+@pytest.fixture(scope="session")
+def root():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def fixtures(root):
+    return root / "tests" / "fixtures"

@@ -1,0 +1,159 @@
+import struct
+
+import numpy as np
+import pytest
+import sdc_codec as codec
+from sdc_codec import container
+
+
+def test_a_file_written_by_hand_reads_as_the_specification_says(build_file, small_sections):
+    data = build_file(small_sections)
+    assert len(data) == 32 + len(small_sections[0][1]) + 1
+    picture = codec.read(data)
+    assert (picture.latent_format, picture.channels) == ("SD1.x", 4)
+    assert (picture.latent_width, picture.latent_height, picture.width, picture.height) == (2, 1, 16, 8)
+    assert (picture.coder, picture.colours, picture.metadata) == ("fixed", 2, {})
+    assert picture.data == data and picture.size == len(data) and picture.bits_per_pixel == 8 * len(data) / 128
+    np.testing.assert_array_equal(codec.decode(picture), [[[1, -1]], [[2, 0]], [[0.5, 0.5]], [[4, -4]]])
+
+
+def test_the_writer_gives_exactly_these_bytes(build_file, small_sections):
+    header = container.Header(1, 4, 1, 2, 16, 8, 1, 0)
+    assert container.write(header, {"P": small_sections[0][1], "I": b"\x80"}) == build_file(small_sections)
+
+
+def test_bytes_like_objects_are_read(build_file, small_sections):
+    data = build_file(small_sections)
+    assert codec.read(bytearray(data)) == codec.read(memoryview(data)) == codec.read(data)
+
+
+def test_text_is_refused():
+    with pytest.raises(codec.SdcArgumentError, match="bytes"):
+        codec.read("picture.sdc")
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (b"PK\x03\x04", "another kind"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "StarOffice"),
+        (b"\x93SDC\n\x1a\x01\x01", "text mode"),
+        (b"\x93SDC\r\r\n\x1a", "text mode"),
+        (b"\x13SDC\r\n\x1a", "another kind"),
+    ],
+)
+def test_other_files_are_named_as_such(start, message):
+    with pytest.raises(codec.SdcSignatureError, match=message):
+        codec.read(start + bytes(100))
+
+
+def test_every_shorter_piece_of_a_file_is_truncated(build_file, small_sections):
+    data = build_file(small_sections)
+    for length in range(len(data)):
+        # When the cut takes exactly the last section, the header of that section stands where the checksum was.
+        expected = codec.SdcChecksumError if length == len(data) - 5 else codec.SdcTruncatedError
+        with pytest.raises(expected):
+            codec.read(data[:length])
+
+
+def test_trailing_bytes_are_refused(build_file, small_sections):
+    for extra in (b"\x00", b"\x00" * 4, b"m\x00\x00\x00", b"\x00" * 100):
+        with pytest.raises(codec.SdcError):
+            codec.read(build_file(small_sections) + extra)
+
+
+def test_damage_is_a_checksum_error(build_file, small_sections):
+    data = bytearray(build_file(small_sections))
+    data[30] ^= 4
+    with pytest.raises(codec.SdcChecksumError, match="damaged"):
+        codec.read(bytes(data))
+    with pytest.raises(codec.SdcChecksumError):
+        codec.read(build_file(small_sections, crc=0))
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        ({"version": 2}, codec.SdcUnsupportedError, "version 2"),
+        ({"version": 0}, codec.SdcUnsupportedError, "version 0"),
+        ({"latent_format": 9}, codec.SdcUnsupportedError, "latent format 9"),
+        ({"latent_format": 0}, codec.SdcUnsupportedError, "latent format 0"),
+        ({"pictures": 2}, codec.SdcUnsupportedError, "2 pictures"),
+        ({"pictures": 0}, codec.SdcCorruptError, "no picture"),
+        ({"channels": 16}, codec.SdcCorruptError, "16 channels"),
+        ({"channels": 0}, codec.SdcCorruptError, "0 channels"),
+        ({"latent_height": 0}, codec.SdcCorruptError, "empty size"),
+        ({"latent_width": 0}, codec.SdcCorruptError, "empty size"),
+        ({"width": 0}, codec.SdcCorruptError, "empty size"),
+        ({"height": 0}, codec.SdcCorruptError, "empty size"),
+        ({"width": 65535, "height": 65535}, codec.SdcLimitError, "max_pixels"),
+        ({"latent_width": 65535, "latent_height": 65535}, codec.SdcLimitError, "max_pixels"),
+        ({"coder": 2}, codec.SdcUnsupportedError, "coder 2"),
+        ({"latent_width": 3}, codec.SdcCorruptError, "padding|index|take"),
+        ({"latent_width": 30}, codec.SdcCorruptError, "take 1 bytes"),
+    ],
+)
+def test_bad_headers(build_file, small_sections, fields, error, message):
+    if fields.get("latent_width") == 3:
+        small_sections[1] = (b"I", b"\x90")
+    with pytest.raises(error, match=message):
+        codec.read(build_file(small_sections, **fields))
+
+
+def test_the_limit_can_be_moved_both_ways(build_file, small_sections):
+    data = build_file(small_sections)
+    assert codec.read(data, max_pixels=128).width == 16
+    with pytest.raises(codec.SdcLimitError, match="128 pixels and 127"):
+        codec.read(data, max_pixels=127)
+    large = build_file(small_sections, width=65535, height=65535)
+    assert codec.read(large, max_pixels=1 << 33).width == 65535
+
+
+@pytest.mark.parametrize("order", ["", "P", "I", "IP", "PmI", "mPI", "PPI", "PII", "PImm", "PIaba", "PIP"])
+def test_sections_out_of_order_are_corrupt(build_file, small_sections, order):
+    payloads = {"P": small_sections[0][1], "I": small_sections[1][1]}
+    sections = [(tag.encode(), payloads.get(tag, b"")) for tag in order]
+    with pytest.raises(codec.SdcError) as caught:
+        codec.read(build_file(sections))
+    # Without sections, or with an empty one alone, the file is too short to be anything.
+    assert type(caught.value) is (codec.SdcTruncatedError if order in ("", "I") else codec.SdcCorruptError)
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_unknown_required_sections_are_named(build_file, small_sections, position):
+    small_sections.insert(position, (b"Q", b"needed"))
+    with pytest.raises(codec.SdcUnsupportedError, match="section 'Q'"):
+        codec.read(build_file(small_sections))
+
+
+@pytest.mark.parametrize("tag", [b"\x00", b"1", b"[", b"\xe9"])
+def test_tags_are_letters(build_file, small_sections, tag):
+    with pytest.raises(codec.SdcCorruptError, match="tag byte"):
+        codec.read(build_file([*small_sections, (tag, b"")]))
+
+
+def test_unknown_optional_sections_are_skipped_and_survive_new_metadata(build_file, small_sections):
+    sections = [*small_sections, (b"z", b"first"), (b"a", b"")]
+    picture = codec.read(build_file(sections))
+    described = codec.with_metadata(picture, {"prompt": "a house"})
+    assert described.metadata == {"prompt": "a house"}
+    assert described.data[:-4].startswith(picture.data[:-4])
+    assert codec.with_metadata(described, None) == picture
+
+
+def test_a_section_above_24_bits_of_length_cannot_be_written():
+    with pytest.raises(codec.SdcArgumentError, match="16777216"):
+        container.write(container.Header(1, 4, 1, 2, 16, 8, 1, 0), {"P": bytes(1 << 24)})
+
+
+def test_a_section_length_beyond_the_file_is_truncated(build_file, small_sections):
+    data = bytearray(build_file(small_sections))
+    data[21:24] = struct.pack("<I", 0xFFFFFF)[:3]
+    with pytest.raises(codec.SdcTruncatedError, match="section at byte 20"):
+        codec.read(bytes(data))
+
+
+def test_every_error_is_a_value_error():
+    family = [getattr(codec, name) for name in codec.__all__ if name.endswith("Error")]
+    assert len(family) == 8
+    assert all(issubclass(error, codec.SdcError) and issubclass(error, ValueError) for error in family)
