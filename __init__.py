@@ -1,0 +1,19 @@
+"""SDC, the Stable Diffusion Codec: a picture in about 3 kB, and the nodes that bring it back."""
+
+WEB_DIRECTORY = "./web"
+
+
+async def comfy_entrypoint():
+    from comfy_api.v0_0_2 import ComfyExtension
+
+    from .nodes.ddim_invert import SDCDDIMInvert
+    from .nodes.latent_quantize import SDCLatentQuantize
+    from .nodes.load_sdc import SDCLoad
+    from .nodes.regenerate_canny import SDCRegenerateCanny
+    from .nodes.save_sdc import SDCSave
+
+    class SDCExtension(ComfyExtension):
+        async def get_node_list(self):
+            return [SDCLatentQuantize, SDCSave, SDCLoad, SDCDDIMInvert, SDCRegenerateCanny]
+
+    return SDCExtension()

@@ -1,0 +1,118 @@
+import logging
+
+from comfy_api.v0_0_2 import io
+from comfy_extras.nodes_custom_sampler import DisableNoise
+
+from .guidance import make_guider
+from .inversion import check_sigmas, ddim_schedule, invert, lowest_levels
+from .sockets import CATEGORY
+
+
+class SDCDDIMInvert(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="SDCDDIMInvert",
+            display_name="DDIM Invert",
+            category=CATEGORY,
+            description=(
+                "Finds the noise from which the model would paint this picture. Regenerate with Canny then paints it "
+                "again, cleaner. Re-noising as in Eq. (1) of 'Post-processing Based Image Coding via Stable Diffusion'."
+            ),
+            search_aliases=["invert", "inversion", "unsample", "unsampler", "renoise", "sdc"],
+            inputs=[
+                io.Model.Input("model", tooltip="The model that repaints the picture; the same one for both nodes."),
+                io.Conditioning.Input(
+                    "positive", tooltip="What the picture shows. An empty prompt works; use the same for both nodes."
+                ),
+                io.Latent.Input("latent", tooltip="The compressed picture, from SD Latent Quantize or Load SDC."),
+                io.Int.Input(
+                    "steps",
+                    default=50,
+                    min=1,
+                    max=1000,
+                    tooltip=(
+                        "How finely the way to noise is divided; Regenerate walks the same steps back. The paper "
+                        "uses 50. 20 is faster and drifts further from the picture. Ignored when sigmas is connected."
+                    ),
+                ),
+                io.Float.Input(
+                    "guidance_scale",
+                    default=1.0,
+                    min=0.0,
+                    max=20.0,
+                    step=0.1,
+                    round=0.01,
+                    tooltip=(
+                        "How strongly the prompt pulls. 1.0 is the paper's and keeps the picture; higher values need a "
+                        "negative and take twice as long. Use the same in Regenerate with Canny."
+                    ),
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    round=0.001,
+                    tooltip=(
+                        "How far towards noise to go. 1.0 goes all the way, as the paper does, and repaints the most; "
+                        "0.3 keeps the picture and only repaints detail; 0 leaves it as it is."
+                    ),
+                ),
+                io.Conditioning.Input(
+                    "negative", optional=True, tooltip="What to steer away from; needed when guidance_scale is not 1."
+                ),
+                io.Sigmas.Input(
+                    "sigmas",
+                    optional=True,
+                    tooltip="Noise levels of your own, high to low, from any scheduler, instead of steps.",
+                ),
+            ],
+            outputs=[
+                io.Noise.Output(
+                    "noise", display_name="NOISE", tooltip="Starts Regenerate, or any sampler, from the noise found."
+                ),
+                io.Sigmas.Output(
+                    "schedule", display_name="SIGMAS", tooltip="The noise levels, high to low, for the way back."
+                ),
+                io.Latent.Output(
+                    "inverted",
+                    display_name="LATENT",
+                    tooltip="The picture turned to noise. Connect it to Regenerate with Canny.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, model, positive, latent, steps, guidance_scale, strength, negative=None, sigmas=None
+    ) -> io.NodeOutput:
+        guider = make_guider(model, positive, negative, guidance_scale)
+        latent, notes = prepare(model, latent)
+        schedule = check_sigmas(ddim_schedule(model, steps) if sigmas is None else sigmas)
+        schedule = lowest_levels(schedule, strength)
+        if len(schedule) == 0:
+            no_noise = DisableNoise.execute().result[0]
+            return io.NodeOutput(no_noise, schedule, latent, ui={"text": ["unchanged: no steps", *notes]})
+        noise, inverted = invert(model, guider, latent, schedule, guidance_scale)
+        intervals = len(schedule) - 1
+        line = f"{intervals} step{'s' if intervals > 1 else ''} up to sigma {schedule[0].item():.3g}"
+        return io.NodeOutput(noise, schedule, inverted, ui={"text": [line, *notes]})
+
+
+def prepare(model, latent: dict) -> tuple[dict, list[str]]:
+    """Check that the latent fits the model, drop what would spoil the inversion, and say so."""
+    samples = latent["samples"]
+    channels = model.get_model_object("latent_format").latent_channels
+    if not samples.is_nested and samples.shape[1] != channels:
+        raise ValueError(
+            f"The latent has {samples.shape[1]} channels, but this model works with {channels}. The picture was "
+            "compressed for another model family: load the checkpoint that its latent_format names."
+        )
+    notes = []
+    if "noise_mask" in latent:
+        notes.append("⚠ The latent's noise mask is ignored: inversion always covers the whole picture.")
+        logging.warning("DDIM Invert: %s", notes[-1].removeprefix("⚠ "))
+        latent = {key: value for key, value in latent.items() if key != "noise_mask"}
+    return latent, notes

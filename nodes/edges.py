@@ -1,0 +1,65 @@
+"""Canny edges of a picture, as the ControlNet sees them."""
+
+import numpy as np
+import torch
+
+
+def canny_edges(image: torch.Tensor, low_threshold: int, high_threshold: int) -> torch.Tensor:
+    """Edges of each picture by OpenCV's Canny.
+
+    Parameters
+    ----------
+    image : torch.Tensor
+        (B, H, W, C) in 0..1, C >= 3; further channels (alpha) are not looked at.
+    low_threshold, high_threshold : int
+        Gradient thresholds in OpenCV's convention, for 8-bit grey and the 3x3 Sobel operator.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, H, W, 3) float32: 1 on an edge, 0 elsewhere.
+
+    Raises
+    ------
+    ValueError
+        The low threshold is above the high one.
+    ImportError
+        OpenCV is not installed.
+    """
+    if low_threshold > high_threshold:
+        raise ValueError(f"low_threshold ({low_threshold}) must not be above high_threshold ({high_threshold}).")
+    cv2 = import_cv2()
+    pixels = (image[..., :3].clamp(0, 1) * 255).round().to(device="cpu", dtype=torch.uint8).numpy()
+    edges = [cv2.Canny(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), low_threshold, high_threshold) for picture in pixels]
+    return torch.from_numpy(np.stack(edges)).float().div(255).unsqueeze(-1).repeat(1, 1, 1, 3)
+
+
+def import_cv2():
+    try:
+        import cv2
+    except ImportError as error:
+        raise ImportError(
+            "Finding edges needs OpenCV, which is not installed. Install opencv-python into ComfyUI's Python (ComfyUI "
+            "Manager does it with 'Try fix' on this pack) and restart ComfyUI."
+        ) from error
+    return cv2
+
+
+def fit_to_latent(image: torch.Tensor, samples: torch.Tensor, factor: int) -> torch.Tensor:
+    """Trim a picture (B, H, W, C) exactly as VAE Encode does, so that edges lie where the latent has them.
+
+    A ControlNet would otherwise crop the hint about its centre by aspect ratio and shift it. A picture of
+    another size but the same shape is left for ComfyUI to scale.
+
+    Raises ValueError when picture and latent differ in shape.
+    """
+    height, width = image.shape[1:3]
+    latent_height, latent_width = samples.shape[-2:]
+    trimmed_height, trimmed_width = height // factor * factor, width // factor * factor
+    if trimmed_height * latent_width != trimmed_width * latent_height or trimmed_height == 0:
+        raise ValueError(
+            f"The image is {width}x{height}, but the latent is that of a picture of {latent_width * factor}x"
+            f"{latent_height * factor}, which has another shape. Connect the picture that VAE Decode made of it."
+        )
+    top, left = height % factor // 2, width % factor // 2
+    return image[:, top : top + trimmed_height, left : left + trimmed_width]

@@ -1,0 +1,150 @@
+import math
+
+import comfy.model_management
+import comfy.samplers
+from comfy_api.v0_0_2 import io
+from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
+from nodes import ControlNetApplyAdvanced  # ComfyUI's own nodes, not the folder of this file
+
+from .edges import canny_edges, fit_to_latent
+from .guidance import make_guider
+from .sockets import CATEGORY
+
+
+class SDCRegenerateCanny(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="SDCRegenerateCanny",
+            display_name="Regenerate with Canny",
+            category=CATEGORY,
+            description=(
+                "Paints the picture again from the noise that DDIM Invert found, lightly held in place by the edges of "
+                "the compressed picture. The same as ControlNet, CFGGuider and SamplerCustomAdvanced with euler."
+            ),
+            search_aliases=["regenerate", "restore", "clean up", "canny", "controlnet", "sdc", "decompress"],
+            inputs=[
+                io.Model.Input("model", tooltip="The model that repaints the picture; the same one as in DDIM Invert."),
+                io.Conditioning.Input(
+                    "positive",
+                    tooltip="What the picture shows. The same as in DDIM Invert keeps closest to the picture.",
+                ),
+                io.ControlNet.Input("control_net", tooltip="A Canny ControlNet of the model's family."),
+                io.Image.Input(
+                    "image", tooltip="The compressed picture from VAE Decode; its edges hold the new one in place."
+                ),
+                io.Latent.Input("latent", tooltip="LATENT of DDIM Invert. An empty latent of the same size works too."),
+                io.Noise.Input("noise", tooltip="NOISE of DDIM Invert."),
+                io.Sigmas.Input("sigmas", tooltip="SIGMAS of DDIM Invert."),
+                io.Float.Input(
+                    "canny_strength",
+                    default=0.3,
+                    min=0.0,
+                    max=2.0,
+                    step=0.01,
+                    round=0.001,
+                    tooltip=(
+                        "How firmly the edges hold. The paper says only that it is small; 0.3 is our guess. 0 lets the "
+                        "picture drift, 1.0 draws every edge, grain included."
+                    ),
+                ),
+                io.Int.Input(
+                    "low_threshold",
+                    default=100,
+                    min=0,
+                    max=1000,
+                    tooltip="Faint edges count when above this and joined to a strong one. Lower: more lines. "
+                    "OpenCV's scale, where Detect Edges (Canny) of ComfyUI uses another filter on 0..1.",
+                ),
+                io.Int.Input(
+                    "high_threshold",
+                    default=200,
+                    min=0,
+                    max=1000,
+                    tooltip="Edges above this always count. Higher: only the boldest outlines.",
+                ),
+                io.Float.Input(
+                    "start_percent",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    tooltip="When the edges begin to hold: 0 from the first, noisiest step.",
+                ),
+                io.Float.Input(
+                    "end_percent",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    tooltip="When the edges let go: 1 never, 0.5 leaves the fine detail to the model.",
+                ),
+                io.Float.Input(
+                    "guidance_scale",
+                    default=1.0,
+                    min=0.0,
+                    max=20.0,
+                    step=0.1,
+                    round=0.01,
+                    tooltip="How strongly the prompt pulls. Use the value of DDIM Invert: another changes the picture.",
+                ),
+                io.Conditioning.Input(
+                    "negative", optional=True, tooltip="What to steer away from; needed when guidance_scale is not 1."
+                ),
+                io.Vae.Input("vae", optional=True, tooltip="Only for ControlNets that ask for a VAE (SD3, Flux)."),
+            ],
+            outputs=[
+                io.Latent.Output(
+                    "regenerated", display_name="LATENT", tooltip="The repainted picture, for VAE Decode."
+                ),
+                io.Image.Output("edges", display_name="edges", tooltip="The edges that the ControlNet was given."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        positive,
+        control_net,
+        image,
+        latent,
+        noise,
+        sigmas,
+        canny_strength,
+        low_threshold,
+        high_threshold,
+        start_percent,
+        end_percent,
+        guidance_scale,
+        negative=None,
+        vae=None,
+    ) -> io.NodeOutput:
+        factor = model.get_model_object("latent_format").spacial_downscale_ratio
+        edges = canny_edges(fit_to_latent(image, latent["samples"], factor), low_threshold, high_threshold)
+        edges = edges.to(comfy.model_management.intermediate_device())
+        # ControlNetApplyAdvanced wants two conditionings, and at w = 1 there need be only one.
+        positive_edges, negative_edges = ControlNetApplyAdvanced().apply_controlnet(
+            positive,
+            positive if negative is None else negative,
+            control_net,
+            edges,
+            canny_strength,
+            start_percent,
+            end_percent,
+            vae=vae,
+        )
+        guider = make_guider(model, positive_edges, None if negative is None else negative_edges, guidance_scale)
+        sampler = comfy.samplers.sampler_object("euler")  # "ddim" is the same, but reseeds the global generator
+        regenerated = SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent).result[0]
+        return io.NodeOutput(regenerated, edges, ui={"text": notes_on_guidance(noise, guidance_scale)})
+
+
+def notes_on_guidance(noise, guidance_scale: float) -> list[str]:
+    inverted_at = getattr(noise, "guidance_scale", None)  # stock NOISE objects have none
+    if inverted_at is None or math.isclose(inverted_at, guidance_scale):
+        return []
+    return [
+        f"⚠ DDIM Invert used guidance_scale {inverted_at:g} and this node {guidance_scale:g}: "
+        "the picture will change. Set both alike to get it back."
+    ]

@@ -1,0 +1,102 @@
+import os
+
+import folder_paths
+from comfy.cli_args import args
+from comfy_api.v0_0_2 import io, ui
+
+from .. import codec
+from .sockets import CATEGORY, SDC, describe, to_latent
+
+
+class SDCSave(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="SDCSave",
+            display_name="Save SDC",
+            category=CATEGORY,
+            description="Writes the compressed picture to a .sdc file in the output folder. Never overwrites a file.",
+            search_aliases=["sdc", "export", "write file", "compress", "save latent", "small"],
+            is_output_node=True,
+            hidden=[io.Hidden.extra_pnginfo],
+            inputs=[
+                SDC.Input("sdc", tooltip="The compressed picture, from SD Latent Quantize or Load SDC."),
+                io.String.Input(
+                    "filename_prefix",
+                    default="SDC/picture",
+                    tooltip="Start of the file name, a counter is added. A / makes a subfolder of the output folder. "
+                    "%year%, %month%, %day%, %width% and %height% are filled in.",
+                ),
+                io.Combo.Input(
+                    "embed",
+                    options=["none", "workflow"],
+                    default="none",
+                    tooltip=(
+                        "workflow stores this graph inside the file, so that it can be opened again; often more bytes "
+                        "than the picture itself. none keeps the file small."
+                    ),
+                ),
+                io.String.Input(
+                    "prompt",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip="Words that describe the picture. Stored in the file when not empty, and given back by "
+                    "Load SDC to steer the regeneration. About one byte a letter.",
+                ),
+            ],
+            outputs=[
+                SDC.Output("saved", display_name="SDC", tooltip="The picture as written, with what was embedded."),
+                io.Latent.Output(
+                    "decoded", display_name="LATENT", tooltip="The latent as read back from the written file."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, sdc, filename_prefix, embed, prompt="") -> io.NodeOutput:
+        metadata, notes = cls.new_metadata(embed, prompt)
+        written, results, texts = [], [], []
+        for index, picture in enumerate(sdc):
+            if metadata:
+                picture = codec.with_metadata(picture, {**picture.metadata, **metadata})
+            prefix = filename_prefix.replace("%batch_num%", str(index))
+            path, result = write_new_file(picture, prefix)
+            with open(path, "rb") as file:
+                written.append(codec.read(file.read()))
+            results.append(result)
+            texts.append(f"{result.filename}: {describe(written[-1])}")
+        return io.NodeOutput(written, to_latent(written), ui={"files": results, "text": texts + notes})
+
+    @classmethod
+    def new_metadata(cls, embed: str, prompt: str) -> tuple[dict, list[str]]:
+        """What is added to the file, and notes for the artist about what could not be."""
+        metadata, notes = {}, []
+        if prompt.strip():
+            metadata["prompt"] = prompt
+        if embed == "workflow":
+            workflow = (cls.hidden.extra_pnginfo or {}).get("workflow")
+            if args.disable_metadata:
+                notes.append("⚠ No workflow was embedded: ComfyUI was started with --disable-metadata.")
+            elif workflow is None:
+                notes.append("⚠ No workflow was embedded: this run came without one.")
+            else:
+                metadata["workflow"] = workflow
+        return metadata, notes
+
+
+def write_new_file(picture: codec.EncodedPicture, prefix: str) -> tuple[str, ui.SavedResult]:
+    """Write the picture under the next free number and return its path."""
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+        prefix, folder_paths.get_output_directory(), picture.width, picture.height
+    )
+    while True:
+        filename = f"{name}_{counter:05}_.sdc"
+        path = os.path.join(folder, filename)
+        try:
+            with open(path, "xb") as file:  # "x": a file that appeared meanwhile is never overwritten
+                file.write(picture.data)
+        except FileExistsError:
+            counter += 1
+            continue
+        return path, ui.SavedResult(filename, subfolder, io.FolderType.output)

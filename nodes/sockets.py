@@ -1,0 +1,39 @@
+"""What travels between the nodes: the SDC socket, and LATENT to and from it."""
+
+import comfy.model_management
+import numpy as np
+import torch
+from comfy_api.v0_0_2 import io
+
+from .. import codec
+
+CATEGORY = "model/latent/SDC"
+
+# Carries a list[codec.EncodedPicture], one a picture of the batch, all of one latent shape.
+SDC = io.Custom("SDC")
+
+
+def to_arrays(latent: dict) -> list[np.ndarray]:
+    """Split a LATENT into one (C, H, W) float32 array a picture.
+
+    Raises ValueError when the samples are not a batch of pictures: (B, C, H, W).
+    """
+    samples = latent["samples"]
+    if samples.is_nested or samples.ndim != 4:
+        found = "several tensors" if samples.is_nested else f"shape {tuple(samples.shape)}"
+        raise ValueError(
+            f"The latent holds {found}, but SDC stores pictures: batch, channels, height, width. "
+            "Latents of video and audio models cannot be stored."
+        )
+    return list(samples.to(device="cpu", dtype=torch.float32).numpy())
+
+
+def to_latent(pictures: list[codec.EncodedPicture]) -> dict:
+    """Decode pictures into one LATENT, (B, C, H, W) float32, from their very bytes."""
+    samples = torch.from_numpy(np.stack([codec.decode(picture) for picture in pictures]))
+    return {"samples": samples.to(comfy.model_management.intermediate_device())}
+
+
+def describe(picture: codec.EncodedPicture) -> str:
+    """The one line a node shows: '3237 bytes · 0.099 bpp'."""
+    return f"{picture.size} bytes · {picture.bits_per_pixel:.3f} bpp"
