@@ -1,0 +1,58 @@
+"""What run.py starts inside the environment: python inside.py COMMAND SETTINGS, the settings as JSON."""
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+DEV = Path(__file__).resolve().parent
+REPO = DEV.parent
+
+# Python put this folder at the head of the search path, where `server` would hide ComfyUI's; and with the repository
+# there instead, `nodes` would. So the package is loaded by its place and the path left clean.
+sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() not in (DEV, REPO)]
+spec = importlib.util.spec_from_file_location("dev", DEV / "__init__.py", submodule_search_locations=[str(DEV)])
+sys.modules["dev"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["dev"])
+
+from dev import standins  # noqa: E402
+from dev.environment import SetupError, standins_folder  # noqa: E402
+
+
+def stop(*_):
+    """End as on Ctrl-C, so that servers are stopped; but only once."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main(command: str, settings: dict) -> int:
+    signal.signal(signal.SIGTERM, stop)
+    models = standins_folder(Path(settings["cache"]))
+    names = standins.build(models, Path(settings["shared"]))
+    if command == "test":
+        import pytest
+
+        os.environ |= {"SDC_COMFYUI": settings["comfyui"], "SDC_MODELS": str(models), "SDC_SHARED": settings["shared"]}
+        os.chdir(REPO)
+        options = ["--import-mode=importlib", f"--rootdir={REPO}", "-o", "testpaths=tests"]
+        return int(pytest.main([*options, *settings["arguments"]]))
+    if command == "demo":
+        from dev import demo
+        from dev.client import ComfyError
+        from dev.prompt import WorkflowError
+
+        try:
+            return demo.run(settings, models, names)
+        except (SetupError, ComfyError, WorkflowError) as error:
+            print(f"\n{error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("\nInterrupted.", file=sys.stderr)
+            return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], json.loads(sys.argv[2])))

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""The developer's entry: sets up what is needed, then runs the demo, ComfyUI or the tests."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+if str(ROOT) not in sys.path:  # Windows' embedded Python leaves it out
+    sys.path.insert(0, str(ROOT))
+
+from dev import comfyui, environment, lock, server  # noqa: E402
+from dev.environment import SetupError, say  # noqa: E402
+
+
+def main() -> int:
+    arguments, rest = parse(sys.argv[1:])
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+    try:
+        return COMMANDS[arguments["command"]](arguments, rest)
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:
+        return error.returncode
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+
+
+def parse(argv: list[str]) -> tuple[dict, list[str]]:
+    # Nothing has a default here: the same options are taken before and after the command, and the second parser's
+    # defaults would overwrite what the first one found.
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS, allow_abbrev=False)
+    common.add_argument(
+        "--comfyui", type=Path, metavar="PATH",
+        help="your own ComfyUI (default: COMFYUI_PATH, else the one this pack lies in, else a pinned one)",
+    )  # fmt: skip
+    common.add_argument("--comfyui-version", choices=comfyui.PINNED, help="a pinned ComfyUI, fetched once")
+    common.add_argument(
+        "--python", type=Path, metavar="EXE", help="runs your ComfyUI; with a pinned one, makes the environment"
+    )
+    options = {"parents": [common], "argument_default": argparse.SUPPRESS, "allow_abbrev": False}
+    parser = argparse.ArgumentParser(description=__doc__, **options)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    demo = commands.add_parser("demo", help="pictures through the shipped workflow", **options)
+    demo.add_argument("pictures", nargs="*", type=Path, metavar="PICTURE", help="default: a photograph that is at hand")
+    demo.add_argument("--output", type=Path, metavar="DIR", help="where results go (default: sdc-demo)")
+    demo.add_argument("--steps", type=int, metavar="N", help="fewer steps are faster (default: as in the workflow)")
+    demo.add_argument("--checkpoint", type=Path, metavar="FILE", help="a real SD 1.x checkpoint")
+    demo.add_argument("--controlnet", type=Path, metavar="FILE", help="a real Canny ControlNet for it")
+    demo.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    demo.add_argument("--workflow", type=Path, metavar="FILE", help="another workflow with the same nodes")
+    commands.add_parser("comfyui", help="start ComfyUI with this pack; other arguments go to ComfyUI", **options)
+    commands.add_parser("test", help="run the tests; other arguments go to pytest", **options)
+    commands.add_parser("lock", help="pin the newest packages for the environments", **options)
+
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and arguments.command not in ("comfyui", "test"):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return vars(arguments), rest
+
+
+def choose(arguments: dict) -> comfyui.Install:
+    return comfyui.choose(
+        arguments["command"], arguments.get("comfyui"), arguments.get("comfyui_version"), arguments.get("python"),
+        environment.cache_root(),
+    )  # fmt: skip
+
+
+def demo(arguments: dict, _rest) -> int:
+    arguments["output"] = str(arguments.get("output", Path("sdc-demo")).resolve())
+    arguments["workflow"] = arguments.get("workflow", ROOT / "workflows" / "sdc_full_pipeline.json")
+    # Before minutes of set-up.
+    named = [arguments[key] for key in ("checkpoint", "controlnet", "workflow") if key in arguments]
+    for path in (*arguments.setdefault("pictures", []), *named):
+        if not path.is_file():
+            raise SetupError(f"There is no file {path}")
+    if ("checkpoint" in arguments) != ("controlnet" in arguments):
+        raise SetupError("--checkpoint and --controlnet go together: a real model and a random one make no picture.")
+    if arguments.get("steps", 1) < 1:
+        raise SetupError("--steps must be 1 or more.")
+    return run_inside(choose(arguments), "demo", arguments)
+
+
+def test(arguments: dict, rest: list[str]) -> int:
+    return run_inside(choose(arguments), "test", {"arguments": rest})
+
+
+def start_comfyui(arguments: dict, rest: list[str]) -> int:
+    install = choose(arguments)
+    cache = environment.cache_root()
+    if code := run_inside(install, "standins", {}):
+        return code
+    base = cache / "base"
+    server.make_base(base, ROOT)
+    database = (base / "user" / "comfyui.db").as_posix()
+    models = environment.standins_folder(cache)
+    say(f"Pictures and .sdc files go to {base / 'output'}; your models belong in {base / 'models'}")
+    say("The models named sdc-standin are random: they try out the nodes and make no pictures.")
+    command = server.serve_command(install.comfyui, install.python, base, [models], "--cpu" in rest or None)
+    rest = [argument for argument in rest if argument != "--cpu"]
+    return run_child([*command, "--database-url", f"sqlite:///{database}", *rest])
+
+
+def relock(_arguments, _rest) -> int:
+    cache = environment.cache_root()
+    python = environment.prepare(lock.paths(comfyui.NEWEST), Path(sys.executable), cache)
+    folders = {version: comfyui.fetch(version, python, cache) for version in comfyui.PINNED}
+    lock.regenerate(environment.bin_path(python.parent.parent, "uv"), folders)
+    return 0
+
+
+def run_inside(install: comfyui.Install, command: str, settings: dict) -> int:
+    """Run a command of dev/inside.py, which needs the environment's packages."""
+    shared = os.environ.get("SDC_SHARED") or ROOT.parent / "shared"
+    settings |= {"comfyui": install.comfyui, "cache": environment.cache_root(), "shared": Path(shared).resolve()}
+    return run_child([install.python, ROOT / "dev" / "inside.py", command, json.dumps(settings, default=str)])
+
+
+def run_child(command: list) -> int:
+    """Run a program in the foreground and end only after it has."""
+    process = subprocess.Popen([str(part) for part in command])
+    try:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue  # the child heard Ctrl-C too and is tidying up
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+COMMANDS = {"demo": demo, "comfyui": start_comfyui, "test": test, "lock": relock}
+
+if __name__ == "__main__":
+    sys.exit(main())

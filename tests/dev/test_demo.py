@@ -1,0 +1,129 @@
+import copy
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dev import demo, report
+from dev.environment import SetupError
+
+STANDINS = {"checkpoint": "standin.ckpt", "controlnet": "standin.safetensors"}
+OBJECT_INFO = {
+    "CheckpointLoaderSimple": {"input": {"required": {"ckpt_name": [["real.ckpt", "standin.ckpt"]]}}},
+    "ControlNetLoader": {"input": {"required": {"control_net_name": ["COMBO", {"options": ["real.pth"]}]}}},
+}
+
+
+@pytest.fixture
+def prompt():
+    return {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "2": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "missing.ckpt"}},
+        "3": {"class_type": "ControlNetLoader", "inputs": {"control_net_name": "real.pth"}},
+        "4": {"class_type": "SDCLatentQuantize", "inputs": {"latent": ["1", 0], "colours": 64}},
+        "5": {"class_type": "SDCDDIMInvert", "inputs": {"model": ["2", 0], "latent": ["4", 1], "steps": 50}},
+        "6": {"class_type": "SDCRegenerateCanny", "inputs": {"control_net": ["3", 0], "latent": ["5", 2]}},
+        "7": {"class_type": "VAEDecode", "inputs": {"vae": ["2", 2], "samples": ["6", 0]}},
+        "8": {"class_type": "SaveImage", "inputs": {"images": ["7", 0], "filename_prefix": "image"}},
+        "9": {"class_type": "PreviewImage", "inputs": {"images": ["6", 1]}},
+        "10": {"class_type": "VAEDecode", "inputs": {"vae": ["2", 2], "samples": ["4", 1]}},
+        "11": {"class_type": "PreviewImage", "inputs": {"images": ["10", 0]}},
+    }
+
+
+def differences(before, after):
+    return {
+        (node_id, name): value
+        for node_id, node in after.items()
+        for name, value in node["inputs"].items()
+        if before[node_id]["inputs"][name] != value
+    }
+
+
+def test_only_loader_names_are_swapped_and_all_of_them_told(prompt):
+    before = copy.deepcopy(prompt)
+    lines = demo.swap(prompt, OBJECT_INFO, "photo.png", {}, STANDINS, None)
+    assert differences(before, prompt) == {
+        ("1", "image"): "photo.png",
+        ("2", "ckpt_name"): "standin.ckpt",
+        ("3", "control_net_name"): "standin.safetensors",
+    }
+    assert len(lines) == 3 and "missing.ckpt -> standin.ckpt" in lines[1]
+
+
+def test_steps_are_swapped_when_asked(prompt):
+    before = copy.deepcopy(prompt)
+    demo.swap(prompt, OBJECT_INFO, "example.png", {}, STANDINS, 4)
+    assert differences(before, prompt)["5", "steps"] == 4
+
+
+def test_models_of_the_workflow_stay_where_the_server_has_them(prompt):
+    prompt["2"]["inputs"]["ckpt_name"] = "real.ckpt"
+    assert demo.swap(prompt, OBJECT_INFO, "example.png", {}, STANDINS, None) == []
+
+
+def test_given_models_come_before_all_others(prompt):
+    given = {"ckpt_name": "mine.ckpt", "control_net_name": "mine.pth"}
+    demo.swap(prompt, OBJECT_INFO, "photo.png", given, STANDINS, None)
+    assert prompt["2"]["inputs"]["ckpt_name"] == "mine.ckpt"
+    assert prompt["3"]["inputs"]["control_net_name"] == "mine.pth"
+
+
+def test_results_are_told_apart_by_what_lies_above_them(prompt):
+    assert [demo.role(prompt, node_id) for node_id in ("8", "9", "11")] == ["regenerated", "edges", "decoded"]
+    assert [demo.stage(prompt, node_id) for node_id in ("7", "10")] == ["decode again", "decode"]
+
+
+def test_results_are_collected_wherever_a_node_lists_them(prompt):
+    outputs = {
+        "4": {"text": ["3237 bytes"]},
+        "5": {"files": [{"filename": "a.sdc", "subfolder": "SDC", "type": "output"}]},
+        "8": {"images": [{"filename": "a.png", "subfolder": "", "type": "output"}], "animated": [False]},
+    }
+    files = demo.collect(prompt, outputs)
+    assert {name: file["filename"] for name, file in files.items()} == {"sdc": "a.sdc", "regenerated": "a.png"}
+
+
+def test_unreadable_picture_is_refused(tmp_path):
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n nothing more")
+    with pytest.raises(SetupError, match="broken.png cannot be read"):
+        demo.find_pictures([path], tmp_path)
+
+
+def test_pictures_of_one_name_get_results_of_their_own(tmp_path):
+    paths = [tmp_path / "a.png", tmp_path / "b" / "a.png"]
+    paths[1].parent.mkdir()
+    for path in paths:
+        Image.new("RGB", (64, 64)).save(path)
+    assert list(demo.find_pictures(paths, tmp_path)) == ["a", "a-2"]
+
+
+def test_default_picture_needs_no_network(tmp_path):
+    (path,) = demo.find_pictures([], tmp_path).values()
+    assert Image.open(path).size == (512, 512)
+
+
+def test_figures_are_those_of_the_part_that_was_stored():
+    pixels = np.random.default_rng(0).integers(0, 256, (75, 70, 3), dtype=np.uint8)
+    result = Image.fromarray(pixels[1:73, 3:67])
+    figures = report.compare(Image.fromarray(pixels), result)
+    assert figures == {"ssim": pytest.approx(1.0), "psnr": None}
+    json.dumps(figures, allow_nan=False)
+
+
+def test_result_of_another_shape_is_an_error():
+    with pytest.raises(ValueError, match="does not fit"):
+        report.compare(Image.new("RGB", (64, 64)), Image.new("RGB", (64, 72)))
+
+
+def test_sheet_and_table_show_every_picture():
+    images = {name: Image.new("RGB", (64, 64), "red") for name in report.ORDER}
+    sheet = report.side_by_side(images, 3142)
+    assert sheet.size == (4 * 64 + 3 * report.GAP, 64 + report.HEADER)
+    figures = {"ssim": 0.5, "psnr": None}
+    row = {"picture": "a", "bytes": 3142, "bpp": 0.1, "decoded": figures, "regenerated": figures}
+    row["seconds"] = {"load": 1.5}
+    text = report.table([row])
+    assert "3142" in text and "inf" in text and "1.5" in text

@@ -1,0 +1,179 @@
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from dev import comfyui, environment, lock
+from dev.environment import SetupError
+
+REPO = Path(environment.__file__).parents[1]
+
+HOLD_LOCK = """
+import sys, time
+from pathlib import Path
+from dev.environment import locked
+with locked(Path(sys.argv[1]), "busy"):
+    print("in", flush=True)
+    if len(sys.argv) > 2:
+        time.sleep(float(sys.argv[2]))
+    else:
+        sys.stdin.read()
+    print("out", flush=True)
+"""
+
+
+def hold_lock(path, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD_LOCK, path, *arguments],
+        cwd=REPO, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_second_run_waits_for_the_first_and_says_so(tmp_path):
+    with hold_lock(tmp_path / "lock") as first:
+        assert first.stdout.readline() == "in\n"
+        with hold_lock(tmp_path / "lock", "0") as second:
+            assert second.stdout.readline() == "Waiting: another run is busy.\n"
+            first.stdin.close()
+            assert first.stdout.readline() == "out\n"
+            assert second.stdout.read() == "in\nout\n"
+
+
+def test_lock_of_a_killed_run_is_free(tmp_path):
+    with hold_lock(tmp_path / "lock") as first:
+        assert first.stdout.readline() == "in\n"
+        first.kill()
+        first.wait()
+        with hold_lock(tmp_path / "lock", "0") as second:
+            assert second.stdout.read() == "in\nout\n"
+
+
+@pytest.fixture
+def empty_locks(tmp_path, monkeypatch):
+    """Locks that ask for nothing, so that making an environment needs no network."""
+    empty = tmp_path / "empty.txt"
+    empty.write_text("# nothing\n")
+    monkeypatch.setattr(environment, "UV_LOCK", empty)
+    return [empty]
+
+
+def test_interrupted_set_up_starts_over_and_a_finished_one_is_kept(tmp_path, empty_locks, monkeypatch):
+    cache = tmp_path / "cache"
+    create = environment.create
+
+    def interrupted(env, *_):
+        (env / "half").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(environment, "create", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        environment.prepare(empty_locks, Path(sys.executable), cache)
+
+    monkeypatch.setattr(environment, "create", create)
+    python = environment.prepare(empty_locks, Path(sys.executable), cache)
+    env = python.parents[1]
+    assert not (env / "half").exists()
+    found = subprocess.run([python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True)
+    assert Path(found.stdout.strip()).resolve() == env.resolve()
+
+    monkeypatch.setattr(environment, "create", interrupted)
+    assert environment.prepare(empty_locks, Path(sys.executable), cache) == python
+
+
+def test_environment_changes_with_its_lock(tmp_path, empty_locks, monkeypatch):
+    monkeypatch.setattr(environment, "create", lambda env, *_: env.mkdir(parents=True))
+    first = environment.prepare(empty_locks, Path(sys.executable), tmp_path)
+    empty_locks[0].write_text("# something else\n")
+    assert environment.prepare(empty_locks, Path(sys.executable), tmp_path) != first
+
+
+def test_failed_step_shows_the_end_of_its_log(tmp_path):
+    command = [sys.executable, "-c", "print('the reason'); raise SystemExit(3)"]
+    with pytest.raises(SetupError, match=r"(?s)trying failed \(exit code 3\).*the reason"):
+        environment.run_quietly(command, "trying", tmp_path / "log")
+
+
+def test_missing_program_is_a_set_up_error(tmp_path):
+    with pytest.raises(SetupError, match="trying failed"):
+        environment.run_quietly([tmp_path / "none"], "trying", tmp_path / "log")
+
+
+def test_locks_name_no_host_and_keep_linux_packages_on_linux():
+    for version in comfyui.PINNED:
+        for path in lock.paths(version):
+            text = path.read_text()
+            assert "://" not in text and "--index-url" not in text and "--find-links" not in text
+            requirements = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
+            assert requirements and all("==" in line for line in requirements)
+            assert all("sys_platform == 'linux'" in line for line in requirements if line.startswith("nvidia-"))
+
+
+def archive(path, files):
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_archive_with_another_hash_is_refused(tmp_path):
+    path = archive(tmp_path / "a.tar.gz", {"a/b": b"b"})
+    comfyui.verify(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(SetupError, match="not the pinned file"):
+        comfyui.verify(path, comfyui.PINNED[comfyui.NEWEST][1])
+
+
+def test_unpacks_only_what_lies_inside(tmp_path):
+    path = archive(tmp_path / "a.tar.gz", {"top/vendor/ComfyUI/x/main.py": b"1", "top/other": b"2"})
+    comfyui.unpack(path, "vendor/ComfyUI", tmp_path / "target")
+    assert [str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file() and file != path] == [
+        os.path.join("target", "x", "main.py")
+    ]
+
+
+@pytest.mark.parametrize("name", ["top/vendor/ComfyUI/../../../evil", "top/vendor/ComfyUI/..\\evil"])
+def test_file_names_that_lead_outside_are_refused(tmp_path, name):
+    path = archive(tmp_path / "a.tar.gz", {name: b"evil"})
+    with pytest.raises(SetupError, match="unsafe name"):
+        comfyui.unpack(path, "vendor/ComfyUI", tmp_path / "target")
+    assert not list(tmp_path.rglob("evil"))
+
+
+@pytest.fixture
+def own_comfyui(tmp_path):
+    folder = tmp_path / "ComfyUI"
+    (folder / "comfy").mkdir(parents=True)
+    (folder / "main.py").touch()
+    return folder
+
+
+def test_named_comfyui_comes_before_the_one_of_the_variable(own_comfyui, tmp_path, monkeypatch):
+    monkeypatch.setenv("COMFYUI_PATH", str(tmp_path / "missing"))
+    assert comfyui.find_own(own_comfyui) == own_comfyui.resolve()
+    with pytest.raises(SetupError, match="COMFYUI_PATH"):
+        comfyui.find_own(None)
+
+
+def test_comfyui_around_the_pack_is_found(own_comfyui, monkeypatch):
+    monkeypatch.delenv("COMFYUI_PATH", raising=False)
+    monkeypatch.setattr(comfyui, "REPO", own_comfyui / "custom_nodes" / "comfyui-sdc")
+    assert comfyui.find_own(None) == own_comfyui
+
+
+def test_own_comfyui_is_run_by_its_own_python(own_comfyui):
+    python = environment.bin_path(own_comfyui / "venv", "python")
+    python.parent.mkdir(parents=True)
+    python.touch()
+    assert comfyui.find_python(own_comfyui, None) == python
+    assert comfyui.find_python(own_comfyui, Path("other")) == Path("other")
+
+
+def test_missing_modules_are_named_with_the_command_that_installs_them():
+    with pytest.raises(SetupError, match=r"has no sdc_missing\..*\n.* -m pip install sdc-package"):
+        comfyui.check_modules(Path(sys.executable), {"json": "json", "sdc_missing": "sdc-package"})

@@ -1,0 +1,207 @@
+"""Quantise, save and load through the nodes, with real files."""
+
+import hashlib
+import re
+
+import comfy.cli_args
+import folder_paths
+import nodes as comfy_nodes
+import pytest
+import sdc_pack.codec as codec
+import torch
+from comfy_api.v0_0_2 import io
+from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
+from sdc_pack.nodes.load_sdc import NO_FILES, SDCLoad, sdc_files
+from sdc_pack.nodes.save_sdc import SDCSave
+
+
+def quantise(latent, **changes):
+    settings = {
+        "preset": "paper",
+        "colours": 16,
+        "dither": "none",
+        "dither_strength": 1.0,
+        "seed": 0,
+        "latent_format": "SD1.x",
+    }
+    return SDCLatentQuantize.execute(latent, **{**settings, **changes})
+
+
+def save(sdc, prefix="pictures/test", embed="none", extra_pnginfo=None, **prompt):
+    """Run Save SDC as ComfyUI does: on a clone of the class that holds the hidden inputs."""
+    clone = SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {io.Hidden.extra_pnginfo: extra_pnginfo}})
+    return clone.execute(sdc, prefix, embed, **prompt)
+
+
+def saved_path(output, index=0):
+    result = output.ui["files"][index]
+    return f"{folder_paths.get_output_directory()}/{result['subfolder']}/{result['filename']}"
+
+
+def test_paper_preset_of_a_picture(vae):
+    """A 512x512 picture through VAE Encode: within 3400 bytes, and what is previewed is what the bytes hold."""
+    y, x = torch.meshgrid(torch.linspace(0, 6, 512), torch.linspace(0, 9, 512), indexing="ij")
+    image = torch.stack([x.sin(), y.cos(), (x * y).sin()], -1)[None] * 0.5 + 0.5
+    latent = comfy_nodes.VAEEncode().encode(vae, image)[0]
+    (picture,), decoded, size, bits_per_pixel = quantise(latent, image=image)
+    assert size == len(picture.data) <= 3400
+    assert bits_per_pixel == pytest.approx(8 * size / 512**2)
+    assert torch.equal(decoded["samples"][0], torch.from_numpy(codec.decode(picture.data)))
+    assert ((decoded["samples"] - latent["samples"]).norm() / latent["samples"].norm()) < 0.5
+
+
+def test_node_shows_size_and_rate(latent):
+    output = quantise(latent)
+    assert [re.fullmatch(r"\d+ bytes · \d\.\d{3} bpp", line) is not None for line in output.ui["text"]] == [True, True]
+
+
+def test_custom_preset_uses_its_settings(latent):
+    (picture, _), *_ = quantise(latent, preset="custom", colours=8)
+    assert picture.colours == 8
+    assert picture.data == codec.encode(latent["samples"][0].numpy(), colours=8, dither="none").data
+    (paper, _), *_ = quantise(latent, colours=8)
+    assert paper.data == codec.encode(latent["samples"][0].numpy(), **codec.PAPER_PRESET).data
+
+
+def test_batch_gives_one_file_and_palette_a_picture(latent):
+    three = {"samples": torch.cat([latent["samples"], latent["samples"][:1]]), "batch_index": [2, 5, 7]}
+    pictures, decoded, size, bits_per_pixel = quantise(three)
+    assert len(pictures) == 3 and size == sum(len(picture.data) for picture in pictures)
+    assert bits_per_pixel == pytest.approx(8 * size / (3 * 96 * 64))
+    assert pictures[0] == pictures[2] != pictures[1]
+    assert decoded["batch_index"] == [2, 5, 7]
+    output = save(pictures)
+    assert [result["filename"] for result in output.ui["files"]] == [f"test_0000{i}_.sdc" for i in (1, 2, 3)]
+    assert torch.equal(output.result[1]["samples"], decoded["samples"])
+
+
+@pytest.mark.parametrize(("width", "height"), [(513, 300), (64, 2048), (8, 15)])
+def test_odd_sizes_keep_their_true_size(vae, width, height):
+    image = torch.rand(1, height, width, 3)
+    latent = comfy_nodes.VAEEncode().encode(vae, image)[0]
+    (picture,), *_ = quantise(latent, image=image)
+    assert (picture.width, picture.height) == (width, height)
+    (trimmed,), *_ = quantise(latent)
+    assert (trimmed.width, trimmed.height) == (width // 8 * 8, height // 8 * 8)
+
+
+def test_image_of_another_picture_is_refused(latent):
+    with pytest.raises(ValueError, match="image is 512x512.*96x64"):
+        quantise(latent, image=torch.zeros(1, 512, 512, 3))
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (torch.zeros(1, 4, 2, 8, 8), "video"),
+        (torch.zeros(1, 16, 8, 8), "16"),
+        (torch.full((1, 4, 8, 8), float("nan")), "(?i)nan|finite"),
+    ],
+)
+def test_latents_that_are_no_picture_are_refused(samples, message):
+    with pytest.raises(ValueError, match=message):
+        quantise({"samples": samples})
+
+
+def test_save_and_load_are_bit_exact(latent):
+    pictures, decoded, *_ = quantise(latent)
+    output = save(pictures[:1])
+    with open(saved_path(output), "rb") as file:
+        assert file.read() == pictures[0].data
+    loaded, sdc, prompt, width, height = SDCLoad.execute("pictures/test_00001_.sdc [output]")
+    assert torch.equal(loaded["samples"], decoded["samples"][:1])
+    assert torch.equal(output.result[1]["samples"], decoded["samples"][:1])
+    assert sdc == pictures[:1] and (prompt, width, height) == ("", 96, 64)
+
+
+def test_prompt_is_stored_when_typed_and_palette_stays(latent):
+    pictures, decoded, *_ = quantise(latent)
+    (written, _), reread = save(pictures, prompt="a red fox, 狐").result
+    assert written.metadata["prompt"] == "a red fox, 狐"
+    assert torch.equal(reread["samples"], decoded["samples"])
+    assert SDCLoad.execute("pictures/test_00001_.sdc [output]").result[2] == "a red fox, 狐"
+    assert "prompt" not in save(pictures, prompt="  \n").result[0][0].metadata
+
+
+def test_loaded_metadata_survives_another_save(latent):
+    first = save(quantise(latent)[0][:1], embed="workflow", extra_pnginfo={"workflow": {"nodes": []}}, prompt="fox")
+    again = save(first.result[0], prompt="hare")
+    assert again.result[0][0].metadata == {"workflow": {"nodes": []}, "prompt": "hare"}
+
+
+def test_workflow_is_embedded_only_when_asked(latent, monkeypatch):
+    pictures = quantise(latent)[0][:1]
+    info = {"workflow": {"nodes": [{"id": 1}]}}
+    assert save(pictures, extra_pnginfo=info).result[0][0].metadata == {}
+    assert save(pictures, embed="workflow", extra_pnginfo=info).result[0][0].metadata == info
+    without = save(pictures, embed="workflow")
+    assert without.result[0][0].metadata == {} and "came without one" in without.ui["text"][-1]
+    monkeypatch.setattr(comfy.cli_args.args, "disable_metadata", True)
+    disabled = save(pictures, embed="workflow", extra_pnginfo=info)
+    assert disabled.result[0][0].metadata == {} and "--disable-metadata" in disabled.ui["text"][-1]
+
+
+def test_never_overwrites(latent, comfyui_folders):
+    pictures = quantise(latent)[0][:1]
+    names = {save(pictures).ui["files"][0]["filename"] for _ in range(3)}
+    assert len(names) == 3
+    # A file that core's counter does not see (other letter case, say) may still hold the next name.
+    taken = comfyui_folders / "output" / "pictures" / "test_00004_.sdc"
+    taken.write_bytes(b"precious")
+    save(pictures)
+    assert taken.read_bytes() == b"precious"
+
+
+def test_prefix_cannot_leave_the_output_folder(latent, comfyui_folders):
+    with pytest.raises(Exception, match="outside the output folder"):
+        save(quantise(latent)[0][:1], prefix="../../escaped")
+    assert not list(comfyui_folders.parent.glob("**/escaped*"))
+
+
+def test_prefix_fills_in_size_and_batch_number(latent):
+    output = save(quantise(latent)[0], prefix="%width%x%height%_%batch_num%")
+    assert [result["filename"] for result in output.ui["files"]] == ["96x64_0_00001_.sdc", "96x64_1_00001_.sdc"]
+
+
+def test_list_holds_input_subfolders_and_output(latent, comfyui_folders):
+    assert sdc_files() == []
+    data = quantise(latent)[0][0].data
+    for name in ("input/b.sdc", "input/deep/er/a.SDC", "input/not.png", "output/saved.sdc"):
+        path = comfyui_folders / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    assert sdc_files() == ["b.sdc", "deep/er/a.SDC", "saved.sdc [output]"]
+    assert all(SDCLoad.validate_inputs(name) is True for name in sdc_files())
+    assert SDCLoad.execute("deep/er/a.SDC").result[1][0].data == data
+
+
+def test_empty_list_and_missing_files_explain_themselves():
+    assert SDCLoad.define_schema().inputs[0].options == [NO_FILES]
+    assert "Save SDC" in SDCLoad.validate_inputs(NO_FILES)
+    for name in ("gone.sdc", "gone.sdc [output]", "../../etc/passwd"):
+        assert name in SDCLoad.validate_inputs(name)
+
+
+def test_changed_file_runs_again(latent, comfyui_folders):
+    pictures = quantise(latent)[0]
+    path = comfyui_folders / "input" / "a.sdc"
+    path.write_bytes(pictures[0].data)
+    before = SDCLoad.fingerprint_inputs("a.sdc")
+    assert before == hashlib.sha256(pictures[0].data).hexdigest() == SDCLoad.fingerprint_inputs("a.sdc")
+    path.write_bytes(pictures[1].data)
+    assert SDCLoad.fingerprint_inputs("a.sdc") != before
+
+
+@pytest.mark.parametrize(
+    ("damage", "error"),
+    [
+        (lambda data: data[:-1], codec.SdcError),
+        (lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:], codec.SdcChecksumError),
+        (lambda data: b"StarCalc" + data, codec.SdcSignatureError),
+        (lambda data: b"", codec.SdcError),
+    ],
+)
+def test_damaged_file_is_named(latent, comfyui_folders, damage, error):
+    (comfyui_folders / "input" / "bad.sdc").write_bytes(damage(quantise(latent)[0][0].data))
+    with pytest.raises(error, match="bad.sdc"):
+        SDCLoad.execute("bad.sdc")

@@ -1,0 +1,266 @@
+"""DDIM inversion against closed forms and against stock samplers, in a real ComfyUI."""
+
+import comfy.cli_args
+import comfy.model_management
+import comfy.samplers
+import comfy.utils
+import pytest
+import torch
+from comfy_extras.nodes_custom_sampler import BasicGuider, DisableNoise, RandomNoise, SamplerCustomAdvanced
+from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
+
+SCALE = 0.18215  # SD1.x: model space is LATENT times this
+
+
+def invert(model, positive, latent, steps=10, guidance_scale=1.0, strength=1.0, **optional):
+    return SDCDDIMInvert.execute(model, positive, latent, steps, guidance_scale, strength, **optional)
+
+
+def regenerate(model, positive, noise, sigmas, latent):
+    guider = BasicGuider.execute(model, positive).result[0]
+    euler = comfy.samplers.sampler_object("euler")
+    return SamplerCustomAdvanced.execute(noise, guider, euler, sigmas, latent).result[0]
+
+
+def distance(a, b):
+    """Relative L2."""
+    return ((a - b).norm() / b.norm()).item()
+
+
+def use_gaussian_data(model, mean=0.3, deviation=0.9):
+    """Replace the UNet by the exact denoiser of data drawn from N(mean, deviation^2): eps = s (x - m) / (d^2 + s^2)."""
+
+    def wrapper(_, options):
+        x, sigma = options["input"], options["timestep"].view(-1, 1, 1, 1)
+        return x - sigma**2 * (x - mean) / (deviation**2 + sigma**2)
+
+    model.set_model_unet_function_wrapper(wrapper)
+
+    def exact(x, sigma):
+        """Where the probability flow takes a clean x at `sigma`."""
+        return mean + (x - mean) * ((deviation**2 + sigma**2) / deviation**2) ** 0.5
+
+    return exact
+
+
+def test_matches_equation_1_in_float64(model, prompt, latent):
+    """Eq. (1) as the paper writes it, in alphas and float64, asking the real UNet for eps."""
+    positive = prompt("a cat")
+    _, sigmas, inverted = invert(model, positive, latent, steps=8)
+
+    labels = [0, *model.get_model_object("model_sampling").timestep(sigmas[:-1].flip(0)).tolist()]
+    network = model.model.diffusion_model
+    parameter = next(network.parameters())
+    z = latent["samples"].double() * SCALE
+    alphas = 1 / (1 + sigmas.flip(0).double() ** 2)
+    alphas[0] = 1.0
+    for i in range(len(sigmas) - 1):
+        label = torch.full((2,), labels[i], device=parameter.device)
+        with torch.no_grad():
+            context = positive[0][0].to(parameter).expand(2, -1, -1)
+            eps = network(z.to(parameter), label.to(parameter), context=context).double().cpu()
+        low, high = alphas[i], alphas[i + 1]
+        z = (high / low).sqrt() * z + high.sqrt() * ((1 / high - 1).sqrt() - (1 / low - 1).sqrt()) * eps
+    x = z / alphas[-1].sqrt()
+    assert distance(inverted["samples"].double() * SCALE, x) < 1e-6
+
+
+def test_gaussian_data_reaches_the_closed_form_at_first_order(model, prompt, latent):
+    exact = use_gaussian_data(model)
+    errors = {}
+    for steps in (100, 200):
+        _, sigmas, inverted = invert(model, prompt(""), latent, steps=steps)
+        target = exact(latent["samples"] * SCALE, sigmas[0])
+        errors[len(sigmas) - 1] = distance(inverted["samples"] * SCALE, target)
+    (few, coarse), (many, fine) = errors.items()
+    assert many == 2 * few
+    assert 1.7 < coarse / fine < 2.3
+
+
+@pytest.mark.parametrize("steps", [1, 2, 20])
+def test_one_unet_call_a_step_and_pass(model, prompt, latent, count_calls, steps):
+    calls = count_calls(model)
+    noise, sigmas, inverted = invert(model, prompt(""), latent, steps=steps)
+    assert len(calls) == len(sigmas) - 1
+    calls.clear()
+    regenerate(model, prompt(""), noise, sigmas, inverted)
+    assert len(calls) == len(sigmas) - 1
+
+
+def test_twenty_steps_ask_the_levels_that_ddim_uniform_names(model, prompt, latent, count_calls):
+    calls = count_calls(model)
+    _, sigmas, _ = invert(model, prompt(""), latent, steps=20)
+    sampling = model.get_model_object("model_sampling")
+    asked = [int(sampling.timestep(sigma)[0]) for sigma in calls]
+    assert asked == [0, 1, *range(51, 902, 50)]
+    assert int(sampling.timestep(sigmas[0])) == 951
+
+
+@pytest.mark.parametrize("wiring", ["inverted", "empty", "no noise"])
+def test_every_wiring_restarts_from_the_inverted_noise(model, prompt, latent, wiring):
+    """Spied through a sampler that returns what it was started with: stock noise scaling, no step taken."""
+    noise, sigmas, inverted = invert(model, prompt(""), latent, steps=4)
+    beside = {"samples": torch.zeros_like(latent["samples"])} if wiring == "empty" else inverted
+    if wiring == "no noise":
+        noise = DisableNoise.execute().result[0]
+    start = comfy.samplers.KSAMPLER(lambda model, x, sigmas, extra_args, callback, disable: x)
+    guider = BasicGuider.execute(model, prompt("")).result[0]
+    x = SamplerCustomAdvanced.execute(noise, guider, start, sigmas, beside).result[0]
+    assert distance(x["samples"], inverted["samples"]) < 1e-6
+
+
+def test_random_latent_beside_the_noise_changes_nothing(model, prompt, latent):
+    noise, sigmas, inverted = invert(model, prompt(""), latent, steps=8, strength=0.5)
+    other = {"samples": latent["samples"].flip(-1)}
+    same = regenerate(model, prompt(""), noise, sigmas, inverted)
+    assert distance(regenerate(model, prompt(""), noise, sigmas, other)["samples"], same["samples"]) < 1e-5
+
+
+def test_round_trip_improves_with_steps(model, prompt, latent):
+    errors = []
+    for steps in (4, 12, 36):
+        noise, sigmas, inverted = invert(model, prompt("a cat"), latent, steps=steps)
+        restored = regenerate(model, prompt("a cat"), noise, sigmas, inverted)
+        errors.append(distance(restored["samples"], latent["samples"]))
+    assert errors[0] > errors[1] > errors[2]
+
+
+def test_strength_keeps_the_lowest_intervals(model, prompt, latent):
+    use_gaussian_data(model)
+    _, full, _ = invert(model, prompt(""), latent, steps=20)
+    _, part, _ = invert(model, prompt(""), latent, steps=20, strength=0.3)
+    _, least, _ = invert(model, prompt(""), latent, steps=20, strength=0.001)
+    assert torch.equal(part, full[-7:])
+    assert torch.equal(least, full[-2:])
+
+
+def test_strength_zero_is_the_identity(model, prompt, latent, count_calls):
+    calls = count_calls(model)
+    noise, sigmas, inverted = invert(model, prompt(""), latent, strength=0.0)
+    restored = regenerate(model, prompt(""), noise, sigmas, inverted)
+    assert torch.equal(restored["samples"], latent["samples"])
+    assert calls == []
+
+
+def test_clean_level_is_finite(model, prompt, latent):
+    _, sigmas, inverted = invert(model, prompt(""), latent, steps=1)
+    assert sigmas[-1] == 0
+    assert torch.isfinite(inverted["samples"]).all()
+
+
+def test_own_sigmas_from_any_scheduler(model, prompt, latent):
+    sampling = model.get_model_object("model_sampling")
+    for scheduler in comfy.samplers.SCHEDULER_NAMES:
+        sigmas = comfy.samplers.calculate_sigmas(sampling, scheduler, 4)
+        noise, schedule, inverted = invert(model, prompt(""), latent, steps=3, sigmas=sigmas)
+        assert torch.equal(schedule, sigmas), scheduler
+        restored = regenerate(model, prompt(""), noise, schedule, inverted)
+        assert torch.isfinite(restored["samples"]).all(), scheduler
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "message"),
+    [
+        (torch.tensor([0.0, 1.0, 5.0]), "remove FlipSigmas"),
+        (torch.tensor([5.0, 5.0, 0.0]), "must fall"),
+        (torch.tensor([5.0, float("nan"), 0.0]), "finite"),
+        (torch.tensor([5.0, -1.0]), "below 0"),
+    ],
+)
+def test_unusable_sigmas_are_refused(model, prompt, latent, sigmas, message):
+    with pytest.raises(ValueError, match=message):
+        invert(model, prompt(""), latent, sigmas=sigmas)
+
+
+def test_guidance_needs_a_negative(model, prompt, latent):
+    with pytest.raises(ValueError, match="connect negative"):
+        invert(model, prompt(""), latent, guidance_scale=3.0)
+
+
+def test_guidance_weighs_prompt_against_negative(model, prompt, latent, count_calls):
+    """eps = w eps(c) + (1 - w) eps(uncond): one step from a clean picture is linear in w."""
+    one_step = {
+        w: invert(model, prompt("a cat"), latent, 1, w, negative=prompt("")).result[2]["samples"]
+        for w in (0.0, 1.0, 3.0)
+    }
+    expected = one_step[0.0] + 3.0 * (one_step[1.0] - one_step[0.0])
+    assert distance(one_step[3.0], expected) < 1e-5
+    assert distance(one_step[1.0], one_step[0.0]) > 1e-4
+
+
+def test_noise_mask_is_dropped_and_said(model, prompt, latent):
+    masked = {**latent, "noise_mask": torch.zeros(2, 64, 96)}
+    plain = invert(model, prompt(""), latent, steps=5)
+    output = invert(model, prompt(""), masked, steps=5)
+    assert torch.equal(output.result[2]["samples"], plain.result[2]["samples"])
+    assert "noise_mask" not in output.result[2]
+    assert any("mask" in line for line in output.ui["text"])
+
+
+def test_batch_index_is_kept_and_selects_from_the_noise(model, prompt, latent):
+    noise, sigmas, inverted = invert(model, prompt(""), {**latent, "batch_index": [4, 9]}, steps=5)
+    assert inverted["batch_index"] == [4, 9]
+    both = regenerate(model, prompt(""), noise, sigmas, inverted)["samples"]
+    second = {"samples": inverted["samples"][1:], "batch_index": [9]}
+    alone = regenerate(model, prompt(""), noise, sigmas, second)["samples"]
+    assert distance(alone, both[1:]) < 1e-5
+
+
+@pytest.mark.parametrize("direction", ["invert", "regenerate"])
+def test_cancel_stops_within_one_unet_call(model, prompt, latent, direction):
+    noise, sigmas, inverted = invert(model, prompt(""), latent, steps=10)
+    calls = []
+
+    def wrapper(apply_model, options):
+        calls.append(None)
+        if len(calls) == 3:
+            comfy.model_management.interrupt_current_processing()
+        return apply_model(options["input"], options["timestep"], **options["c"])
+
+    model.set_model_unet_function_wrapper(wrapper)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        if direction == "invert":
+            invert(model, prompt(""), latent, steps=10)
+        else:
+            regenerate(model, prompt(""), noise, sigmas, inverted)
+    assert len(calls) == 3
+
+
+def test_latent_of_another_size_is_refused_with_both_shapes(model, prompt, latent):
+    noise, sigmas, _ = invert(model, prompt(""), latent, steps=2)
+    with pytest.raises(ValueError, match=r"\(2, 4, 8, 12\).*\(1, 4, 8, 8\)"):
+        regenerate(model, prompt(""), noise, sigmas, {"samples": torch.zeros(1, 4, 8, 8)})
+
+
+def test_latent_of_another_family_is_refused(model, prompt):
+    with pytest.raises(ValueError, match="16 channels.*works with 4"):
+        invert(model, prompt(""), {"samples": torch.ones(1, 16, 8, 8)})
+
+
+def test_progress_is_told_every_step_and_previews_the_picture(model, prompt, latent, monkeypatch):
+    monkeypatch.setattr(comfy.cli_args.args, "preview_method", comfy.cli_args.LatentPreviewMethod.Latent2RGB)
+    told = []
+    monkeypatch.setattr(
+        comfy.utils,
+        "PROGRESS_BAR_HOOK",
+        lambda value, total, preview, node_id=None: told.append((value, total, preview)),
+    )
+    invert(model, prompt(""), latent, steps=4)
+    assert [(value, total) for value, total, _ in told] == [(i, 4) for i in (1, 2, 3, 4)]
+    assert all(preview is not None for *_, preview in told)
+
+
+def test_global_random_generator_is_left_alone(model, prompt, latent):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    invert(model, prompt(""), latent, steps=2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_stock_noise_still_differs(model, prompt, latent):
+    """The restart tests would pass on a model that ignores its start; this one does not."""
+    noise, sigmas, inverted = invert(model, prompt(""), latent, steps=5)
+    random = RandomNoise.execute(1).result[0]
+    ours = regenerate(model, prompt(""), noise, sigmas, inverted)["samples"]
+    other = regenerate(model, prompt(""), random, sigmas, {"samples": torch.zeros_like(ours)})["samples"]
+    assert distance(other, ours) > 0.1

@@ -1,0 +1,159 @@
+"""Regenerate with Canny against the same graph wired from stock nodes."""
+
+import sys
+
+import comfy.samplers
+import cv2
+import numpy as np
+import pytest
+import torch
+from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, RandomNoise, SamplerCustomAdvanced
+from nodes import ControlNetApplyAdvanced
+from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
+from sdc_pack.nodes.edges import canny_edges, fit_to_latent
+from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
+
+
+@pytest.fixture
+def image():
+    """Two pictures of 96x64: a bright square on dark, and a disc."""
+    pictures = np.full((2, 64, 96, 3), 0.1, np.float32)
+    pictures[0, 16:48, 24:72] = 0.9
+    cv2.circle(pictures[1], (48, 32), 20, (0.9, 0.9, 0.9), -1)
+    return torch.from_numpy(pictures)
+
+
+@pytest.fixture
+def inverted(model, prompt, latent):
+    return SDCDDIMInvert.execute(model, prompt("a cat"), latent, 3, 1.0, 1.0).result
+
+
+def regenerate(model, positive, control_net, image, inverted, **changes):
+    noise, sigmas, latent = inverted
+    settings = {
+        "latent": latent,
+        "noise": noise,
+        "sigmas": sigmas,
+        "canny_strength": 0.3,
+        "low_threshold": 100,
+        "high_threshold": 200,
+        "start_percent": 0.0,
+        "end_percent": 1.0,
+        "guidance_scale": 1.0,
+        **changes,
+    }
+    return SDCRegenerateCanny.execute(model, positive, control_net, image, **settings)
+
+
+def test_equals_the_stock_graph(model, prompt, control_net, image, inverted):
+    noise, sigmas, latent = inverted
+    ours, edges = regenerate(model, prompt("a cat"), control_net, image, inverted, canny_strength=0.7)
+    positive, _ = ControlNetApplyAdvanced().apply_controlnet(
+        prompt("a cat"), prompt(""), control_net, edges, 0.7, 0.0, 1.0
+    )
+    guider = BasicGuider.execute(model, positive).result[0]
+    euler = comfy.samplers.sampler_object("euler")
+    stock = SamplerCustomAdvanced.execute(noise, guider, euler, sigmas, latent).result[0]
+    assert torch.equal(ours["samples"], stock["samples"])
+
+
+def test_guidance_equals_stock_cfg(model, prompt, control_net, image, inverted):
+    noise, sigmas, latent = inverted
+    words = {"negative": prompt("blurred"), "guidance_scale": 4.0}
+    output = regenerate(model, prompt("a cat"), control_net, image, inverted, **words)
+    positive, negative = ControlNetApplyAdvanced().apply_controlnet(
+        prompt("a cat"), prompt("blurred"), control_net, output.result[1], 0.3, 0.0, 1.0
+    )
+    guider = CFGGuider.execute(model, positive, negative, 4.0).result[0]
+    euler = comfy.samplers.sampler_object("euler")
+    stock = SamplerCustomAdvanced.execute(noise, guider, euler, sigmas, latent).result[0]
+    assert torch.equal(output.result[0]["samples"], stock["samples"])
+    assert "4" in output.ui["text"][0] and "1" in output.ui["text"][0]  # the inversion was at w = 1: it warns
+
+
+def test_no_warning_when_guidance_agrees(model, prompt, control_net, image, inverted):
+    assert regenerate(model, prompt("a cat"), control_net, image, inverted).ui["text"] == []
+
+
+def test_guidance_without_negative_is_refused(model, prompt, control_net, image, inverted):
+    with pytest.raises(ValueError, match="connect negative"):
+        regenerate(model, prompt("a cat"), control_net, image, inverted, guidance_scale=2.0)
+
+
+def test_edges_reach_the_control_net(model, prompt, control_net, image, inverted):
+    """Other edges, another picture; at strength 0, and outside its percent range, the edges do not matter."""
+    flipped = image.roll(20, dims=2)
+    for canny_strength, end_percent, differs in ((0.5, 1.0, True), (0.0, 1.0, False), (0.5, 0.0, False)):
+        settings = {"canny_strength": canny_strength, "end_percent": end_percent}
+        one = regenerate(model, prompt(""), control_net, image, inverted, **settings).result[0]["samples"]
+        other = regenerate(model, prompt(""), control_net, flipped, inverted, **settings).result[0]["samples"]
+        assert torch.equal(one, other) != differs
+
+
+def test_each_picture_of_a_batch_keeps_its_own_edges(model, prompt, control_net, image, latent):
+    together = SDCDDIMInvert.execute(model, prompt(""), latent, 2, 1.0, 1.0).result
+    both = regenerate(model, prompt(""), control_net, image, together).result[0]["samples"]
+    for i in (0, 1):
+        single = SDCDDIMInvert.execute(model, prompt(""), {"samples": latent["samples"][i : i + 1]}, 2, 1.0, 1.0).result
+        alone = regenerate(model, prompt(""), control_net, image[i : i + 1], single).result[0]["samples"]
+        assert ((both[i : i + 1] - alone).norm() / alone.norm()) < 1e-4
+
+
+def test_one_unet_call_a_step(model, prompt, control_net, image, inverted, count_calls):
+    calls = count_calls(model)
+    regenerate(model, prompt(""), control_net, image, inverted)
+    assert len(calls) == len(inverted[1]) - 1
+
+
+def test_strength_zero_of_the_inversion_gives_the_latent_back(model, prompt, control_net, image, latent):
+    unchanged = SDCDDIMInvert.execute(model, prompt(""), latent, 5, 1.0, 0.0).result
+    output = regenerate(model, prompt(""), control_net, image, unchanged)
+    assert torch.equal(output.result[0]["samples"], latent["samples"])
+
+
+def test_stock_noise_is_accepted(model, prompt, control_net, image, inverted):
+    random = RandomNoise.execute(5).result[0]
+    output = regenerate(model, prompt(""), control_net, image, inverted, noise=random)
+    assert torch.isfinite(output.result[0]["samples"]).all()
+
+
+def test_edges_are_opencvs(image):
+    edges = canny_edges(image, 100, 200)
+    assert edges.shape == image.shape and edges.dtype == torch.float32
+    for picture, found in zip(image, edges, strict=True):
+        grey = cv2.cvtColor((picture * 255).round().byte().numpy(), cv2.COLOR_RGB2GRAY)
+        expected = torch.from_numpy(cv2.Canny(grey, 100, 200)) / 255
+        assert expected.any() and torch.equal(found, expected.unsqueeze(-1).repeat(1, 1, 3))
+
+
+def test_alpha_channel_is_ignored(image):
+    with_alpha = torch.cat([image, torch.zeros(*image.shape[:3], 1)], dim=-1)
+    assert torch.equal(canny_edges(with_alpha, 100, 200), canny_edges(image, 100, 200))
+
+
+def test_thresholds_the_wrong_way_round_are_refused(image):
+    with pytest.raises(ValueError, match=r"low_threshold \(201\)"):
+        canny_edges(image, 201, 200)
+
+
+@pytest.mark.parametrize(("width", "height"), [(513, 300), (64, 2048), (519, 511), (512, 512)])
+def test_picture_is_trimmed_exactly_as_vae_encode_does(vae, width, height):
+    image = torch.rand(1, height, width, 3)
+    samples = torch.zeros(1, 4, height // 8, width // 8)
+    assert torch.equal(fit_to_latent(image, samples, 8), vae.vae_encode_crop_pixels(image))
+
+
+def test_larger_picture_of_the_same_shape_is_left_to_comfyui():
+    assert fit_to_latent(torch.zeros(1, 512, 1024, 3), torch.zeros(1, 4, 32, 64), 8).shape == (1, 512, 1024, 3)
+
+
+@pytest.mark.parametrize("size", [(512, 256), (7, 7)])
+def test_picture_of_another_shape_is_refused(size):
+    with pytest.raises(ValueError, match=f"image is {size[1]}x{size[0]}.*512x512"):
+        fit_to_latent(torch.zeros(1, *size, 3), torch.zeros(1, 4, 64, 64), 8)
+
+
+def test_missing_opencv_says_what_to_do(image, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)  # what Python does for a module that cannot be imported
+    with pytest.raises(ImportError, match="Install opencv-python"):
+        canny_edges(image, 100, 200)

@@ -1,0 +1,65 @@
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from dev.demo import swap
+from dev.prompt import to_prompt
+from dev.server import Server
+
+ROOT = Path(__file__).parents[2]
+MODELS = Path(os.environ["SDC_MODELS"])
+STANDINS = {
+    "checkpoint": min(path.name for path in (MODELS / "checkpoints").glob("sdc-standin*.ckpt")),
+    "controlnet": "sdc-standin-canny.safetensors",
+}
+WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """ComfyUI as its user runs it, with the pack in custom_nodes."""
+    base = tmp_path_factory.mktemp("comfyui")
+    with Server(os.environ["SDC_COMFYUI"], sys.executable, pack=ROOT, models=[MODELS], base=base) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def picture(tmp_path_factory):
+    """A drawing of 130x99, no multiple of 8: fast on a CPU, and it has edges."""
+    path = tmp_path_factory.mktemp("pictures") / "drawing.png"
+    image = Image.linear_gradient("L").resize((130, 99)).convert("RGB")
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((20, 15, 75, 80), fill=(200, 60, 40), outline="white", width=3)
+    draw.rectangle((80, 30, 120, 90), fill=(30, 90, 160))
+    image.save(path)
+    return path
+
+
+@pytest.fixture
+def make_prompt(server, picture):
+    """The prompt of a shipped workflow with this machine's file names in it, as the demo submits it."""
+
+    def make(name: str, steps: int | None = None) -> dict:
+        prompt = to_prompt(load(name), server.client.object_info())
+        swap(prompt, server.client.object_info(), server.client.upload(picture), {}, STANDINS, steps)
+        return prompt
+
+    return make
+
+
+def load(name: str) -> dict:
+    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def find(prompt: dict, class_type: str, title: str | None = None) -> tuple[str, dict]:
+    """(id, node) of the only node of this class, and title if given."""
+    (found,) = (
+        (node_id, node)
+        for node_id, node in prompt.items()
+        if node["class_type"] == class_type and title in (None, node["_meta"]["title"])
+    )
+    return found

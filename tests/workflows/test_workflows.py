@@ -1,0 +1,168 @@
+"""Every shipped workflow on a real server, through its HTTP interface, to a picture."""
+
+import io
+import json
+import time
+
+import numpy as np
+import pytest
+import sdc_pack.codec as codec
+from PIL import Image
+
+from dev.client import ComfyError
+from dev.prompt import to_prompt
+
+from .conftest import ROOT, WORKFLOWS, find, load
+
+NODES = {"SDCLatentQuantize", "SDCSave", "SDCLoad", "SDCDDIMInvert", "SDCRegenerateCanny"}
+
+
+def pixels(server, output) -> np.ndarray:
+    (file,) = output["images"]
+    return np.asarray(Image.open(io.BytesIO(server.client.view(file))).convert("RGB"))
+
+
+def test_pack_loads_without_a_warning(server):
+    log = server.log.read_text(encoding="utf-8", errors="replace")
+    assert "comfyui-sdc" in log
+    about_us = [line for line in log.splitlines() if "comfyui-sdc" in line.lower() or "sdc" in line.split()]
+    assert not [line for line in about_us if "WARNING" in line or "ERROR" in line or "IMPORT FAILED" in line]
+    assert NODES <= server.client.object_info().keys()
+
+
+def test_every_input_and_output_has_a_tooltip(server):
+    info = server.client.object_info()
+    for node in NODES:
+        assert info[node]["description"]
+        for section in ("required", "optional"):
+            for name, (_, *options) in info[node]["input"].get(section, {}).items():
+                assert options and options[0].get("tooltip"), f"{node}.{name}"
+        assert all(info[node]["output_tooltips"]), node
+
+
+def test_comfyui_lists_the_workflows_as_templates_with_thumbnails(server):
+    listed = json.loads(server.client.request("/api/workflow_templates"))
+    assert sorted(listed["comfyui-sdc"]) == WORKFLOWS
+    for name in WORKFLOWS:
+        address = f"/api/workflow_templates/comfyui-sdc/{name}"
+        assert json.loads(server.client.request(f"{address}.json"))["version"] == 0.4
+        thumbnail = Image.open(io.BytesIO(server.client.request(f"{address}.jpg")))
+        assert thumbnail.format == "JPEG" and min(thumbnail.size) >= 256
+
+
+def test_front_end_script_is_served(server):
+    assert "/extensions/comfyui-sdc/status.js" in json.loads(server.client.request("/extensions"))
+    assert b"registerExtension" in server.client.request("/extensions/comfyui-sdc/status.js")
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_prompt_is_the_one_that_the_front_end_makes(server, name):
+    """The fixtures are what ComfyUI's front end submitted for these workflows."""
+    fixture = json.loads((ROOT / "tests" / "fixtures" / "prompts" / f"{name}.json").read_text(encoding="utf-8"))
+    assert to_prompt(load(name), server.client.object_info()) == fixture
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_loaders_name_real_models_with_their_downloads(name):
+    for node in load(name)["nodes"]:
+        if node["type"].startswith("SDC"):
+            assert node["properties"]["cnr_id"] == "comfyui-sdc" and node["properties"]["ver"]
+        if node["type"] in ("CheckpointLoaderSimple", "ControlNetLoader"):
+            (model,) = node["properties"]["models"]
+            assert model["name"] == node["widgets_values"][0] == model["url"].rsplit("/")[-1]
+            assert model["directory"] == ("checkpoints" if node["type"] == "CheckpointLoaderSimple" else "controlnet")
+
+
+def test_full_pipeline(server, make_prompt):
+    """With the steps it ships with: file, decoded, edges and regenerated picture, all of the trimmed size."""
+    prompt = make_prompt("sdc_full_pipeline")
+    assert prompt[find(prompt, "SDCDDIMInvert")[0]]["inputs"]["steps"] == 50
+    outputs = server.client.run(prompt)
+    save, quantise = find(prompt, "SDCSave")[0], find(prompt, "SDCLatentQuantize")[0]
+    (file,) = outputs[save]["files"]
+    assert (file["subfolder"], file["type"]) == ("SDC", "output")
+    picture = codec.read(server.client.view(file))
+    assert (picture.width, picture.height, picture.metadata) == (130, 99, {})
+    assert outputs[quantise]["text"] == [f"{picture.size} bytes · {picture.bits_per_pixel:.3f} bpp"]
+    previews = {
+        node["_meta"]["title"]: pixels(server, outputs[node_id])
+        for node_id, node in prompt.items()
+        if node["class_type"] in ("PreviewImage", "SaveImage")
+    }
+    original, decoded, edges, regenerated = (previews[title] for title in sorted(previews))
+    assert original.shape == (99, 130, 3)
+    assert decoded.shape == edges.shape == regenerated.shape == (96, 128, 3)
+    assert set(np.unique(edges)) == {0, 255}
+    assert (decoded != regenerated).any()
+
+
+def test_compress_then_decompress(server, make_prompt):
+    compress = make_prompt("sdc_compress")
+    save, node = find(compress, "SDCSave")
+    node["inputs"]["prompt"] = "a ball and a box"
+    outputs = server.client.run(compress)
+    (file,) = outputs[save]["files"]
+    preview, _ = find(compress, "PreviewImage")
+
+    decompress = make_prompt("sdc_decompress", steps=2)
+    load_node, node = find(decompress, "SDCLoad")
+    node["inputs"]["file"] = f"{file['subfolder']}/{file['filename']} [output]"
+    info = server.client.object_info()["SDCLoad"]["input"]["required"]["file"]
+    assert node["inputs"]["file"] in info[1]["options"]
+    shown = server.client.run(decompress)
+    decoded, _ = find(decompress, "PreviewImage")
+    assert np.array_equal(pixels(server, shown[decoded]), pixels(server, outputs[preview]))
+    assert "130x99" in shown[load_node]["text"][1]
+    assert pixels(server, shown[find(decompress, "SaveImage")[0]]).shape == (96, 128, 3)
+
+
+def test_stock_nodes_give_the_same_picture(server, make_prompt):
+    prompt = make_prompt("sdc_regenerate_stock_nodes", steps=4)
+    outputs = server.client.run(prompt)
+    ours = pixels(server, outputs[find(prompt, "PreviewImage", "Regenerate with Canny")[0]])
+    stock = pixels(server, outputs[find(prompt, "SaveImage", "Stock nodes")[0]])
+    assert np.array_equal(ours, stock)
+
+
+def test_second_run_is_cached_and_a_changed_file_runs_again(server, make_prompt):
+    source = server.base / "input" / "changing.sdc"
+    latents = np.random.default_rng(0).normal(size=(2, 4, 8, 8)).astype(np.float32)
+    prompt = make_prompt("sdc_decompress", steps=1)
+    load_node, node = find(prompt, "SDCLoad")
+    node["inputs"]["file"] = "changing.sdc"
+    saver, _ = find(prompt, "SaveImage")
+    for latent in latents:
+        source.write_bytes(codec.encode(latent).data)
+        assert "images" in server.client.run(prompt)[saver]
+        before = sorted(server.output.rglob("regenerated*"))
+        server.client.run(prompt)
+        assert sorted(server.output.rglob("regenerated*")) == before
+    assert len(before) >= 2
+
+
+def test_damaged_and_missing_files_are_named(server, make_prompt):
+    prompt = make_prompt("sdc_decompress", steps=1)
+    _, node = find(prompt, "SDCLoad")
+    data = codec.encode(np.zeros((4, 8, 8), np.float32)).data
+    (server.base / "input" / "cut.sdc").write_bytes(data[:-3])
+    node["inputs"]["file"] = "cut.sdc"
+    with pytest.raises(ComfyError, match="SDCLoad.*cut.sdc"):
+        server.client.run(prompt)
+    node["inputs"]["file"] = "nowhere.sdc"
+    with pytest.raises(ComfyError, match="nowhere.sdc"):
+        server.client.run(prompt)
+
+
+def test_cancel_ends_a_long_run(server, make_prompt):
+    """Two thousand UNet calls are queued and interrupted once the file is written; the server can go on."""
+    prompt = make_prompt("sdc_full_pipeline", steps=1000)
+    prompt[find(prompt, "SDCLatentQuantize")[0]]["inputs"]["seed"] = 12345  # nothing of an earlier run is reused
+    before = set(server.output.rglob("*.sdc"))
+    prompt_id = server.client.queue(prompt)
+    while set(server.output.rglob("*.sdc")) == before:
+        assert server.client.history(prompt_id) is None, "ended before it wrote its file"
+        time.sleep(0.05)
+    server.client.interrupt()
+    with pytest.raises(ComfyError, match="interrupted in node"):
+        server.client.wait(prompt_id, timeout=120)
+    assert server.client.run(make_prompt("sdc_compress"))
