@@ -1,0 +1,162 @@
+"""Damages .sdc files in every way that comes to mind and reads them: `python run.py fuzz --seconds 30`.
+
+A finding is anything but a picture or an SdcError; more than a second of processor time; or more than 64 MB of memory
+beyond the latent. Case N of a seed is always the same input. Needs numpy and zstandard alone.
+"""
+
+import argparse
+import faulthandler
+import sys
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)  # not dev/: its module names are nobody else's business
+
+import codec  # noqa: E402
+from dev.fuzz_inputs import Inputs  # noqa: E402
+
+BATCH = 256
+SECONDS_ALLOWED = 1.0
+MEGABYTES_ALLOWED = 64
+STUCK = 120  # seconds after which a batch that does not end is killed, with a traceback
+FINDINGS = ROOT / "out" / "fuzz"
+
+
+class HighWater:
+    """The most memory this process has held, from Linux's VmHWM, which can be put back to what it holds now."""
+
+    def __init__(self):
+        self.available = Path("/proc/self/clear_refs").exists()
+        self.baseline = 0
+        self.reset()
+        self.baseline = self.beyond_baseline()
+
+    def reset(self):
+        if self.available:
+            Path("/proc/self/clear_refs").write_text("5")
+
+    def beyond_baseline(self) -> int:
+        """Bytes since the start: an upper bound for any one case, because what is kept between cases counts too."""
+        if not self.available:
+            return 0
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0]) - self.baseline
+
+
+class Fuzzer:
+    def __init__(self, seed: int):
+        self.seed = seed
+        self.inputs = Inputs(sorted((ROOT / "tests" / "fixtures").glob("*.sdc")))
+        self.outcomes, self.cases, self.crashes, self.hangs, self.slowest = Counter(), 0, 0, 0, 0.0
+        self.worst_memory, self.worst_case = 0, None
+        self.high_water = HighWater()
+
+    def batch(self, first: int):
+        faulthandler.dump_traceback_later(STUCK, exit=True)
+        self.high_water.reset()
+        for case in range(first, first + BATCH):
+            self.one(case)
+        self.cases += BATCH
+        # Reading the mark takes as long as a case, so whole batches are measured, and only one that may hold a new
+        # worst case is run again to see which that is.
+        if self.high_water.beyond_baseline() > self.worst_memory:
+            for case in range(first, first + BATCH):
+                self.measure(case)
+        faulthandler.cancel_dump_traceback_later()
+
+    def one(self, case: int):
+        data = self.inputs.make(self.seed, case)
+        started = time.thread_time()
+        try:
+            outcome, _ = read(data, rewrite=case % 64 == 0 and len(data) < 1 << 16)
+        except Exception:
+            outcome = "crash"
+            self.crashes += 1
+            self.report(case, data, traceback.format_exc())
+        seconds = time.thread_time() - started
+        self.outcomes[outcome] += 1
+        self.slowest = max(self.slowest, seconds)
+        if seconds > SECONDS_ALLOWED:
+            self.hangs += 1
+            self.report(case, data, f"took {seconds:.2f} s of processor time")
+
+    def measure(self, case: int):
+        data = self.inputs.make(self.seed, case)
+        self.high_water.reset()
+        try:
+            _, latent_size = read(data, rewrite=False)
+        except Exception:  # reported already
+            return
+        beyond = self.high_water.beyond_baseline() - latent_size
+        if beyond > self.worst_memory:
+            self.worst_memory, self.worst_case = beyond, case
+            if beyond > MEGABYTES_ALLOWED << 20:
+                self.report(case, data, f"took {beyond / 2**20:.1f} MB beyond the latent")
+
+    def report(self, case: int, data: bytes, what: str):
+        FINDINGS.mkdir(parents=True, exist_ok=True)
+        path = FINDINGS / f"seed{self.seed}-case{case}.sdc"
+        path.write_bytes(data)
+        print(f"case {case} of seed {self.seed}, kept in {path.relative_to(ROOT)}: {what}", file=sys.stderr, flush=True)
+
+    def memory_exceeded(self) -> bool:
+        return self.worst_memory > MEGABYTES_ALLOWED << 20
+
+    def summary(self, seconds: float) -> str:
+        memory = f"{self.worst_memory / 2**20:.1f} MB beyond the latent, case {self.worst_case}"
+        return "\n".join([
+            f"cases         {self.cases} in {seconds:.0f} s, {self.cases / seconds:.0f} a second, seed {self.seed}",
+            *(f"  {name:<20}{count}" for name, count in sorted(self.outcomes.items())),
+            f"crashes       {self.crashes}",
+            f"hangs         {self.hangs} (slowest {self.slowest:.2f} s of processor time; {SECONDS_ALLOWED:g} allowed)",
+            f"worst memory  {memory if self.high_water.available else 'is measured on Linux only'}; "
+            f"{MEGABYTES_ALLOWED} allowed",
+        ])  # fmt: skip
+
+
+def read(data: bytes, rewrite: bool) -> tuple[str, int]:
+    """Read and decode; return what came of it and the size of the latent."""
+    try:
+        picture = codec.read(data)
+    except codec.SdcError as error:
+        return type(error).__name__, 0
+    latent = codec.decode(picture)
+    if latent.shape != (picture.channels, picture.latent_height, picture.latent_width):
+        raise AssertionError(f"the latent has shape {latent.shape}, {picture} another one")
+    if rewrite and codec.with_metadata(picture, picture.metadata).metadata != picture.metadata:
+        raise AssertionError("what can be read must be writable")
+    return "read", latent.nbytes
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="run.py fuzz", description=__doc__)
+    parser.add_argument("--seconds", type=float, help="stop after so many (default: 60, or no limit with --cases)")
+    parser.add_argument("--cases", type=int, help="stop after so many, rounded up to whole batches")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=int, default=0, metavar="CASE", help="begin there, to see a case again")
+    options = parser.parse_args()
+    most_cases = options.cases or float("inf")
+    most_seconds = options.seconds or (float("inf") if options.cases else 60)
+
+    faulthandler.enable()
+    fuzzer = Fuzzer(options.seed)
+    started = said = time.monotonic()
+    seconds = 0.0
+    try:
+        while fuzzer.cases < most_cases and seconds < most_seconds:
+            fuzzer.batch(options.start + fuzzer.cases)
+            seconds = time.monotonic() - started
+            if time.monotonic() - said > 10:
+                said = time.monotonic()
+                print(f"{seconds:.0f} s, up to case {options.start + fuzzer.cases}", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        seconds = time.monotonic() - started
+    print(fuzzer.summary(max(seconds, 1e-3)))
+    return 1 if fuzzer.crashes or fuzzer.hangs or fuzzer.memory_exceeded() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""What `dev/fuzz.py` feeds to the reader: golden files, damaged, and files built to cost as much as they can."""
+
+import random
+import struct
+import zlib
+from pathlib import Path
+
+import zstandard
+
+HEADER_END = 20
+# Offsets of the one-byte and two-byte fields.
+BYTES, WORDS = (7, 8, 9, 18, 19), (10, 12, 14, 16)
+SMALL = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 63, 64, 127, 128, 255, 256, 257)
+LARGE = (1024, 2047, 2048, 2049, 4096, 16383, 16384, 32767, 32768, 65534, 65535)
+HALVES = (0x7C00, 0xFC00, 0x7E00, 0x7C01, 0x7BFF, 0xFBFF, 0x8000, 0x0000, 0x0001, 0x8001, 0x3C00)
+JSON_PIECES = (b"[", b"]", b"{", b"}", b'"', b",", b":", b"\\ud800", b"\\u0000", b"NaN", b"1e999", b"-", b"\xff",
+               b"\xf0\x9f\x98\x80", b'"prompt":1', b'"workflow":[]', b"[" * 120, b"9" * 400, b"null", b"\xef\xbb\xbf")  # fmt: skip
+# One case in so many is a costly one: they take a tenth of a second, the others a ten-thousandth.
+COSTLY = 20_000
+
+
+class Inputs:
+    """Makes case after case from golden files; the same seed and number give the same bytes."""
+
+    def __init__(self, paths: list[Path]):
+        self.originals = [path.read_bytes() for path in paths]
+        if not self.originals:
+            raise FileNotFoundError("there are no golden files in tests/fixtures")
+        self.sections = [split(data) for data in self.originals]
+        self.costly = costly_files()
+        self.random = random.Random()
+
+    def make(self, seed: int, case: int) -> bytes:
+        rng = self.random
+        rng.seed(seed << 64 | case)
+        if rng.randrange(COSTLY) == 0:
+            data = rng.choice(self.costly)
+            if rng.random() < 0.5 or len(data) > 1 << 20:
+                return data
+            return fix_checksum(flip_bits(data, rng))
+        chosen = rng.randrange(len(self.originals))
+        data, sections = self.originals[chosen], self.sections[chosen]
+        if rng.random() < 0.5:
+            data = data[:HEADER_END] + join(self.change_section(sections, rng)) + data[-4:]
+        for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
+            mutation = rng.randrange(7)
+            if mutation < 6:
+                data = (flip_bits, replace, truncate, change_header, change_length, change_header)[mutation](data, rng)
+            else:
+                data = splice(data, rng.choice(self.originals), rng)
+        return fix_checksum(data) if rng.random() < 0.75 else data
+
+    def change_section(self, sections: list, rng) -> list:
+        """Damage, borrow, drop, repeat or exchange whole sections, with lengths that stay right."""
+        sections = list(sections)
+        at = rng.randrange(len(sections))
+        tag, payload = sections[at]
+        mutation = rng.randrange(9)
+        if mutation < 3:
+            sections[at] = (tag, (flip_bits, replace, truncate)[mutation](payload, rng))
+        elif mutation == 3:
+            sections[at] = (tag, change_content(payload, tag, rng))
+        elif mutation == 4 and tag == b"P":
+            offset = 2 * rng.randrange(8)
+            sections[at] = (tag, payload[:offset] + struct.pack("<H", rng.choice(HALVES)) + payload[offset + 2 :])
+        elif mutation == 5:
+            del sections[at]
+        elif mutation == 6:
+            sections[at] = (tag, rng.choice(rng.choice(self.sections))[1])
+        elif mutation == 7:
+            sections[at] = (rng.choice((b"P", b"I", b"m", b"Q", b"z", b"a", b"\x00", b"\xe9")), payload)
+        else:
+            sections.insert(rng.randrange(len(sections) + 1), rng.choice(rng.choice(self.sections)))
+        return sections
+
+
+def split(data: bytes) -> list[tuple[bytes, bytes]]:
+    """(tag, payload) of each section of a sound file."""
+    sections, position = [], HEADER_END
+    while position < len(data) - 4:
+        end = position + 4 + int.from_bytes(data[position + 1 : position + 4], "little")
+        sections.append((data[position : position + 1], data[position + 4 : end]))
+        position = end
+    return sections
+
+
+def join(sections: list) -> bytes:
+    return b"".join(tag + len(payload).to_bytes(3, "little") + payload for tag, payload in sections)
+
+
+def fix_checksum(data: bytes) -> bytes:
+    return data[:-4] + zlib.crc32(data[:-4]).to_bytes(4, "little")
+
+
+def flip_bits(data: bytes, rng) -> bytes:
+    changed = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 5)) if data else 0):
+        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+def replace(data: bytes, rng) -> bytes:
+    start = rng.randrange(len(data) + 1)
+    return data[:start] + rng.randbytes(rng.randrange(9)) + data[start + rng.randrange(9) :]
+
+
+def truncate(data: bytes, rng) -> bytes:
+    return data[: rng.randrange(len(data) + 1)]
+
+
+def splice(data: bytes, other: bytes, rng) -> bytes:
+    return data[: rng.randrange(len(data) + 1)] + other[rng.randrange(len(other)) :]
+
+
+def change_header(data: bytes, rng) -> bytes:
+    if len(data) < HEADER_END:
+        return data
+    changed = bytearray(data)
+    if rng.random() < 0.4:
+        changed[rng.choice(BYTES)] = rng.choice(SMALL) & 0xFF
+    else:
+        value = rng.choice(LARGE) if rng.randrange(16) == 0 else rng.choice(SMALL)
+        struct.pack_into("<H", changed, rng.choice(WORDS), value)
+    return bytes(changed)
+
+
+def change_length(data: bytes, rng) -> bytes:
+    """Change the length of a section, but not the section."""
+    position = HEADER_END
+    for _ in range(rng.randrange(3)):
+        position += 4 + int.from_bytes(data[position + 1 : position + 4], "little")
+    length = int.from_bytes(data[position + 1 : position + 4], "little")
+    length = rng.choice((0, length + 1, length - 1, length + 4, length - 4, 2 * length, 0xFFFFFF, rng.getrandbits(24)))
+    return data[: position + 1] + (length & 0xFFFFFF).to_bytes(3, "little") + data[position + 4 :]
+
+
+def change_content(payload: bytes, tag: bytes, rng) -> bytes:
+    """Damage what is inside a zstd frame, and compress it again."""
+    try:
+        content = zstandard.ZstdDecompressor().decompress(payload, max_output_size=1 << 16)
+    except zstandard.ZstdError:
+        return replace(payload, rng)
+    if tag == b"m" and rng.random() < 0.5:
+        start = rng.randrange(len(content) + 1)
+        content = content[:start] + rng.choice(JSON_PIECES) + content[start + rng.randrange(3) :]
+    else:
+        content = rng.choice((flip_bits, replace, truncate))(content, rng)
+    return compress(content, write_content_size=rng.random() < 0.5, write_checksum=rng.random() < 0.5)
+
+
+def compress(content: bytes, **options) -> bytes:
+    return zstandard.ZstdCompressor(level=1, **options).compress(content)
+
+
+def costly_files() -> list[bytes]:
+    """Small or allowed files that ask for as much time and memory as they can."""
+    palette = {entries: bytes(16) + bytes(4 * entries) for entries in (1, 256, 4096)}
+    side, count = 2048, 2048 * 2048  # 16384 x 16384 pixels
+    flood = compress(bytes(256 << 20), write_content_size=False)
+    shapes = [
+        build(side, side, [(b"P", palette[1]), (b"I", b"")]),
+        build(65535, 64, [(b"P", palette[1]), (b"I", b"")]),
+        build(64, 65535, [(b"P", bytes(64) + bytes(16)), (b"I", b"")], latent_format=4, channels=16),
+        build(side, side, [(b"P", palette[4096]), (b"I", bytes(count * 12 // 8))]),
+        build(side, side, [(b"P", palette[256]), (b"I", compress(bytes(count)))], coder=1),
+        build(side, side, [(b"P", palette[4096]), (b"I", compress(bytes(2 * count), write_content_size=False))], coder=1),
+        build(side, side, [(b"P", palette[4096]), (b"I", flood)], coder=1),
+    ]
+    small = [(b"P", palette[1]), (b"I", b"")]
+    sections = [
+        build(1, 1, [*small, (b"m", flood)]),
+        build(1, 1, [*small, *[(b"z", b"")] * (1 << 22)]),
+        build(1, 1, [*small, (b"y", bytes((1 << 24) - 1)), (b"z", bytes((1 << 24) - 200))]),
+    ]
+    most = 1 << 20
+    texts = [
+        fill(b'{"a":[', b"[" * 97 + b"]" * 97 + b",", b"0]}", most),
+        fill(b'{"a":[', b'{"":' * 96 + b"0" + b"}" * 96 + b",", b"0]}", most),
+        fill(b'{"a":[', b"[],", b"0]}", most),
+        fill(b'{"a":[', b'{"":1.5},', b"0]}", most),
+        fill(b'{"a":[', b"[1e9],", b"0]}", most),
+        fill(b'{"a":[', b'"\\u00e9",', b'"\xf0\x9f\x98\x80"]}', most),
+        b"{" + b",".join(b'"%x":[]' % number for number in range(90_000)) + b"}",
+        b"[" * most,
+        b'{"a":' + b"9" * (most - 10) + b"}",
+        b'{"a":0.' + b"3" * (most - 10) + b"}",
+    ]
+    return shapes + sections + [build(1, 1, [*small, (b"m", compress(text))]) for text in texts]
+
+
+def fill(start: bytes, unit: bytes, end: bytes, size: int) -> bytes:
+    return start + unit * ((size - len(start) - len(end)) // len(unit)) + end
+
+
+def build(height: int, width: int, sections: list, *, latent_format=1, channels=4, coder=0) -> bytes:
+    fields = (1, latent_format, channels, height, width, 8, 8, 1, coder)
+    return fix_checksum(b"\x93SDC\r\n\x1a" + struct.pack("<BBBHHHHBB", *fields) + join(sections) + bytes(4))
