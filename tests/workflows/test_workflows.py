@@ -104,9 +104,11 @@ def test_full_pipeline(server, make_prompt):
 def test_compress_then_decompress(server, make_prompt):
     compress = make_prompt("sdc_compress")
     save, node = find(compress, "SDCSave")
-    node["inputs"]["prompt"] = "a ball and a box"
-    outputs = server.client.run(compress)
+    node["inputs"] |= {"prompt": "a ball and a box", "embed": "workflow"}
+    outputs = server.client.run(compress, workflow=load("sdc_compress"))
     (file,) = outputs[save]["files"]
+    metadata = codec.read(server.client.view(file)).metadata
+    assert metadata == {"prompt": "a ball and a box", "workflow": load("sdc_compress")}
     preview, _ = find(compress, "PreviewImage")
 
     decompress = make_prompt("sdc_decompress", steps=2)
