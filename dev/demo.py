@@ -60,6 +60,7 @@ def run(settings: dict, models: Path, standins: dict[str, str]) -> int:
                 rows.append(process(server, prompt, workflow, name, path, output))
     say("\n" + report.table(rows))
     if settings.get("json"):
+        Path(settings["json"]).parent.mkdir(parents=True, exist_ok=True)
         Path(settings["json"]).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     if any(row["standins"] for row in rows):
         say("\nThe diffusion models were random stand-ins: this proves that everything works together and says")
@@ -139,7 +140,7 @@ def process(server: Server, prompt: dict, workflow: dict, name: str, path: Path,
     progress = Progress(server.client, {node_id: stage(prompt, node_id) for node_id in prompt})
     outputs = asyncio.run(progress.run(prompt, workflow))
     files = collect(prompt, outputs)
-    for role in ("sdc", "decoded", "regenerated"):
+    for role in ("sdc", "decoded", "edges", "regenerated"):
         if role not in files:
             raise SetupError(f"The workflow shows no {role} picture: found {', '.join(files) or 'nothing'}.")
     targets = {role: output / (f"{name}.sdc" if role == "sdc" else f"{name}_{role}.png") for role in files}

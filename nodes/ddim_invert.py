@@ -5,7 +5,7 @@ from comfy_extras.nodes_custom_sampler import DisableNoise
 
 from .guidance import make_guider
 from .inversion import check_sigmas, ddim_schedule, invert, lowest_levels
-from .sockets import CATEGORY
+from .sockets import CATEGORY, check_pictures
 
 
 class SDCDDIMInvert(io.ComfyNode):
@@ -32,8 +32,9 @@ class SDCDDIMInvert(io.ComfyNode):
                     min=1,
                     max=1000,
                     tooltip=(
-                        "How finely the way to noise is divided; Regenerate walks the same steps back. The paper "
-                        "uses 50. 20 is faster and drifts further from the picture. Ignored when sigmas is connected."
+                        "How finely the way to noise is divided; Regenerate walks the same steps back. 20 is faster "
+                        "than 50 and drifts further from the picture. Rounded up to what fits 1000; fewer than "
+                        "10 stop well short of full noise. Ignored when sigmas is connected."
                     ),
                 ),
                 io.Float.Input(
@@ -57,7 +58,8 @@ class SDCDDIMInvert(io.ComfyNode):
                     round=0.001,
                     tooltip=(
                         "How far towards noise to go. 1.0 goes all the way, as the paper does, and repaints the most; "
-                        "0.3 keeps the picture and only repaints detail; 0 leaves it as it is."
+                        "0.3 keeps the picture and only repaints detail; 0 leaves it as it is, if this node's LATENT "
+                        "is connected."
                     ),
                 ),
                 io.Conditioning.Input(
@@ -103,9 +105,9 @@ class SDCDDIMInvert(io.ComfyNode):
 
 def prepare(model, latent: dict) -> tuple[dict, list[str]]:
     """Check that the latent fits the model, drop what would spoil the inversion, and say so."""
-    samples = latent["samples"]
+    samples = check_pictures(latent)
     channels = model.get_model_object("latent_format").latent_channels
-    if not samples.is_nested and samples.shape[1] != channels:
+    if samples.shape[1] != channels:
         raise ValueError(
             f"The latent has {samples.shape[1]} channels, but this model works with {channels}. The picture was "
             "compressed for another model family: load the checkpoint that its latent_format names."

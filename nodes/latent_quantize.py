@@ -45,7 +45,7 @@ class SDCLatentQuantize(io.ComfyNode):
                     tooltip=(
                         "floyd-steinberg spreads the error over neighbours: smooth areas keep their tone but turn "
                         "grainy, which regeneration cleans up. none gives flat blotches: better where nothing "
-                        "regenerates, and for SD3 and Flux. Used by the custom preset."
+                        "regenerates. Used by the custom preset."
                     ),
                 ),
                 io.Float.Input(

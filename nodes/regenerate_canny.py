@@ -33,7 +33,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                 io.Image.Input(
                     "image", tooltip="The compressed picture from VAE Decode; its edges hold the new one in place."
                 ),
-                io.Latent.Input("latent", tooltip="LATENT of DDIM Invert. An empty latent of the same size works too."),
+                io.Latent.Input("latent", tooltip="LATENT of DDIM Invert."),
                 io.Noise.Input("noise", tooltip="NOISE of DDIM Invert."),
                 io.Sigmas.Input("sigmas", tooltip="SIGMAS of DDIM Invert."),
                 io.Float.Input(

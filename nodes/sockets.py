@@ -13,19 +13,21 @@ CATEGORY = "model/latent/SDC"
 SDC = io.Custom("SDC")
 
 
-def to_arrays(latent: dict) -> list[np.ndarray]:
-    """Split a LATENT into one (C, H, W) float32 array a picture.
-
-    Raises ValueError when the samples are not a batch of pictures: (B, C, H, W).
-    """
+def check_pictures(latent: dict) -> torch.Tensor:
+    """Return the samples of a LATENT, or raise ValueError when they are not a batch of pictures: (B, C, H, W)."""
     samples = latent["samples"]
     if samples.is_nested or samples.ndim != 4:
         found = "several tensors" if samples.is_nested else f"shape {tuple(samples.shape)}"
         raise ValueError(
-            f"The latent holds {found}, but SDC stores pictures: batch, channels, height, width. "
-            "Latents of video and audio models cannot be stored."
+            f"The latent holds {found}, but SDC works on pictures: batch, channels, height, width. "
+            "Latents of video and audio models cannot be used."
         )
-    return list(samples.to(device="cpu", dtype=torch.float32).numpy())
+    return samples
+
+
+def to_arrays(latent: dict) -> list[np.ndarray]:
+    """Split a LATENT into one (C, H, W) float32 array a picture."""
+    return list(check_pictures(latent).to(device="cpu", dtype=torch.float32).numpy())
 
 
 def to_latent(pictures: list[codec.EncodedPicture]) -> dict:

@@ -1,13 +1,19 @@
 import copy
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 
 from dev import demo, report
 from dev.environment import SetupError
 
+REPO = Path(demo.__file__).parents[1]
 STANDINS = {"checkpoint": "standin.ckpt", "controlnet": "standin.safetensors"}
 OBJECT_INFO = {
     "CheckpointLoaderSimple": {"input": {"required": {"ckpt_name": [["real.ckpt", "standin.ckpt"]]}}},
@@ -127,3 +133,22 @@ def test_sheet_and_table_show_every_picture():
     row["seconds"] = {"load": 1.5}
     text = report.table([row])
     assert "3142" in text and "inf" in text and "1.5" in text
+
+
+def test_demo_leaves_every_file_and_the_figures(tmp_path):
+    """The whole command as a person gives it, short: a real server, the shipped workflow, two steps."""
+    photo = tmp_path / "photo.png"
+    Image.fromarray(skimage.data.astronaut()).resize((136, 100)).save(photo)
+    output, figures = tmp_path / "out", tmp_path / "new" / "figures.json"
+    command = [sys.executable, REPO / "run.py", "demo", photo, "--output", output, "--steps", "2", "--json", figures]
+    own = ["--comfyui", os.environ["SDC_COMFYUI"], "--python", sys.executable]
+    done = subprocess.run([*command, *own], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pictures = [f"photo_{role}.png" for role in ("decoded", "edges", "regenerated", "side_by_side")]
+    assert sorted(path.name for path in output.iterdir()) == sorted(["photo.sdc", *pictures])
+    assert [Image.open(output / name).size for name in pictures[:3]] == [(136, 96)] * 3
+    (row,) = json.loads(figures.read_text(encoding="utf-8"))
+    assert row["bytes"] == (output / "photo.sdc").stat().st_size
+    assert 0.3 < row["decoded"]["ssim"] <= 1 and row["seconds"]["invert"] > 0
+    assert "photo" in done.stdout and str(row["bytes"]) in done.stdout
+    assert "swapped LoadImage" in done.stdout and "random stand-ins" in done.stdout

@@ -2,11 +2,14 @@
 
 import comfy.cli_args
 import comfy.model_management
+import comfy.nested_tensor
+import comfy.patcher_extension
 import comfy.samplers
 import comfy.utils
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, DisableNoise, RandomNoise, SamplerCustomAdvanced
+from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete, ModelSamplingSD3
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 
 SCALE = 0.18215  # SD1.x: model space is LATENT times this
@@ -96,17 +99,46 @@ def test_twenty_steps_ask_the_levels_that_ddim_uniform_names(model, prompt, late
     assert int(sampling.timestep(sigmas[0])) == 951
 
 
-@pytest.mark.parametrize("wiring", ["inverted", "empty", "no noise"])
-def test_every_wiring_restarts_from_the_inverted_noise(model, prompt, latent, wiring):
-    """Spied through a sampler that returns what it was started with: stock noise scaling, no step taken."""
-    noise, sigmas, inverted = invert(model, prompt(""), latent, steps=4)
-    beside = {"samples": torch.zeros_like(latent["samples"])} if wiring == "empty" else inverted
+def of_family(model, family):
+    """The model with its output read as another family's, through core's own patches."""
+    if family == "v":
+        return ModelSamplingDiscrete().patch(model, "v_prediction", False)[0]
+    return ModelSamplingSD3().patch(model, 3.0)[0] if family == "flow" else model
+
+
+@pytest.mark.parametrize("scheduler", ["ddim_uniform", "normal"])  # normal starts at the highest sigma: "max denoise"
+@pytest.mark.parametrize(
+    ("family", "wiring"),
+    [(family, wiring) for family in ("eps", "v") for wiring in ("inverted", "empty", "original", "no noise")]
+    + [("flow", wiring) for wiring in ("inverted", "empty", "original")],
+)
+def test_every_wiring_restarts_from_the_inverted_noise(model, prompt, latent, family, scheduler, wiring):
+    """Spied through samplers that return where they are, without a step: stock noise scaling alone."""
+    model = of_family(model, family)
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, 3)
+    reached = []
+
+    def keep_end(apply, args):
+        reached.append(apply(*args))
+        return reached[-1]
+
+    spied = model.clone()
+    spied.add_wrapper(comfy.patcher_extension.WrappersMP.SAMPLER_SAMPLE, lambda apply, *args: keep_end(apply, args))
+    noise, sigmas, inverted = invert(spied, prompt(""), latent, sigmas=sigmas)
+    assert torch.equal(inverted["samples"], latent["samples"]) == (family == "flow")
+
+    started = []
+
+    def start_only(_, x, sigmas, extra_args, callback, disable):
+        started.append(x)
+        return torch.zeros_like(x)  # flow divides by 1 - sigma afterwards
+
+    beside = {"empty": {"samples": torch.zeros_like(latent["samples"])}, "original": latent}.get(wiring, inverted)
     if wiring == "no noise":
         noise = DisableNoise.execute().result[0]
-    start = comfy.samplers.KSAMPLER(lambda model, x, sigmas, extra_args, callback, disable: x)
     guider = BasicGuider.execute(model, prompt("")).result[0]
-    x = SamplerCustomAdvanced.execute(noise, guider, start, sigmas, beside).result[0]
-    assert distance(x["samples"], inverted["samples"]) < 1e-6
+    SamplerCustomAdvanced.execute(noise, guider, comfy.samplers.KSAMPLER(start_only), sigmas, beside)
+    assert distance(started[0].cpu(), reached[0].cpu()) < 1e-6
 
 
 def test_random_latent_beside_the_noise_changes_nothing(model, prompt, latent):
@@ -230,6 +262,13 @@ def test_latent_of_another_size_is_refused_with_both_shapes(model, prompt, laten
     noise, sigmas, _ = invert(model, prompt(""), latent, steps=2)
     with pytest.raises(ValueError, match=r"\(2, 4, 8, 12\).*\(1, 4, 8, 8\)"):
         regenerate(model, prompt(""), noise, sigmas, {"samples": torch.zeros(1, 4, 8, 8)})
+
+
+def test_latent_of_no_picture_is_refused(model, prompt):
+    nested = comfy.nested_tensor.NestedTensor([torch.ones(1, 4, 8, 8), torch.ones(1, 8, 16)])
+    for samples in (nested, torch.ones(1, 4, 2, 8, 8)):
+        with pytest.raises(ValueError, match="SDC works on pictures"):
+            invert(model, prompt(""), {"samples": samples})
 
 
 def test_latent_of_another_family_is_refused(model, prompt):

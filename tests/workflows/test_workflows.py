@@ -30,8 +30,8 @@ def untitled(prompt: dict) -> dict:
 def test_pack_loads_without_a_warning(server):
     log = server.log.read_text(encoding="utf-8", errors="replace")
     assert "comfyui-sdc" in log
-    about_us = [line for line in log.splitlines() if "comfyui-sdc" in line.lower() or "sdc" in line.split()]
-    assert not [line for line in about_us if "WARNING" in line or "ERROR" in line or "IMPORT FAILED" in line]
+    (about_us,) = (line for line in log.splitlines() if "comfyui-sdc" in line)  # one line: how long the import took
+    assert "seconds: " in about_us and "FAILED" not in about_us
     assert NODES <= server.client.object_info().keys()
 
 
