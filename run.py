@@ -20,7 +20,8 @@ from dev.environment import SetupError, say  # noqa: E402
 def main() -> int:
     arguments, rest = parse(sys.argv[1:])
     for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
+        # Under nohup a hang-up is ignored, and stays so.
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
             signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
     try:
         return COMMANDS[arguments["command"]](arguments, rest)
@@ -60,10 +61,11 @@ def parse(argv: list[str]) -> tuple[dict, list[str]]:
     demo.add_argument("--workflow", type=Path, metavar="FILE", help="another workflow with the same nodes")
     commands.add_parser("comfyui", help="start ComfyUI with this pack; other arguments go to ComfyUI", **options)
     commands.add_parser("test", help="run the tests; other arguments go to pytest", **options)
+    commands.add_parser("fuzz", help="damage .sdc files and read them: --seconds N, --seed S", **options)
     commands.add_parser("lock", help="pin the newest packages for the environments", **options)
 
     arguments, rest = parser.parse_known_args(argv)
-    if rest and arguments.command not in ("comfyui", "test"):
+    if rest and arguments.command not in ("comfyui", "test", "fuzz"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return vars(arguments), rest
 
@@ -92,6 +94,10 @@ def demo(arguments: dict, _rest) -> int:
 
 def test(arguments: dict, rest: list[str]) -> int:
     return run_inside(choose(arguments), "test", {"arguments": rest})
+
+
+def fuzz(arguments: dict, rest: list[str]) -> int:
+    return run_child([choose(arguments).python, ROOT / "dev" / "fuzz.py", *rest])
 
 
 def start_comfyui(arguments: dict, rest: list[str]) -> int:
@@ -140,7 +146,7 @@ def run_child(command: list) -> int:
             process.wait()
 
 
-COMMANDS = {"demo": demo, "comfyui": start_comfyui, "test": test, "lock": relock}
+COMMANDS = {"demo": demo, "comfyui": start_comfyui, "test": test, "fuzz": fuzz, "lock": relock}
 
 if __name__ == "__main__":
     sys.exit(main())

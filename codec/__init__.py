@@ -13,23 +13,31 @@ Examples
 ((4, 64, 64), dtype('float32'))
 """
 
+from .container import MAX_FILE_BYTES
 from .encoder import DITHERS, PAPER_PRESET, encode
 from .errors import (
     SdcArgumentError,
     SdcChecksumError,
     SdcCorruptError,
     SdcError,
+    SdcHeaderError,
+    SdcIndexError,
     SdcLimitError,
+    SdcMetadataError,
+    SdcPaletteError,
+    SdcSectionError,
     SdcSignatureError,
     SdcTruncatedError,
     SdcUnsupportedError,
 )
+from .files import read_file, write_file
 from .latent_formats import LATENT_FORMATS
 from .picture import MAX_PIXELS, EncodedPicture, decode, read, with_metadata
 
 __all__ = [
     "DITHERS",
     "LATENT_FORMATS",
+    "MAX_FILE_BYTES",
     "MAX_PIXELS",
     "PAPER_PRESET",
     "EncodedPicture",
@@ -37,12 +45,19 @@ __all__ = [
     "SdcChecksumError",
     "SdcCorruptError",
     "SdcError",
+    "SdcHeaderError",
+    "SdcIndexError",
     "SdcLimitError",
+    "SdcMetadataError",
+    "SdcPaletteError",
+    "SdcSectionError",
     "SdcSignatureError",
     "SdcTruncatedError",
     "SdcUnsupportedError",
     "decode",
     "encode",
     "read",
+    "read_file",
     "with_metadata",
+    "write_file",
 ]

@@ -1,34 +1,61 @@
-"""Command line: look into `.sdc` files, and turn latents saved as .npy into them and back."""
+"""Looks into .sdc files, checks them, and turns latents into them and back.
+
+A file named - is standard input or output, a folder stands for the files of the right kind in it.
+"""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
-import numpy as np
+from . import DITHERS, LATENT_FORMATS, PAPER_PRESET, commands
 
-from . import DITHERS, LATENT_FORMATS, PAPER_PRESET, SdcArgumentError, SdcError, decode, encode, read
+EXIT_CODES = """exit codes: 0 all went well; 1 at least one file could not be read or written; 2 the command line is
+wrong; 130 interrupted. Results go to standard output, messages and the progress bar to standard error. No file is
+overwritten without --force."""
 
 
 def main(arguments=None):
-    """Run one command and return the exit status: 0, or 1 after a message on stderr."""
-    options = _parser().parse_args(arguments)
+    """Run one command and return the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a prompt may hold letters that the terminal has not
+    parser = _parser()
+    options = parser.parse_args(arguments)
     try:
         return options.command(options)
-    except (SdcError, OSError) as error:
-        return _fail(error)
+    except commands.UsageError as error:
+        parser.error(str(error))
+    except BrokenPipeError:
+        # Whoever read the output has closed it, as `head` does. Python would complain again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m codec", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser = argparse.ArgumentParser(prog="python -m codec", description=__doc__, epilog=EXIT_CODES)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("info", help="say what .sdc files hold")
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    command.set_defaults(command=_info)
+    def add(name, command, help, files):
+        subparser = subparsers.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+        subparser.add_argument("files", nargs="+", metavar=files)
+        subparser.set_defaults(command=command)
+        return subparser
 
-    command = commands.add_parser("encode", help="make a .sdc file from a (channels, height, width) latent")
-    command.add_argument("latent", type=Path, metavar="LATENT.npy", help="latent in ComfyUI's unscaled convention")
-    command.add_argument("output", type=Path, metavar="OUT.sdc")
+    command = add("info", commands.info, "say what .sdc files hold", "FILE.sdc")
+    command.add_argument("--json", action="store_true", help="everything, as one line of JSON a file")
+    add("verify", commands.verify, "decode .sdc files and name those that are damaged", "FILE.sdc")
+    command = add("strip", commands.strip, "remove the metadata of .sdc files", "FILE.sdc")
+    _add_output(command, "the file itself, which needs --force")
+    command = add("extract", commands.extract, "write the latents in .sdc files", "FILE.sdc")
+    command.add_argument("--format", choices=commands.LATENT_KINDS, help="default: as -o ends, else npy")
+    _add_output(command, "beside the file")
+    command = add("pack", commands.pack, "make .sdc files from latents, one for each picture of a batch", "FILE.latent")
+    _add_output(command, "beside the file")
+    command.epilog = (
+        "Takes ComfyUI's .latent files, and .npy files of (channels, height, width) in the same unscaled convention."
+    )
     command.add_argument("--colours", type=int, default=PAPER_PRESET["colours"], help="palette entries, 2 to 4096")
     command.add_argument("--dither", choices=DITHERS, default=PAPER_PRESET["dither"])
     command.add_argument("--dither-strength", type=float, default=PAPER_PRESET["dither_strength"], help="0 to 1")
@@ -38,83 +65,14 @@ def _parser():
     command.add_argument("--width", type=int, help="true width of the picture in pixels")
     command.add_argument("--height", type=int, help="true height of the picture in pixels")
     command.add_argument("--prompt", help="text to store in the metadata")
-    command.set_defaults(command=_encode)
-    _add_force(command)
-
-    command = commands.add_parser("decode", help="write the latent in a .sdc file as float32 .npy")
-    command.add_argument("file", type=Path, metavar="FILE.sdc")
-    command.add_argument("output", type=Path, metavar="OUT.npy")
-    command.set_defaults(command=_decode)
-    _add_force(command)
     return parser
 
 
-def _add_force(command):
-    command.add_argument("--force", action="store_true", help="overwrite the output if it exists")
-
-
-def _info(options):
-    status = 0
-    for path in options.files:
-        try:
-            picture = read(path.read_bytes())
-        except (SdcError, OSError) as error:
-            status = _fail(error if isinstance(error, OSError) else f"{path}: {error}")
-            continue
-        latent = f"{picture.channels} x {picture.latent_height} x {picture.latent_width}"
-        print(
-            f"{path}: {picture.width} x {picture.height} pixels, {picture.latent_format} latent {latent}, "
-            f"{picture.colours} colours, {picture.coder} indices, {picture.size} bytes, "
-            f"{picture.bits_per_pixel:.4f} bits per pixel"
-        )
-        # ASCII keeps control characters of a stranger's file away from the terminal.
-        for key, value in picture.metadata.items():
-            print(f"  {key!a}: {ascii(value) if isinstance(value, str) else type(value).__name__}")
-    return status
-
-
-def _encode(options):
-    picture = encode(
-        _load_array(options.latent),
-        colours=options.colours,
-        dither=options.dither,
-        dither_strength=options.dither_strength,
-        seed=options.seed,
-        latent_format=options.latent_format,
-        width=options.width,
-        height=options.height,
-        metadata=None if options.prompt is None else {"prompt": options.prompt},
+def _add_output(command, default):
+    command.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", help=f"file, or folder when there are several (default: {default})"
     )
-    with _open_output(options) as file:
-        file.write(picture.data)
-    print(f"{options.output}: {picture.size} bytes, {picture.bits_per_pixel:.4f} bits per pixel")
-    return 0
-
-
-def _decode(options):
-    latent = decode(options.file.read_bytes())
-    with _open_output(options) as file:
-        np.save(file, latent, allow_pickle=False)
-    return 0
-
-
-def _load_array(path):
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise SdcArgumentError(f"{path} is not a .npy array: {error}") from None
-    if not isinstance(array, np.ndarray):
-        raise SdcArgumentError(f"{path} is an archive of arrays; save the latent alone with numpy.save")
-    return array
-
-
-def _open_output(options):
-    return options.output.open("wb" if options.force else "xb")
-
-
-def _fail(message):
-    print(f"error: {message}", file=sys.stderr)
-    return 1
+    command.add_argument("--force", action="store_true", help="overwrite files")
 
 
 if __name__ == "__main__":

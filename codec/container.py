@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from .errors import (
     SdcArgumentError,
     SdcChecksumError,
-    SdcCorruptError,
+    SdcHeaderError,
     SdcLimitError,
+    SdcSectionError,
     SdcSignatureError,
     SdcTruncatedError,
     SdcUnsupportedError,
@@ -18,6 +19,8 @@ from .latent_formats import by_id
 SIGNATURE = b"\x93SDC\r\n\x1a"
 VERSION = 1
 MAX_SECTION = (1 << 24) - 1
+MAX_FILE_BYTES = 32 << 20
+MAX_SECTIONS = 52  # as many as there are tags
 PALETTE, INDICES, METADATA = "P", "I", "m"
 
 _HEADER = struct.Struct("<BBHHHHBB")
@@ -52,7 +55,7 @@ def write(header, sections):
     Raises
     ------
     SdcArgumentError
-        A payload above 16 777 215 bytes.
+        A payload above 16 777 215 bytes, or a file above 32 MiB.
     """
     parts = [SIGNATURE, bytes([VERSION]), _HEADER.pack(*vars(header).values())]
     for tag, payload in sections.items():
@@ -62,6 +65,9 @@ def write(header, sections):
                 "use fewer colours or a smaller latent"
             )
         parts += [tag.encode("ascii"), len(payload).to_bytes(3, "little"), payload]
+    size = sum(map(len, parts)) + _CHECKSUM.size
+    if size > MAX_FILE_BYTES:
+        raise SdcArgumentError(f"the file would take {size} bytes and the format allows {MAX_FILE_BYTES}")
     body = b"".join(parts)
     return body + _CHECKSUM.pack(zlib.crc32(body))
 
@@ -77,11 +83,12 @@ def read(data, max_pixels):
 
     Returns
     -------
-    (Header, dict of str to bytes)
+    (Header, dict of str to memoryview)
         All header fields are within bounds and consistent with each other; section contents are not looked at,
         unknown optional sections are included.
     """
-    _check_start(data)
+    data = memoryview(data)
+    _check_start(bytes(data[:_HEADER_END]), len(data))
     # Lengths come before the checksum, because a file cut short should be called that. Nothing else is believed
     # until the checksum has vouched for it.
     spans = _section_spans(data)
@@ -98,7 +105,7 @@ def read(data, max_pixels):
     return header, {chr(tag): data[start:end] for tag, start, end in spans}
 
 
-def _check_start(data):
+def _check_start(data, length):
     start = data[: len(SIGNATURE)]
     if not SIGNATURE.startswith(start):
         if start[:4] == SIGNATURE[:4]:
@@ -110,10 +117,10 @@ def _check_start(data):
         raise SdcSignatureError(f"not an SDC file: it starts with {start.hex(' ')}, not {SIGNATURE.hex(' ')}; {reason}")
     if len(data) > len(SIGNATURE) and data[len(SIGNATURE)] != VERSION:
         raise SdcUnsupportedError(
-            f"the file has format version {data[len(SIGNATURE)]}; this reader knows version {VERSION}, update it"
+            f"the file has format version {data[len(SIGNATURE)]}; this reader knows version {VERSION} alone, update it"
         )
-    if len(data) < _SMALLEST:
-        raise SdcTruncatedError(f"the file has {len(data)} bytes; even the smallest has {_SMALLEST}, fetch it again")
+    if length < _SMALLEST:
+        raise SdcTruncatedError(f"the file has {length} bytes; even the smallest has {_SMALLEST}, fetch it again")
 
 
 def _section_spans(data):
@@ -122,6 +129,8 @@ def _section_spans(data):
     spans = []
     position = _HEADER_END
     while position < end_of_sections:
+        if len(spans) == MAX_SECTIONS:
+            raise SdcSectionError(f"the file has more than {MAX_SECTIONS} sections; there are no more tags than that")
         start = position + 4
         end = start + int.from_bytes(data[position + 1 : start], "little")
         if start > end_of_sections or end > end_of_sections:
@@ -137,15 +146,17 @@ def _section_spans(data):
 def _check_header(header, max_pixels):
     latent_format = by_id(header.latent_format)
     if header.pictures > 1:
-        raise SdcUnsupportedError(f"the file holds {header.pictures} pictures; format version {VERSION} holds one")
+        raise SdcUnsupportedError(
+            f"the file holds {header.pictures} pictures, which came after this reader; it knows one a file, update it"
+        )
     if header.pictures == 0:
-        raise SdcCorruptError("the header says that the file holds no picture")
+        raise SdcHeaderError("the header says that the file holds no picture")
     if header.channels != latent_format.channels:
-        raise SdcCorruptError(
+        raise SdcHeaderError(
             f"the header says {header.channels} channels; {latent_format.name} has {latent_format.channels}"
         )
     if not all((header.latent_height, header.latent_width, header.width, header.height)):
-        raise SdcCorruptError(
+        raise SdcHeaderError(
             f"the header has an empty size: latent {header.latent_width} x {header.latent_height}, "
             f"picture {header.width} x {header.height}"
         )
@@ -160,14 +171,15 @@ def _check_header(header, max_pixels):
 def _check_order(tags):
     for position, tag in enumerate(tags):
         if not bytes([tag]).isalpha():
-            raise SdcCorruptError(f"section {position} has the tag byte {tag:#04x}; tags are ASCII letters")
+            raise SdcSectionError(f"section {position} has the tag byte {tag:#04x}; tags are ASCII letters")
     names = [chr(tag) for tag in tags]
     unknown = sorted({name for name in names if name.isupper()} - {PALETTE, INDICES})
     if unknown:
         raise SdcUnsupportedError(
-            f"the file cannot be read without section {unknown[0]!r}, which this version does not know; update it"
+            f"the file cannot be read without section {unknown[0]!r}, which came after this reader; it knows P and I, "
+            "update it"
         )
     if names[:2] != [PALETTE, INDICES] or len(set(names)) != len(names):
-        raise SdcCorruptError(
+        raise SdcSectionError(
             f"the sections are {''.join(names)!r}; they must be P, I, then optional ones, each at most once"
         )

@@ -54,7 +54,7 @@ def encode(
     width, height : int, optional
         True size of the picture in pixels, 1 to 65535; by default the latent's size times its spatial factor.
     metadata : dict, optional
-        JSON values to store beside the picture, at most 4 MiB as text. "prompt" must be a string and "workflow" a
+        JSON values to store beside the picture, at most 512 KiB as text. "prompt" must be a string and "workflow" a
         dict; other keys are free.
 
     Returns

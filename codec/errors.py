@@ -1,6 +1,6 @@
 """Everything that can be wrong with a `.sdc` file, or with what it is to be made from.
 
-All are `ValueError`; `except SdcError` catches the whole family.
+All are `ValueError`; `except SdcError` catches the whole family. FORMAT.md lists which check gives which.
 """
 
 
@@ -25,12 +25,32 @@ class SdcChecksumError(SdcError):
 
 
 class SdcUnsupportedError(SdcError):
-    """The file is sound but needs a feature that this reader does not have."""
-
-
-class SdcCorruptError(SdcError):
-    """The file contradicts itself or the specification."""
+    """The file may be sound but needs a feature that came after this reader; the message names it."""
 
 
 class SdcLimitError(SdcError):
     """The file asks for more than the reader is willing to spend."""
+
+
+class SdcCorruptError(SdcError):
+    """The file contradicts itself or the specification; always one of the classes below, which say where."""
+
+
+class SdcHeaderError(SdcCorruptError):
+    """A field of the fixed header has a value that no picture has."""
+
+
+class SdcSectionError(SdcCorruptError):
+    """A section has no proper tag, stands in the wrong place, is there twice or is missing."""
+
+
+class SdcPaletteError(SdcCorruptError):
+    """The palette has the wrong length or impossible ranges."""
+
+
+class SdcIndexError(SdcCorruptError):
+    """The indices have the wrong length, cannot be inflated, or point beyond the palette."""
+
+
+class SdcMetadataError(SdcCorruptError):
+    """The metadata cannot be inflated, or are not the JSON that the specification asks for."""

@@ -3,10 +3,12 @@
 import numpy as np
 
 from . import zstd_frame
-from .errors import SdcCorruptError, SdcUnsupportedError
+from .errors import SdcIndexError, SdcUnsupportedError
 
 FIXED, ZSTD = 0, 1
 CODER_NAMES = {FIXED: "fixed", ZSTD: "zstd"}
+# Indices unpacked at once: a multiple of 8, so that every block starts with a byte.
+BLOCK = 1 << 16
 
 
 def encode(indices, entries):
@@ -35,7 +37,7 @@ def decode(coder, payload, count, entries):
     ------
     SdcUnsupportedError
         Unknown coder.
-    SdcCorruptError
+    SdcIndexError
         A payload of the wrong length or content, or an index without palette entry.
     """
     if coder == FIXED:
@@ -43,10 +45,14 @@ def decode(coder, payload, count, entries):
     elif coder == ZSTD:
         indices = _from_planes(payload, count, entries)
     else:
-        raise SdcUnsupportedError(f"the indices use coder {coder}; this version knows 0 (fixed) and 1 (zstd)")
+        raise SdcUnsupportedError(
+            f"the file uses coder {coder}, which came after this reader; it knows 0 (fixed) and 1 (zstd), update it"
+        )
     highest = int(indices.max())
     if highest >= entries:
-        raise SdcCorruptError(f"an index is {highest} but the palette has only {entries} entries")
+        raise SdcIndexError(
+            f"an index is {highest} but the palette has {entries} entries; the highest may be {entries - 1}"
+        )
     return indices
 
 
@@ -64,13 +70,19 @@ def _pack(indices, bits):
 def _unpack(payload, count, bits):
     expected = (count * bits + 7) // 8
     if len(payload) != expected:
-        raise SdcCorruptError(f"the indices take {len(payload)} bytes; {count} of {bits} bits take {expected}")
-    digits = np.unpackbits(np.frombuffer(payload, np.uint8))
-    if digits[count * bits :].any():
-        raise SdcCorruptError("the padding after the last index must be zero bits")
+        raise SdcIndexError(f"the indices take {len(payload)} bytes; {count} of {bits} bits take {expected}")
+    packed = np.frombuffer(payload, np.uint8)
+    unused = 8 * expected - count * bits
+    if unused and packed[-1] & (1 << unused) - 1:
+        raise SdcIndexError(f"the {unused} bits after the last index must be 0; the last byte is {packed[-1]:#04x}")
     indices = np.zeros(count, np.uint16)
-    for digit in digits[: count * bits].reshape(count, bits).T:
-        indices = indices << 1 | digit
+    # Bits as bytes take eight times their room, so only some are so at a time.
+    for start in range(0, count, BLOCK):
+        block = indices[start : start + BLOCK]
+        digits = np.unpackbits(packed[start * bits // 8 :][: (len(block) * bits + 7) // 8])
+        for digit in digits[: len(block) * bits].reshape(len(block), bits).T:
+            np.left_shift(block, 1, out=block)
+            np.bitwise_or(block, digit, out=block)
     return indices
 
 
@@ -83,8 +95,11 @@ def _to_planes(indices, entries):
 
 def _from_planes(payload, count, entries):
     planes = 1 if entries <= 256 else 2
-    content = zstd_frame.decompress(payload, planes * count, "indices")
+    content = zstd_frame.decompress(payload, planes * count, "indices", SdcIndexError)
     if len(content) != planes * count:
-        raise SdcCorruptError(f"the indices inflate to {len(content)} bytes; the header asks for {planes * count}")
-    bytes_by_plane = np.frombuffer(content, np.uint8).reshape(planes, count).astype(np.uint16)
-    return bytes_by_plane[0] if planes == 1 else bytes_by_plane[0] | bytes_by_plane[1] << 8
+        raise SdcIndexError(f"the indices inflate to {len(content)} bytes; the header asks for {planes * count}")
+    *high, low = np.frombuffer(content, np.uint8).reshape(planes, count)[::-1]
+    indices = low.astype(np.uint16)
+    for plane in high:
+        indices |= plane.astype(np.uint16) << 8
+    return indices

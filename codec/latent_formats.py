@@ -38,6 +38,6 @@ def by_id(identifier):
         if latent_format.id == identifier:
             return latent_format
     raise SdcUnsupportedError(
-        f"the file uses latent format {identifier}, which this version does not know; "
-        f"it knows 1 to {LATENT_FORMATS[-1].id}. A newer version may read it"
+        f"the file uses latent format {identifier}, which came after this reader; "
+        f"it knows 1 to {LATENT_FORMATS[-1].id}, update it"
     )

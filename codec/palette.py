@@ -1,10 +1,11 @@
 """The palette: K entries of C components, each 8 bits on a range of its channel."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import SdcCorruptError
+from .errors import SdcPaletteError
 
 MAX_ENTRIES = 4096
 MAX_COMPONENT = 255
@@ -65,17 +66,19 @@ def from_centres(centres):
 
 
 def from_bytes(payload, channels):
-    """Parse the payload of section P, or raise `SdcCorruptError`."""
+    """Parse the payload of section P, or raise `SdcPaletteError`."""
     range_size = 4 * channels
     entries, rest = divmod(len(payload) - range_size, channels)
     if not 1 <= entries <= MAX_ENTRIES or rest:
-        raise SdcCorruptError(
+        raise SdcPaletteError(
             f"the palette section has {len(payload)} bytes; {channels} channels need {range_size} for the ranges and "
             f"then {channels} for each of 1 to {MAX_ENTRIES} entries"
         )
     ranges = np.frombuffer(payload, "<f2", 2 * channels).astype(np.float16).reshape(channels, 2)
-    low, high = ranges[:, 0], ranges[:, 1]
-    if not np.isfinite(ranges).all() or (low > high).any():
-        raise SdcCorruptError("the palette's channel ranges must be finite, with the low end not above the high end")
+    for channel, (bottom, top) in enumerate(ranges.tolist()):
+        if not (math.isfinite(bottom) and math.isfinite(top)):
+            raise SdcPaletteError(f"the palette's channel {channel} goes from {bottom} to {top}; both must be finite")
+        if bottom > top:
+            raise SdcPaletteError(f"the palette's channel {channel} goes from {bottom} down to {top}; low comes first")
     components = np.frombuffer(payload, np.uint8, entries * channels, range_size).reshape(entries, channels)
-    return Palette(low, high, components)
+    return Palette(ranges[:, 0], ranges[:, 1], components)

@@ -2,8 +2,6 @@
 
 import zstandard
 
-from .errors import SdcCorruptError
-
 MAGIC = b"\x28\xb5\x2f\xfd"
 # RFC 8878 asks every decoder to support at least this much, so no conforming decoder is shut out.
 MAX_WINDOW = 1 << 23
@@ -23,39 +21,41 @@ def compress(data):
     return zstandard.ZstdCompressor(compression_params=params).compress(data)
 
 
-def decompress(frame, max_size, what):
+def decompress(frame, max_size, what, error):
     """Inflate exactly one frame that fills `frame` from its first byte to its last.
 
     Parameters
     ----------
-    frame : bytes
+    frame : bytes-like
     max_size : int
         Most bytes the content may have; nothing larger is ever allocated.
     what : str
         Name of the content, for messages.
+    error : class
+        What to raise.
 
     Raises
     ------
-    SdcCorruptError
+    error
         Not one whole frame, a window above 8 MiB, a dictionary, or content above `max_size`.
     """
     if frame[:4] != MAGIC:
-        raise SdcCorruptError(f"the {what} should be a zstd frame but start with {frame[:4].hex(' ') or 'nothing'}")
+        raise error(f"the {what} should be a zstd frame but start with {frame[:4].hex(' ') or 'nothing'}")
     try:
         parameters = zstandard.get_frame_parameters(frame)
-    except zstandard.ZstdError as error:
-        raise SdcCorruptError(f"the {what} have a damaged zstd frame header ({error})") from None
+    except zstandard.ZstdError as reason:
+        raise error(f"the {what} have a damaged zstd frame header ({reason})") from None
     if parameters.dict_id:
-        raise SdcCorruptError(f"the {what} ask for zstd dictionary {parameters.dict_id}; version 1 has none")
+        raise error(f"the {what} ask for zstd dictionary {parameters.dict_id}; version 1 has none")
     # A frame that declares its size may use one segment, whose window is that size: look at the size first.
     # It is also what the library would allocate, whatever max_output_size says.
     declared = parameters.content_size
     if declared != zstandard.CONTENTSIZE_UNKNOWN and declared > max_size:
-        raise SdcCorruptError(f"the {what} declare {declared} bytes; at most {max_size} may be here")
+        raise error(f"the {what} declare {declared} bytes; at most {max_size} may be here")
     if parameters.window_size > MAX_WINDOW:
-        raise SdcCorruptError(f"the {what} need a zstd window of {parameters.window_size} bytes; 8 MiB is the most")
+        raise error(f"the {what} need a zstd window of {parameters.window_size} bytes; 8 MiB is the most")
     try:
         decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
         return decompressor.decompress(frame, max_output_size=max_size, allow_extra_data=False)
-    except zstandard.ZstdError as error:
-        raise SdcCorruptError(f"the {what} are not one zstd frame of at most {max_size} bytes ({error})") from None
+    except zstandard.ZstdError as reason:
+        raise error(f"the {what} are not one zstd frame of at most {max_size} bytes ({reason})") from None

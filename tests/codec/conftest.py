@@ -1,4 +1,5 @@
-"""Loads the package by path as `sdc_codec`, so that these tests need nothing on sys.path and no ComfyUI."""
+"""Loads the package by path as `sdc_codec`, so that these tests need nothing on sys.path and no ComfyUI; and with it
+the second decoder and what damages files."""
 
 import importlib.util
 import struct
@@ -12,18 +13,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def _load_codec():
-    folder = ROOT / "codec"
-    spec = importlib.util.spec_from_file_location(
-        "sdc_codec", folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["sdc_codec"] = module
-    spec.loader.exec_module(module)
+def _load(name, path, **options):
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path, **options)
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
 
 
-if "sdc_codec" not in sys.modules:
-    _load_codec()
+_load("sdc_codec", ROOT / "codec" / "__init__.py", submodule_search_locations=[str(ROOT / "codec")])
+_load("plain_decoder", Path(__file__).with_name("plain_decoder.py"))
+_load("fuzz_inputs", ROOT / "dev" / "fuzz_inputs.py")
+_load("dev_environment", ROOT / "dev" / "environment.py")
 
 
 def smooth_latent(channels=4, height=16, width=24, seed=0):
@@ -77,7 +77,7 @@ def small_sections():
     return [(b"P", SMALL_PALETTE), (b"I", b"\x80")]
 
 
-@pytest.fixture(name="build_file")
+@pytest.fixture(name="build_file", scope="session")
 def _build_file():
     return build_file
 

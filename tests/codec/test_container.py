@@ -1,3 +1,4 @@
+import re
 import struct
 
 import numpy as np
@@ -79,18 +80,18 @@ def test_damage_is_a_checksum_error(build_file, small_sections):
         ({"latent_format": 9}, codec.SdcUnsupportedError, "latent format 9"),
         ({"latent_format": 0}, codec.SdcUnsupportedError, "latent format 0"),
         ({"pictures": 2}, codec.SdcUnsupportedError, "2 pictures"),
-        ({"pictures": 0}, codec.SdcCorruptError, "no picture"),
-        ({"channels": 16}, codec.SdcCorruptError, "16 channels"),
-        ({"channels": 0}, codec.SdcCorruptError, "0 channels"),
-        ({"latent_height": 0}, codec.SdcCorruptError, "empty size"),
-        ({"latent_width": 0}, codec.SdcCorruptError, "empty size"),
-        ({"width": 0}, codec.SdcCorruptError, "empty size"),
-        ({"height": 0}, codec.SdcCorruptError, "empty size"),
+        ({"pictures": 0}, codec.SdcHeaderError, "no picture"),
+        ({"channels": 16}, codec.SdcHeaderError, "16 channels"),
+        ({"channels": 0}, codec.SdcHeaderError, "0 channels"),
+        ({"latent_height": 0}, codec.SdcHeaderError, "empty size"),
+        ({"latent_width": 0}, codec.SdcHeaderError, "empty size"),
+        ({"width": 0}, codec.SdcHeaderError, "empty size"),
+        ({"height": 0}, codec.SdcHeaderError, "empty size"),
         ({"width": 65535, "height": 65535}, codec.SdcLimitError, "max_pixels"),
         ({"latent_width": 65535, "latent_height": 65535}, codec.SdcLimitError, "max_pixels"),
         ({"coder": 2}, codec.SdcUnsupportedError, "coder 2"),
-        ({"latent_width": 3}, codec.SdcCorruptError, "padding|index|take"),
-        ({"latent_width": 30}, codec.SdcCorruptError, "take 1 bytes"),
+        ({"latent_width": 3}, codec.SdcIndexError, "must be 0"),
+        ({"latent_width": 30}, codec.SdcIndexError, "take 1 bytes"),
     ],
 )
 def test_bad_headers(build_file, small_sections, fields, error, message):
@@ -116,7 +117,7 @@ def test_sections_out_of_order_are_corrupt(build_file, small_sections, order):
     with pytest.raises(codec.SdcError) as caught:
         codec.read(build_file(sections))
     # Without sections, or with an empty one alone, the file is too short to be anything.
-    assert type(caught.value) is (codec.SdcTruncatedError if order in ("", "I") else codec.SdcCorruptError)
+    assert type(caught.value) is (codec.SdcTruncatedError if order in ("", "I") else codec.SdcSectionError)
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
@@ -128,7 +129,7 @@ def test_unknown_required_sections_are_named(build_file, small_sections, positio
 
 @pytest.mark.parametrize("tag", [b"\x00", b"1", b"[", b"\xe9"])
 def test_tags_are_letters(build_file, small_sections, tag):
-    with pytest.raises(codec.SdcCorruptError, match="tag byte"):
+    with pytest.raises(codec.SdcSectionError, match="tag byte"):
         codec.read(build_file([*small_sections, (tag, b"")]))
 
 
@@ -146,6 +147,34 @@ def test_a_section_above_24_bits_of_length_cannot_be_written():
         container.write(container.Header(1, 4, 1, 2, 16, 8, 1, 0), {"P": bytes(1 << 24)})
 
 
+def test_no_file_is_above_32_mib(build_file, small_sections):
+    full = [*small_sections, (b"y", bytes((1 << 24) - 1))]
+    room = codec.MAX_FILE_BYTES - len(build_file(full)) - 4
+    data = build_file([*full, (b"z", bytes(room))])
+    assert len(data) == 1 << 25 and codec.read(data).size == 1 << 25
+    larger = build_file([*full, (b"z", bytes(room + 1))])
+    with pytest.raises(codec.SdcLimitError, match="33554433 bytes"):
+        codec.read(larger)
+    with pytest.raises(codec.SdcArgumentError, match="allows 33554432"):
+        codec.with_metadata(codec.read(data), {"prompt": "one more section"})
+
+
+def test_empty_sections_without_end_stop_at_52(build_file, small_sections):
+    letters = [bytes([letter]) for letter in b"abcdefghijklnopqrstuvwxyz"]
+    assert codec.read(build_file([*small_sections, *[(letter, b"") for letter in letters]])).colours == 2
+    with pytest.raises(codec.SdcSectionError, match="more than 52"):
+        codec.read(build_file([*small_sections, *[(b"z", b"")] * 10_000]))
+
+
+def test_the_smallest_file_can_ask_for_the_largest_latent_and_no_larger(build_file):
+    one_colour = [(b"P", bytes(20)), (b"I", b"")]
+    assert codec.decode(build_file(one_colour, latent_height=65535, latent_width=64)).shape == (4, 65535, 64)
+    with pytest.raises(codec.SdcLimitError, match="268566528 pixels"):
+        codec.read(build_file(one_colour, latent_height=2048, latent_width=2049))
+    with pytest.raises(codec.SdcLimitError):
+        codec.decode(build_file(one_colour), max_pixels=127)
+
+
 def test_a_section_length_beyond_the_file_is_truncated(build_file, small_sections):
     data = bytearray(build_file(small_sections))
     data[21:24] = struct.pack("<I", 0xFFFFFF)[:3]
@@ -153,7 +182,12 @@ def test_a_section_length_beyond_the_file_is_truncated(build_file, small_section
         codec.read(bytes(data))
 
 
+def test_the_specification_names_every_error(root):
+    named = set(re.findall(r"`(Sdc\w*Error)`", (root / "codec" / "FORMAT.md").read_text("utf-8")))
+    assert named == {name for name in codec.__all__ if name.endswith("Error")}
+
+
 def test_every_error_is_a_value_error():
     family = [getattr(codec, name) for name in codec.__all__ if name.endswith("Error")]
-    assert len(family) == 8
+    assert len(family) == 13
     assert all(issubclass(error, codec.SdcError) and issubclass(error, ValueError) for error in family)

@@ -1,18 +1,26 @@
+import io
+import json
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import sdc_codec as codec
+from sdc_codec import latent_files
 
 
 @pytest.fixture
 def run_python(root):
-    """Run Python in a process of its own, in the repository's root."""
+    """Run Python in a process of its own, in the repository's root; output is bytes when the input is."""
 
-    def run_python(*arguments):
+    def run_python(*arguments, stdin=None):
         command = [sys.executable, *map(str, arguments)]
-        return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+        text = {} if isinstance(stdin, bytes) else {"text": True, "encoding": "utf-8"}
+        env = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+        return subprocess.run(
+            command, cwd=root, input=stdin, capture_output=True, timeout=60, check=False, env=env, **text
+        )
 
     return run_python
 
@@ -20,64 +28,229 @@ def run_python(root):
 @pytest.fixture
 def run(run_python):
     """Run the command line."""
-    return lambda *arguments: run_python("-m", "codec", *arguments)
+    return lambda *arguments, **options: run_python("-m", "codec", *arguments, **options)
 
 
-def test_encode_info_decode(run, tmp_path, smooth_latent):
+@pytest.fixture
+def described(tmp_path, smooth_latent):
+    """A file with metadata and a section of the future."""
+    picture = codec.encode(smooth_latent(), colours=16, metadata={"prompt": "狐 \x1b[31m", "workflow": {"nodes": []}})
+    header, sections = codec.container.read(picture.data, 1 << 30)
+    path = tmp_path / "described.sdc"
+    path.write_bytes(codec.container.write(header, {**sections, "z": b"later"}))
+    return path
+
+
+def test_pack_info_extract(run, tmp_path, smooth_latent):
     latent = smooth_latent()
     np.save(tmp_path / "in.npy", latent)
     options = {"colours": 16, "dither_strength": 0.5, "seed": 3, "width": 191, "height": 127}
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    encoded = run("encode", tmp_path / "in.npy", tmp_path / "out.sdc", *arguments, "--prompt", "red\x1b[31m")
-    assert (encoded.returncode, encoded.stderr) == (0, "")
+    packed = run("pack", tmp_path / "in.npy", "-o", tmp_path / "out.sdc", *arguments, "--prompt", "red\x1b[31m 狐")
+    assert (packed.returncode, packed.stderr) == (0, "")
     picture = codec.read((tmp_path / "out.sdc").read_bytes())
-    assert picture == codec.encode(latent, **options, metadata={"prompt": "red\x1b[31m"})
+    assert picture == codec.encode(latent, **options, metadata={"prompt": "red\x1b[31m 狐"})
+    assert f"{picture.size} bytes" in packed.stdout
 
     told = run("info", tmp_path / "out.sdc")
     assert told.returncode == 0
     assert "191 x 127 pixels" in told.stdout and f"{picture.size} bytes" in told.stdout and "16 colours" in told.stdout
-    assert "prompt" in told.stdout and "\x1b" not in told.stdout
+    assert "section I: " in told.stdout and "section m: " in told.stdout
+    assert "prompt: 'red\\x1b[31m 狐'" in told.stdout and "\x1b" not in told.stdout
 
-    assert run("decode", tmp_path / "out.sdc", tmp_path / "back.npy").returncode == 0
+    assert run("extract", tmp_path / "out.sdc", "-o", tmp_path / "back.npy").returncode == 0
     np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), codec.decode(picture))
+
+
+def test_info_as_json_holds_everything(run, described, fixtures, tmp_path):
+    picture = codec.read(described.read_bytes())
+    told = run("info", "--json", described, fixtures / "v1_smallest.sdc")
+    first, second = map(json.loads, told.stdout.splitlines())
+    assert second["bytes"] == 52 and second["framing_bytes"] == 32
+    sections = first.pop("sections")
+    assert [section["tag"] for section in sections] == ["P", "I", "m", "z"]
+    assert sections[3] == {"tag": "z", "bytes": 5, "bits_per_pixel": 40 / (192 * 128)}
+    assert sum(section["bytes"] for section in sections) + 32 + 8 == picture.size
+    assert first == {
+        "file": str(described),
+        "bytes": picture.size,
+        "bits_per_pixel": picture.bits_per_pixel,
+        "version": 1,
+        "latent_format": "SD1.x",
+        "channels": 4,
+        "latent_height": 16,
+        "latent_width": 24,
+        "width": 192,
+        "height": 128,
+        "pictures": 1,
+        "coder": picture.coder,
+        "colours": 16,
+        "checksum": f"{int.from_bytes(picture.data[-4:], 'little'):08x}",
+        "framing_bytes": 40,
+        "metadata": {"prompt": "狐 \x1b[31m", "workflow": {"nodes": []}},
+    }
+    assert "\x1b" not in told.stdout
+
+
+def test_verify_names_what_is_damaged(run, fixtures, tmp_path):
+    count = len(list(fixtures.glob("*.sdc")))
+    assert run("verify", fixtures).stderr == f"{count} files: {count} sound, 0 failed\n"
+    damaged = bytearray((fixtures / "v1_zstd_k16.sdc").read_bytes())
+    damaged[100] ^= 1
+    (tmp_path / "damaged.sdc").write_bytes(damaged)
+    result = run("verify", fixtures / "v1_zstd_k16.sdc", tmp_path / "damaged.sdc", fixtures / "v1_smallest.sdc")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "damaged.sdc: the checksum is" in result.stderr and "3 files: 2 sound, 1 failed" in result.stderr
+
+
+def test_strip_removes_metadata_and_keeps_the_rest(run, described, tmp_path):
+    before = described.read_bytes()
+    refused = run("strip", described)
+    assert refused.returncode == 2 and "--force" in refused.stderr and described.read_bytes() == before
+    assert run("strip", described, "-o", tmp_path / "stripped.sdc").returncode == 0
+    stripped = codec.read((tmp_path / "stripped.sdc").read_bytes())
+    assert stripped.metadata == {} and stripped.data == codec.with_metadata(codec.read(before), None).data
+    assert b"z\x05\x00\x00later" in stripped.data
+    assert run("strip", "--force", described).returncode == 0
+    assert described.read_bytes() == stripped.data
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["described.sdc", "stripped.sdc"]
+
+
+def test_latent_files_are_those_of_comfyui(run, described, tmp_path):
+    assert run("extract", described, "--format", "latent").returncode == 0
+    from safetensors.numpy import load_file
+
+    tensors = load_file(tmp_path / "described.latent")
+    assert set(tensors) == {"latent_tensor", "latent_format_version_0"}
+    assert tensors["latent_format_version_0"].shape == (0,)
+    np.testing.assert_array_equal(tensors["latent_tensor"], codec.decode(described.read_bytes())[None])
+
+
+def test_a_batch_makes_a_file_a_picture(run, tmp_path, smooth_latent):
+    from safetensors.numpy import save_file
+
+    batch = np.stack([smooth_latent(seed=seed) for seed in range(3)])
+    new, old = tmp_path / "new.latent", tmp_path / "old.latent"
+    save_file({"latent_tensor": batch, "latent_format_version_0": np.zeros(0, np.float32)}, new)
+    save_file({"latent_tensor": (batch * 0.18215).astype(np.float32)}, old)
+    result = run("pack", tmp_path)
+    assert (result.returncode, result.stderr) == (0, "2 files: 2 packed, 0 failed\n")
+    for seed in range(3):
+        made = codec.read((tmp_path / f"new_{seed + 1:05}.sdc").read_bytes())
+        assert made == codec.encode(batch[seed])
+        restored = codec.decode((tmp_path / f"old_{seed + 1:05}.sdc").read_bytes())
+        assert np.std(restored - codec.decode(made)) < 0.5 * np.std(batch[seed])
+    assert "do not fit into one pipe" in run("pack", new, "-o", "-").stderr
+
+
+def test_old_latent_files_are_unscaled():
+    from safetensors.numpy import save
+
+    latent = np.linspace(-1, 1, 4 * 2 * 2, dtype=np.float32).reshape(1, 4, 2, 2)
+    (read,) = latent_files.from_bytes(save({"latent_tensor": latent}))
+    np.testing.assert_allclose(read, latent[0] / 0.18215, rtol=1e-6)
+
+
+def test_pipes(run, smooth_latent):
+    buffer = io.BytesIO()
+    np.save(buffer, smooth_latent())
+    expected = codec.encode(smooth_latent(), colours=16, metadata={"prompt": "x"})
+    packed = run("pack", "-", "--colours", "16", "--prompt", "x", stdin=buffer.getvalue())
+    assert (packed.stdout, packed.stderr) == (expected.data, b"")
+    assert run("verify", "-", stdin=packed.stdout).returncode == 0
+    assert json.loads(run("info", "-", "--json", stdin=packed.stdout).stdout)["bytes"] == expected.size
+    stripped = run("strip", "-", stdin=packed.stdout).stdout
+    assert codec.read(stripped) == codec.with_metadata(expected, None)
+    for kind in ("npy", "latent"):
+        extracted = run("extract", "-", "--format", kind, stdin=packed.stdout).stdout
+        np.testing.assert_array_equal(latent_files.from_bytes(extracted)[0], codec.decode(expected))
+    too_long = run("verify", "-", stdin=bytes(codec.MAX_FILE_BYTES + 5))
+    assert too_long.returncode == 1 and b"more than 33554432 bytes" in too_long.stderr
 
 
 def test_files_are_overwritten_only_when_forced(run, tmp_path, smooth_latent):
     np.save(tmp_path / "in.npy", smooth_latent())
-    output = tmp_path / "out.sdc"
+    output = tmp_path / "in.sdc"
     output.write_text("precious")
-    refused = run("encode", tmp_path / "in.npy", output)
-    assert refused.returncode == 1 and "out.sdc" in refused.stderr and "Traceback" not in refused.stderr
+    refused = run("pack", tmp_path / "in.npy")
+    assert refused.returncode == 1 and "in.sdc" in refused.stderr and "Traceback" not in refused.stderr
     assert output.read_text() == "precious"
-    assert run("encode", tmp_path / "in.npy", output, "--force").returncode == 0
+    assert run("pack", tmp_path / "in.npy", "--force").returncode == 0
     assert codec.read(output.read_bytes()).colours > 1
-    refused = run("decode", output, tmp_path / "in.npy")
-    assert refused.returncode == 1 and np.load(tmp_path / "in.npy").shape == (4, 16, 24)
+    before = (tmp_path / "in.npy").read_bytes()
+    refused = run("extract", output)
+    assert refused.returncode == 1 and (tmp_path / "in.npy").read_bytes() == before
+
+
+def test_two_inputs_never_share_an_output(run, tmp_path, described):
+    other = tmp_path / "other" / "described.sdc"
+    other.parent.mkdir()
+    other.write_bytes(described.read_bytes())
+    result = run("extract", described, other, "-o", tmp_path / "results", "--force")
+    assert result.returncode == 1 and "two inputs" in result.stderr and "1 extracted, 1 failed" in result.stderr
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["described.npy"]
+
+
+def test_a_thousand_files_with_one_summary(run, tmp_path, described):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(1000):
+        (folder / f"{number}.sdc").write_bytes(described.read_bytes())
+    (folder / "500.sdc").write_bytes(b"broken")
+    result = run("strip", folder, "-o", tmp_path / "stripped")
+    assert result.returncode == 1 and result.stderr.count("error: ") == 1
+    assert result.stderr.endswith("1000 files: 999 stripped, 1 failed\n") and "[#" not in result.stderr
+    assert len(list((tmp_path / "stripped").iterdir())) == 999
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_terminal_gets_a_progress_bar(root, fixtures):
+    import pty
+
+    terminal, end = pty.openpty()
+    command = [sys.executable, "-m", "codec", "verify", str(fixtures)]
+    subprocess.run(command, cwd=root, stderr=end, stdout=subprocess.DEVNULL, check=True, timeout=60)
+    shown = os.read(terminal, 1 << 16).decode()
+    os.close(terminal)
+    os.close(end)
+    count = len(list(fixtures.glob("*.sdc")))
+    assert "[#" in shown and f"/{count}" in shown and shown.rstrip().endswith(f"{count} files: {count} sound, 0 failed")
 
 
 def test_errors_are_one_line_and_status_1(run, tmp_path):
+    from safetensors.numpy import save_file
+
     (tmp_path / "other.sdc").write_bytes(b"PK\x03\x04" + bytes(50))
     np.save(tmp_path / "flat.npy", np.zeros((8, 8)))
     np.save(tmp_path / "pickle.npy", np.array([{}], dtype=object), allow_pickle=True)
     np.savez(tmp_path / "archive.npz", latent=np.zeros((4, 8, 8)))
     (tmp_path / "text.npy").write_text("not an array")
     (tmp_path / "empty.npy").write_bytes(b"")
-    out = tmp_path / "out.sdc"
+    (tmp_path / "huge.npy").write_bytes(
+        b"\x93NUMPY\x01\x00v\x00"
+        + b"{'descr': '<f8', 'fortran_order': False, 'shape': (4, 999999999999, 8), }".ljust(118)
+    )
+    save_file({"weights": np.zeros(3)}, tmp_path / "model.latent")
+    out = ("-o", tmp_path / "out.sdc")
     for arguments, message in [
-        (("info", tmp_path / "missing.sdc"), "missing.sdc"),
+        (("info", tmp_path / "missing.sdc"), "missing.sdc: No such file"),
         (("info", tmp_path / "other.sdc"), "other.sdc: not an SDC file"),
-        (("decode", tmp_path / "other.sdc", tmp_path / "out.npy"), "not an SDC file"),
-        (("encode", tmp_path / "flat.npy", out), "shape"),
-        (("encode", tmp_path / "pickle.npy", out), "pickle.npy"),
-        (("encode", tmp_path / "archive.npz", out), "archive"),
-        (("encode", tmp_path / "text.npy", out), "text.npy"),
-        (("encode", tmp_path / "empty.npy", out), "empty.npy"),
-        (("encode", tmp_path / "flat.npy", out, "--colours", "1"), "error"),
+        (("info", ""), "error: "),
+        (("extract", tmp_path / "other.sdc", "-o", tmp_path / "out.npy"), "not an SDC file"),
+        (("pack", tmp_path / "flat.npy", *out), "shape"),
+        (("pack", tmp_path / "pickle.npy", *out), "pickle.npy"),
+        (("pack", tmp_path / "archive.npz", *out), "archive.npz: neither"),
+        (("pack", tmp_path / "text.npy", *out), "text.npy: neither"),
+        (("pack", tmp_path / "empty.npy", *out), "empty.npy: neither"),
+        (("pack", tmp_path / "huge.npy", *out), "huge.npy: not a .npy array"),
+        (("pack", tmp_path / "model.latent", *out), "here are: weights"),
+        (("pack", tmp_path / "flat.npy", *out, "--colours", "1"), "error"),
     ]:
         result = run(*arguments)
         assert result.returncode == 1, arguments
         assert result.stderr.startswith("error: ") and message in result.stderr and "Traceback" not in result.stderr
-    assert not out.exists()
+        assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "out.sdc").exists()
 
 
 def test_info_goes_on_after_a_bad_file(run, tmp_path, fixtures):
@@ -86,11 +259,21 @@ def test_info_goes_on_after_a_bad_file(run, tmp_path, fixtures):
     assert result.returncode == 1 and "v1_zstd_k16.sdc: " in result.stdout
 
 
-def test_help_lists_the_commands(run):
+def test_help_lists_the_commands_and_exit_codes(run):
     result = run("--help")
-    assert result.returncode == 0
-    assert all(command in result.stdout for command in ("info", "encode", "decode"))
-    assert run().returncode == 2
+    assert result.returncode == 0 and "exit codes:" in result.stdout
+    assert all(command in result.stdout for command in ("info", "verify", "strip", "extract", "pack"))
+    assert run().returncode == 2 and run("encode", "x").returncode == 2
+
+
+def test_without_safetensors_only_latent_files_are_out_of_reach(run_python, described, tmp_path):
+    script = (
+        "import sys; sys.modules['safetensors'] = None; from codec.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    refused = run_python("-c", script, "extract", described, "--format", "latent")
+    assert refused.returncode == 1 and "pip install safetensors" in refused.stderr
+    assert run_python("-c", script, "extract", described).returncode == 0
+    assert run_python("-c", script, "pack", tmp_path / "described.npy", "--force").returncode == 0
 
 
 def test_the_package_needs_only_numpy_and_zstandard(run_python):
@@ -100,7 +283,7 @@ def test_the_package_needs_only_numpy_and_zstandard(run_python):
         "import codec, codec.__main__\n"
         "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
         "print(sorted(new - set(sys.stdlib_module_names) - {'codec', 'numpy', 'zstandard'}))\n"
-        "print(sorted({'torch', 'comfy', 'comfy_api', 'nodes', 'scipy'} & set(sys.modules)))\n"
+        "print(sorted({'torch', 'comfy', 'comfy_api', 'nodes', 'scipy', 'safetensors'} & set(sys.modules)))\n"
     )
     result = run_python("-c", script)
     assert (result.stdout, result.stderr) == ("[]\n[]\n", "")

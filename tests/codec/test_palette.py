@@ -60,20 +60,20 @@ def pack_ranges(*ends):
 
 
 @pytest.mark.parametrize(
-    "payload",
+    ("payload", "message"),
     [
-        b"",
-        bytes(15),
-        bytes(16),
-        bytes(21),
-        bytes(16 + 4 * 4097),
-        pack_ranges(0, np.inf, 0, 0, 0, 0, 0, 0) + bytes(4),
-        pack_ranges(np.nan, 0, 0, 0, 0, 0, 0, 0) + bytes(4),
-        pack_ranges(1, 0.5, 0, 0, 0, 0, 0, 0) + bytes(4),
+        (b"", "0 bytes"),
+        (bytes(15), "15 bytes"),
+        (bytes(16), "16 bytes"),
+        (bytes(21), "21 bytes"),
+        (bytes(16 + 4 * 4097), "1 to 4096 entries"),
+        (pack_ranges(0, np.inf, 0, 0, 0, 0, 0, 0) + bytes(4), "channel 0 goes from 0.0 to inf"),
+        (pack_ranges(0, 0, np.nan, 0, 0, 0, 0, 0) + bytes(4), "channel 1 goes from nan to 0.0"),
+        (pack_ranges(0, 0, 0, 0, 0, 0, 1, 0.5) + bytes(4), "channel 3 goes from 1.0 down to 0.5"),
     ],
 )
-def test_bad_palettes_are_corrupt(payload):
-    with pytest.raises(codec.SdcCorruptError, match="palette"):
+def test_bad_palettes_are_corrupt(payload, message):
+    with pytest.raises(codec.SdcPaletteError, match=message):
         palette.from_bytes(payload, 4)
 
 

@@ -1,0 +1,90 @@
+"""Files on disk: never read without a bound, and never there under their name before they are whole."""
+
+import os
+from contextlib import suppress
+
+from .container import MAX_FILE_BYTES
+from .errors import SdcLimitError
+
+PART = ".part"
+
+
+def read_file(file):
+    """Return the content of a path or of an open binary file, but never take in more than a .sdc file may have.
+
+    Raises
+    ------
+    SdcLimitError
+        More than 32 MiB; only one byte beyond them was read.
+    OSError
+        From opening or reading.
+    """
+    if hasattr(file, "read"):
+        data = file.read(MAX_FILE_BYTES + 1)
+    else:
+        with open(file, "rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise SdcLimitError(f"there are more than {MAX_FILE_BYTES} bytes, and no .sdc file has that many")
+    return data
+
+
+def write_file(path, data, *, overwrite=False):
+    """Write a whole file or none: first beside it, as `path` + ".part", then under its own name.
+
+    The ".part" file is also the reservation of the name, so of any number of writers at once one succeeds. It is
+    removed when writing fails, and stays behind when the process is killed. (With `overwrite` its name has the
+    process's number in it too.)
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    data : bytes
+    overwrite : bool
+        Replace a file of this name instead of raising.
+
+    Raises
+    ------
+    FileExistsError
+        The name is taken, or being written to by another process.
+    OSError
+        The folder is missing or cannot be written to, the disk is full, the name is not allowed...
+    """
+    path = os.fspath(path)
+    # When overwriting there is nothing to reserve, and two processes should not write into one file.
+    part = f"{path}.{os.getpid()}{PART}" if overwrite else path + PART
+    if not overwrite and os.path.lexists(path):
+        raise FileExistsError(17, "there is a file of this name already", path)
+    file = open(part, "wb" if overwrite else "xb")  # if this fails, the file is not ours to remove
+    try:
+        with file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a power failure could leave the name without the content
+        if overwrite:
+            os.replace(part, path)
+        else:
+            _rename_new(part, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+        raise
+
+
+def _rename_new(source, target):
+    """Rename, but raise FileExistsError when there is a target."""
+    if os.name == "nt":
+        os.rename(source, target)  # never overwrites on Windows
+        return
+    try:
+        os.link(source, target)  # fails when there is a target; rename would replace it
+    except FileExistsError:
+        raise
+    except OSError:
+        # exFAT and some network drives have no hard links. Other writers of this package are kept away by the
+        # reservation, so what is left is a stranger who takes just this name in just this moment.
+        if os.path.lexists(target):
+            raise FileExistsError(17, "there is a file of this name already", target) from None
+        os.rename(source, target)
+        return
+    os.unlink(source)

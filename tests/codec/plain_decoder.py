@@ -1,0 +1,136 @@
+"""A second decoder of format version 1, written from FORMAT.md alone: slow, strict and without numpy.
+
+It shares no code with the package, so where the two agree the text is enough. Keep it that way.
+"""
+
+import json
+import math
+import re
+import struct
+import sys
+import zlib
+
+import zstandard
+
+CHANNELS = {1: 4, 2: 4, 3: 16, 4: 16}
+
+
+class Refused(Exception):
+    pass
+
+
+def refuse(reason):
+    raise Refused(reason)
+
+
+def require(condition, reason):
+    if not condition:
+        refuse(reason)
+
+
+def decode(data, max_pixels=16384**2):
+    """Return (latent as little-endian binary32, metadata) or raise Refused."""
+    require(data[:8] == b"\x93SDC\r\n\x1a\x01", "signature and version")
+    require(32 <= len(data) <= 32 << 20, "size of the file")
+    body, checksum = data[:-4], struct.unpack("<I", data[-4:])[0]
+    kind, channels, height, width, picture_width, picture_height, pictures, coder = struct.unpack("<2B4H2B", data[8:20])
+    sections = []
+    rest = body[20:]
+    while rest:
+        require(len(rest) >= 4 and len(sections) < 52, "section header")
+        length = rest[1] | rest[2] << 8 | rest[3] << 16
+        require(len(rest) >= 4 + length, "section length")
+        sections.append((rest[0], rest[4 : 4 + length]))
+        rest = rest[4 + length :]
+    require(zlib.crc32(body) == checksum, "checksum")
+    require(kind in CHANNELS and pictures == 1 and channels == CHANNELS[kind], "header")
+    require(min(height, width, picture_width, picture_height) > 0, "empty size")
+    require(max(64 * height * width, picture_width * picture_height) <= max_pixels, "pixels")
+    tags = "".join(chr(tag) for tag, _ in sections)
+    require(re.fullmatch("PI[a-z]*", tags) and len(set(tags)) == len(tags), "sections")
+    payloads = dict(zip(tags, (payload for _, payload in sections), strict=True))
+
+    entries = palette(payloads["P"], channels)
+    names = indices(payloads["I"], coder, height * width, len(entries))
+    metadata = describe(payloads["m"]) if "m" in payloads else {}
+    latent = [entries[name][channel] for channel in range(channels) for name in names]
+    return struct.pack(f"<{len(latent)}f", *latent), metadata
+
+
+def palette(payload, channels):
+    count, odd = divmod(len(payload) - 4 * channels, channels)
+    require(1 <= count <= 4096 and not odd, "palette length")
+    ends = struct.unpack(f"<{2 * channels}e", payload[: 4 * channels])
+    ranges = list(zip(ends[::2], ends[1::2], strict=True))
+    require(all(map(math.isfinite, ends)) and all(low <= high for low, high in ranges), "palette ranges")
+    entries = []
+    for start in range(4 * channels, len(payload), channels):
+        components = payload[start : start + channels]
+        entries.append([low + q * (high - low) / 255 for q, (low, high) in zip(components, ranges, strict=True)])
+    return entries
+
+
+def indices(payload, coder, count, entries):
+    require(coder in (0, 1), "coder")
+    if coder == 0:
+        bits = 0
+        while 1 << bits < entries:
+            bits += 1
+        require(len(payload) == (count * bits + 7) // 8, "length of the indices")
+        number, unused = int.from_bytes(payload, "big"), 8 * len(payload) - count * bits
+        require(number % (1 << unused) == 0, "unused bits")
+        digits = f"{number >> unused:0{count * bits}b}" if bits else ""
+        names = [int(digits[i * bits : (i + 1) * bits] or "0", 2) for i in range(count)]
+    else:
+        planes = inflate(payload)
+        require(len(planes) == (count if entries <= 256 else 2 * count), "inflated indices")
+        names = [low + 256 * high for low, high in zip(planes[:count], planes[count:] or bytes(count), strict=True)]
+    require(max(names) < entries, "index beyond the palette")
+    return names
+
+
+def inflate(frame):
+    require(len(frame) >= 6 and frame[:4] == b"\x28\xb5\x2f\xfd", "zstd magic number")
+    descriptor = frame[4]
+    dictionary_size = (0, 1, 2, 4)[descriptor & 3]
+    single_segment = descriptor >> 5 & 1
+    size_size = (single_segment, 2, 4, 8)[descriptor >> 6]
+    position = 5 if single_segment else 6
+    require(not any(frame[position : position + dictionary_size]), "zstd dictionary")
+    position += dictionary_size
+    if single_segment:
+        window = int.from_bytes(frame[position : position + size_size], "little") + (256 if size_size == 2 else 0)
+    else:
+        window = (1 << 10 + (frame[5] >> 3)) // 8 * (8 + (frame[5] & 7))
+    require(window <= 8 << 20, "zstd window")
+    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        content = decompressor.decompress(frame)
+    except zstandard.ZstdError as error:
+        raise Refused(f"zstd: {error}") from error
+    require(decompressor.eof and not decompressor.unused_data, "zstd frame that fills its section")
+    return content
+
+
+def describe(payload):
+    text = inflate(payload)
+    require(len(text) <= 512 << 10, "size of the metadata")
+    try:
+        value = json.loads(text.decode("utf-8"), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"JSON: {error}") from error
+    require(isinstance(value, dict), "JSON object")
+    check(value, 1)
+    require(isinstance(value.get("prompt", ""), str) and isinstance(value.get("workflow", {}), dict), "known keys")
+    return value
+
+
+def check(value, depth):
+    if isinstance(value, dict | list):
+        require(depth <= 100, "nesting")
+        for inner in [*value, *value.values()] if isinstance(value, dict) else value:
+            check(inner, depth + 1)
+    elif isinstance(value, str):
+        require(not re.search("[\ud800-\udfff]", value), "surrogate")
+    elif isinstance(value, float | int):
+        require(abs(value) <= sys.float_info.max, "number beyond binary64")

@@ -1,0 +1,117 @@
+"""A file decodes to the same bytes with an older numpy, other numbers of threads and other instructions."""
+
+import ast
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import dev_environment
+import numpy as np
+import pytest
+import sdc_codec as codec
+
+DECODE = """
+import hashlib, json, sys
+from pathlib import Path
+import numpy, codec
+core = numpy._core if hasattr(numpy, "_core") else numpy.core
+umath = core._multiarray_umath
+print(json.dumps({
+    "numpy": numpy.__version__,
+    "features": [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__.get(name)],
+    "latents": {
+        path.name: hashlib.sha256(codec.decode(path.read_bytes()).astype("<f4").tobytes()).hexdigest()
+        for folder in sys.argv[1:] for path in sorted(Path(folder).glob("*.sdc"))
+    },
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def pictures(root, tmp_path_factory):
+    """The golden files and random ones that reach every coder, with the digests they decode to here."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(11)
+    for number in range(40):
+        space = codec.LATENT_FORMATS[number % 4]
+        latent = rng.normal(size=(space.channels, *rng.integers(1, 70, 2))) * 10.0 ** rng.integers(-4, 5)
+        latent = np.clip(np.repeat(latent, 1 + number % 3, axis=2), -65504, 65504)
+        picture = codec.encode(latent, colours=int(rng.integers(2, 1200)), latent_format=space.name)
+        (folder / f"random{number}.sdc").write_bytes(picture.data)
+    folders = [root / "tests" / "fixtures", folder]
+    return folders, {
+        path.name: hashlib.sha256(codec.decode(path.read_bytes()).astype("<f4").tobytes()).hexdigest()
+        for folder in folders
+        for path in folder.glob("*.sdc")
+    }
+
+
+@pytest.fixture(scope="module")
+def decode(root, pictures):
+    def decode(python=sys.executable, **variables):
+        command = [str(python), "-c", DECODE, *map(str, pictures[0])]
+        result = subprocess.run(
+            command, cwd=root, env=os.environ | variables, capture_output=True, text=True, check=True
+        )
+        return json.loads(result.stdout)
+
+    return decode
+
+
+@pytest.fixture(scope="module")
+def old_python(root):
+    """A Python with numpy 1.26, made when first asked for and kept with the other environments."""
+    if sys.version_info >= (3, 13):
+        warnings.warn("NOT TESTED: numpy 1.26 has no wheels for Python 3.13 and later", stacklevel=1)
+        pytest.skip("numpy 1.26 has no wheels for Python 3.13 and later; run the tests with 3.11 or 3.12 as well")
+    lock = Path(__file__).with_name("numpy-1.26.txt")
+    return dev_environment.prepare([lock], Path(sys.executable), dev_environment.cache_root())
+
+
+@pytest.mark.parametrize("threads", ["1", "8"])
+def test_threads(decode, pictures, threads):
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    assert decode(**dict.fromkeys(names, threads))["latents"] == pictures[1]
+
+
+@pytest.mark.parametrize("without", ["everything", "AVX-512"])
+def test_instructions(decode, pictures, without):
+    assert_same_without_instructions(decode, pictures, without, sys.executable)
+
+
+@pytest.mark.parametrize("without", ["nothing", "everything", "AVX-512"])
+def test_numpy_1_26(decode, pictures, old_python, without):
+    if without == "nothing":
+        found = decode(old_python)
+        assert found["numpy"].startswith("1.26.") and found["latents"] == pictures[1]
+    else:
+        assert_same_without_instructions(decode, pictures, without, old_python)
+
+
+def assert_same_without_instructions(decode, pictures, without, python):
+    features = decode(python)["features"]
+    if without == "AVX-512":
+        features = [name for name in features if name.startswith("AVX512") or name == "X86_V4"]
+    if not features:
+        pytest.skip(f"numpy uses no instructions here that could be left out ({without})")
+    found = decode(python, NPY_DISABLE_CPU_FEATURES=" ".join(features))
+    assert not set(features) & set(found["features"])
+    assert found["latents"] == pictures[1]
+
+
+def test_the_decoder_uses_no_operation_that_may_round_differently(root):
+    """Sums and products of many numbers depend on their order, and functions beyond + - * / on the library."""
+    inexact = {"exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "power", "pow", "sqrt", "sin", "cos", "tanh"}
+    inexact |= {"dot", "matmul", "einsum", "inner", "tensordot", "mean", "var", "std", "average", "interp"}
+    files = ("container", "indices", "picture", "zstd_frame", "latent_formats")
+    trees = [ast.parse((root / "codec" / f"{name}.py").read_text("utf-8")) for name in files]
+    palette = ast.parse((root / "codec" / "palette.py").read_text("utf-8"))
+    trees += [node for node in palette.body if getattr(node, "name", "") in ("Palette", "from_bytes")]
+    assert len(trees) == len(files) + 2
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        assert not isinstance(node, ast.MatMult)
+        assert getattr(node, "attr", None) not in inexact and getattr(node, "id", None) not in inexact

@@ -1,0 +1,96 @@
+"""The package and `plain_decoder`, written from FORMAT.md alone, give the same bytes and refuse the same files."""
+
+import fuzz_inputs
+import numpy as np
+import plain_decoder
+import pytest
+import sdc_codec as codec
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def outcome(data):
+    """(latent, metadata) on which both decoders agree, or None when both refuse."""
+    try:
+        picture = codec.read(data, max_pixels=1 << 18)
+        found = codec.decode(picture).astype("<f4").tobytes(), picture.metadata
+    except codec.SdcError as error:
+        found, reason = None, error
+    try:
+        expected = plain_decoder.decode(data, max_pixels=1 << 18)
+    except plain_decoder.Refused as refused:
+        assert found is None, f"the second decoder refuses it: {refused}"
+        return None
+    assert found is not None, f"the package refuses it: {reason}"
+    assert found == expected
+    return found
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_random_pictures(data):
+    latent_format = data.draw(st.sampled_from(codec.LATENT_FORMATS))
+    shape = data.draw(st.tuples(st.integers(1, 24), st.integers(1, 24)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    scale = data.draw(st.sampled_from([0, 1e-7, 0.01, 1, 100, 60000]))
+    latent = np.clip(rng.normal(size=(latent_format.channels, *shape)), -1, 1) * scale
+    if data.draw(st.booleans()):  # repetition makes zstd the shorter coder
+        latent = np.repeat(latent, 6, axis=2)
+    metadata = {key: value for key, value in data.draw(st.dictionaries(st.text(), JSON, max_size=3)).items()
+                if key not in ("prompt", "workflow")}  # fmt: skip
+    picture = codec.encode(
+        latent,
+        colours=data.draw(st.integers(2, 700)),
+        dither=data.draw(st.sampled_from(codec.DITHERS)),
+        latent_format=latent_format.name,
+        width=data.draw(st.none() | st.integers(1, 400)),
+        metadata=metadata,
+    )
+    assert outcome(picture.data)[1] == metadata
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_random_bytes_in_every_field(build_file, data):
+    """Files that no writer of ours makes, sound ones and others."""
+    height, width = data.draw(st.tuples(st.integers(0, 9), st.integers(0, 9)))
+    entries = data.draw(st.sampled_from([1, 2, 3, 5, 16, 17, 255, 256, 257, 4096]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    lows = rng.integers(0, 0x7C00, 4, np.uint16).view(np.float16)  # finite, not negative
+    ranges = np.stack([-lows, rng.permutation(lows)], axis=1).astype("<f2")
+    names = rng.integers(0, entries + (rng.random() < 0.1), height * width)
+    coder = data.draw(st.sampled_from([0, 1, 1, 2]))
+    if coder == 0:
+        bits = (entries - 1).bit_length()
+        text = "".join(f"{name:0{bits}b}"[:bits] for name in names)
+        text += data.draw(st.sampled_from(["0", "0", "0", "1"])) * (-len(text) % 8)
+        payload = bytes(int(text[i : i + 8], 2) for i in range(0, len(text), 8))
+    else:
+        planes = (names & 255).astype(np.uint8).tobytes()
+        planes += (names >> 8).astype(np.uint8).tobytes() if entries > 256 else b""
+        options = {name: data.draw(st.booleans()) for name in ("write_content_size", "write_checksum")}
+        payload = zstandard.ZstdCompressor(level=data.draw(st.integers(1, 19)), **options).compress(planes)
+    sections = [(b"P", ranges.tobytes() + rng.bytes(4 * entries)), (b"I", payload)]
+    for tag in data.draw(st.lists(st.sampled_from([b"a", b"z", b"m", b"Q", b"1"]), max_size=2)):
+        text = data.draw(st.sampled_from([b"{}", b'{"a":"\\ud800"}', b'{"a":NaN}', b"[]", b'{"prompt":""}']))
+        sections.append((tag, zstandard.ZstdCompressor().compress(text)))
+    outcome(build_file(sections, latent_height=height, latent_width=width, coder=coder))
+
+
+@pytest.fixture(scope="module")
+def inputs(root):
+    made = fuzz_inputs.Inputs(sorted((root / "tests" / "fixtures").glob("*.sdc")))
+    made.costly = made.originals  # the second decoder is too slow for them
+    return made
+
+
+def test_damaged_files(inputs):
+    refused = sum(outcome(inputs.make(8, case)) is None for case in range(6000))
+    assert 3000 < refused < 5900
