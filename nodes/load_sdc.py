@@ -1,10 +1,12 @@
 import hashlib
+import math
 import os
 
 import folder_paths
 from comfy_api.v0_0_2 import io
 
 from .. import codec
+from .paths import find, is_within
 from .sockets import CATEGORY, SDC, describe, to_latent
 
 NO_FILES = "no .sdc file yet: save one with Save SDC, or put one into ComfyUI's input folder"
@@ -42,23 +44,28 @@ class SDCLoad(io.ComfyNode):
     def validate_inputs(cls, file):
         if file == NO_FILES:
             return f"There is {NO_FILES}, then press R and choose it."
-        if not folder_paths.exists_annotated_filepath(file):
-            return f"The file {file!r} is not in ComfyUI's input or output folder. Press R and choose another one."
+        try:
+            find(file)
+        except (ValueError, OSError) as error:
+            return str(error)
         return True
 
     @classmethod
     def fingerprint_inputs(cls, file):
-        with open(folder_paths.get_annotated_filepath(file), "rb") as stream:
-            return hashlib.sha256(stream.read()).hexdigest()
+        try:
+            return hashlib.sha256(codec.read_file(find(file))).hexdigest()
+        except (ValueError, OSError):
+            return math.nan  # equal to nothing: the node runs, and says what is wrong
 
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
-        with open(folder_paths.get_annotated_filepath(file), "rb") as stream:
-            data = stream.read()
+        path = find(file)
         try:
-            picture = codec.read(data)
+            picture = codec.read(codec.read_file(path))
         except codec.SdcError as error:
             raise type(error)(f"{file}: {error}") from error
+        except OSError as error:
+            raise OSError(f"{file} cannot be read: {error.strerror or error}") from error
         prompt = picture.metadata.get("prompt", "")
         text = [describe(picture), f"{picture.width}x{picture.height} · {picture.latent_format}"]
         return io.NodeOutput(to_latent([picture]), [picture], prompt, picture.width, picture.height, ui={"text": text})
@@ -74,4 +81,8 @@ def sdc_files() -> list[str]:
 def find_sdc(folder: str) -> list[str]:
     files, _ = folder_paths.recursive_search(folder)
     # Windows separators would give one workflow two names for the same file.
-    return sorted(name.replace(os.sep, "/") for name in files if name.lower().endswith(".sdc"))
+    return sorted(
+        name.replace(os.sep, "/")
+        for name in files
+        if name.lower().endswith(".sdc") and is_within(folder, os.path.join(folder, name))
+    )

@@ -1,10 +1,10 @@
-import os
+import math
 
-import folder_paths
 from comfy.cli_args import args
 from comfy_api.v0_0_2 import io, ui
 
 from .. import codec
+from .paths import save_under
 from .sockets import CATEGORY, SDC, describe, to_latent
 
 
@@ -61,11 +61,10 @@ class SDCSave(io.ComfyNode):
             if metadata:
                 picture = codec.with_metadata(picture, {**picture.metadata, **metadata})
             prefix = filename_prefix.replace("%batch_num%", str(index))
-            path, result = write_new_file(picture, prefix)
-            with open(path, "rb") as file:
-                written.append(codec.read(file.read()))
-            results.append(result)
-            texts.append(f"{result.filename}: {describe(written[-1])}")
+            path, filename, subfolder = save_under(prefix, picture.width, picture.height, picture.data)
+            written.append(codec.read(codec.read_file(path), max_pixels=math.inf))
+            results.append(ui.SavedResult(filename, subfolder, io.FolderType.output))
+            texts.append(f"{filename}: {describe(written[-1])}")
         return io.NodeOutput(written, to_latent(written), ui={"files": results, "text": texts + notes})
 
     @classmethod
@@ -81,22 +80,9 @@ class SDCSave(io.ComfyNode):
             elif workflow is None:
                 notes.append("⚠ No workflow was embedded: this run came without one.")
             else:
-                metadata["workflow"] = workflow
+                try:
+                    codec.metadata.to_bytes({"workflow": workflow})
+                    metadata["workflow"] = workflow
+                except codec.SdcArgumentError as error:  # no reason to lose the picture
+                    notes.append(f"⚠ No workflow was embedded: {error}.")
         return metadata, notes
-
-
-def write_new_file(picture: codec.EncodedPicture, prefix: str) -> tuple[str, ui.SavedResult]:
-    """Write the picture under the next free number and return its path."""
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-        prefix, folder_paths.get_output_directory(), picture.width, picture.height
-    )
-    while True:
-        filename = f"{name}_{counter:05}_.sdc"
-        path = os.path.join(folder, filename)
-        try:
-            with open(path, "xb") as file:  # "x": a file that appeared meanwhile is never overwritten
-                file.write(picture.data)
-        except FileExistsError:
-            counter += 1
-            continue
-        return path, ui.SavedResult(filename, subfolder, io.FolderType.output)

@@ -1,7 +1,11 @@
 """Quantise, save and load through the nodes, with real files."""
 
 import hashlib
+import math
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import comfy.cli_args
 import folder_paths
@@ -152,10 +156,122 @@ def test_never_overwrites(latent, comfyui_folders):
     assert taken.read_bytes() == b"precious"
 
 
-def test_prefix_cannot_leave_the_output_folder(latent, comfyui_folders):
-    with pytest.raises(Exception, match="outside the output folder"):
-        save(quantise(latent)[0][:1], prefix="../../escaped")
-    assert not list(comfyui_folders.parent.glob("**/escaped*"))
+@pytest.mark.parametrize(
+    ("prefix", "message"),
+    [
+        ("../../escaped", "outside the output folder"),
+        ("..\\..\\escaped", "outside the output folder"),
+        ("a/../../escaped", "outside the output folder"),
+        ("..", "outside the output folder"),
+        ("/escaped", "full path"),
+        ("C:\\escaped", "full path"),
+        ("c:escaped", "full path"),
+        ("\\\\server\\share\\escaped", "full path"),
+        ("escaped\0.png", r"'\\x00'"),
+        ("line\nescaped", r"'\\n'"),
+        ("\ud800escaped", r"'\\ud800'"),
+        ("stream:escaped", "':'"),
+        ("what?escaped", r"'\?'"),
+        ("%date:yyyy-MM-dd%/escaped", "%year%-%month%-%day%"),
+        ("CON/escaped", "device"),
+        ("nul", "device"),
+        ("escaped/aux.txt", "device"),
+        ("com1 .escaped", "device"),
+        ("folder./escaped", "'folder.'"),
+        ("folder /escaped", "'folder '"),
+        (".. /escaped", "'.. '"),
+        ("escaped" * 40, "280 bytes"),
+        ("狐" * 67, "201 bytes"),
+        ("", "empty"),
+        ("./", "empty"),
+        ("escaped/" * 700 + "x", "filename_prefix"),
+    ],
+)
+def test_prefixes_that_are_no_names_are_refused(latent, comfyui_folders, prefix, message):
+    before = sorted(comfyui_folders.rglob("*"))
+    with pytest.raises((ValueError, OSError), match=message) as caught:
+        save(quantise(latent)[0][:1], prefix=prefix)
+    assert "filename_prefix" in str(caught.value)
+    assert "escaped/escaped" in prefix or sorted(comfyui_folders.rglob("*")) == before
+    assert not list(comfyui_folders.parent.glob("escaped*"))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name"),
+    [
+        ("a/b", "a/b_00001_.sdc"),
+        ("a\\b", "a/b_00001_.sdc"),
+        ("./a//b", "a/b_00001_.sdc"),
+        ("Ünïcode 狐 dot. ", "Ünïcode 狐 dot. _00001_.sdc"),
+        ("console", "console_00001_.sdc"),
+        ("100%", "100%_00001_.sdc"),
+        ("%unknown%", "%unknown%_00001_.sdc"),
+        ("...", "..._00001_.sdc"),
+    ],
+)
+def test_other_prefixes_are_taken_as_they_are(latent, comfyui_folders, prefix, name):
+    save(quantise(latent)[0][:1], prefix=prefix)
+    found = [path for path in (comfyui_folders / "output").rglob("*") if path.is_file()]
+    assert found == [comfyui_folders / "output" / name]
+
+
+def test_links_out_of_the_folders_are_not_followed(latent, comfyui_folders, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    data = quantise(latent)[0][0].data
+    (outside / "secret.sdc").write_bytes(data)
+    try:
+        for kind in ("input", "output"):
+            (comfyui_folders / kind / "link").symlink_to(outside, target_is_directory=True)
+        (comfyui_folders / "input" / "link.sdc").symlink_to(outside / "secret.sdc")
+        (comfyui_folders / "input" / "inside.sdc").symlink_to(comfyui_folders / "input" / "real.sdc")
+    except OSError:
+        pytest.skip("this Windows lets nobody make links")
+    (comfyui_folders / "input" / "real.sdc").write_bytes(data)
+    with pytest.raises(ValueError, match="filename_prefix leads outside the output folder"):
+        save(quantise(latent)[0][:1], prefix="link/escaped")
+    assert [path.name for path in outside.iterdir()] == ["secret.sdc"]
+    assert sdc_files() == ["inside.sdc", "real.sdc"]
+    for name in ("link.sdc", "link/secret.sdc", "link/secret.sdc [output]", str(outside / "secret.sdc")):
+        assert "outside ComfyUI's folders" in SDCLoad.validate_inputs(name)
+        with pytest.raises(ValueError, match="outside ComfyUI's folders"):
+            SDCLoad.execute(name)
+    assert SDCLoad.execute("inside.sdc").result[1][0].data == data
+
+
+def test_what_the_file_system_refuses_is_explained(latent, comfyui_folders):
+    (comfyui_folders / "output" / "taken").write_bytes(b"a file where a folder should be")
+    with pytest.raises(OSError, match="could not write to .*filename_prefix"):
+        save(quantise(latent)[0][:1], prefix="taken/picture")
+
+
+def test_two_savers_at_once_never_overwrite_each_other(latent, comfyui_folders):
+    script = (
+        "import runpy, sys\n"
+        "runpy.run_path(sys.argv[1])['load_pack']()\n"
+        "import folder_paths\n"
+        "from pathlib import Path\n"
+        "from sdc_pack.nodes.paths import save_under\n"
+        "folder_paths.set_output_directory(sys.argv[2])\n"
+        "Path(sys.argv[2], sys.argv[3] + '.ready').touch()\n"
+        "while len(list(Path(sys.argv[2]).glob('*.ready'))) < 2: pass\n"
+        "for _ in range(100): print(save_under('both/picture', 8, 8, sys.argv[3].encode() * 5000)[0])\n"
+    )
+    conftest = Path(__file__).parents[1] / "conftest.py"
+    command = [sys.executable, "-c", script, str(conftest), str(comfyui_folders / "output")]
+    savers = [subprocess.Popen([*command, mark], stdout=subprocess.PIPE, text=True) for mark in "xy"]
+    written = [saver.communicate(timeout=300)[0].split("\n")[:-1] for saver in savers]
+    assert [len(paths) for paths in written] == [100, 100] and len({*written[0], *written[1]}) == 200
+    for mark, paths in zip("xy", written, strict=True):
+        assert all(Path(path).read_bytes() == mark.encode() * 5000 for path in paths)
+    assert not list(comfyui_folders.rglob("*.part"))
+
+
+def test_a_workflow_that_cannot_be_stored_does_not_lose_the_picture(latent):
+    pictures = quantise(latent)[0][:1]
+    for workflow in ({"nodes": ["x" * (1 << 20)]}, {"scale": float("nan")}):
+        output = save(pictures, embed="workflow", extra_pnginfo={"workflow": workflow}, prompt="fox")
+        assert output.result[0][0].metadata == {"prompt": "fox"}
+        assert "No workflow was embedded: metadata" in output.ui["text"][-1]
 
 
 def test_prefix_fills_in_size_and_batch_number(latent):
@@ -180,6 +296,27 @@ def test_empty_list_and_missing_files_explain_themselves():
     assert "Save SDC" in SDCLoad.validate_inputs(NO_FILES)
     for name in ("gone.sdc", "gone.sdc [output]", "../../etc/passwd"):
         assert name in SDCLoad.validate_inputs(name)
+        with pytest.raises((ValueError, OSError), match=re.escape(name)):
+            SDCLoad.execute(name)
+    for name in ("gone.sdc", "../../etc/passwd", "nul\0.sdc", "", None):
+        assert isinstance(SDCLoad.validate_inputs(name), str)
+        assert math.isnan(SDCLoad.fingerprint_inputs(name))  # never equal, so the node runs and tells
+
+
+def test_folders_are_refused(comfyui_folders):
+    (comfyui_folders / "input" / "folder.sdc").mkdir()
+    assert "is a folder" in SDCLoad.validate_inputs("folder.sdc")
+    assert "is a folder" in SDCLoad.validate_inputs("")
+    with pytest.raises(ValueError, match="folder.sdc"):
+        SDCLoad.execute("folder.sdc")
+
+
+def test_a_file_too_large_to_be_one_is_not_read(comfyui_folders):
+    with open(comfyui_folders / "input" / "film.sdc", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(codec.SdcLimitError, match="film.sdc: there are more than 33554432 bytes"):
+        SDCLoad.execute("film.sdc")
+    assert math.isnan(SDCLoad.fingerprint_inputs("film.sdc"))
 
 
 def test_changed_file_runs_again(latent, comfyui_folders):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 
 import numpy as np
@@ -58,6 +59,29 @@ def test_comfyui_lists_the_workflows_as_templates_with_thumbnails(server):
 def test_front_end_script_is_served(server):
     assert "/extensions/comfyui-sdc/status.js" in json.loads(server.client.request("/extensions"))
     assert b"registerExtension" in server.client.request("/extensions/comfyui-sdc/status.js")
+
+
+def test_front_end_writes_text_and_never_markup():
+    """A prompt or file name from a stranger must stay inert, so nothing here may parse HTML or run strings."""
+    for script in (ROOT / "web").rglob("*.js"):
+        sinks = re.findall(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", script.read_text()
+        )
+        assert not sinks, f"{script.name}: {sinks}"
+
+
+def test_markup_in_a_file_comes_back_as_plain_text(server, make_prompt):
+    markup = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
+    latent = np.random.default_rng(1).normal(size=(4, 8, 8)).astype(np.float32)
+    metadata = {"prompt": markup, "workflow": {"nodes": [], "<script>": markup}}
+    (server.base / "input" / "markup.sdc").write_bytes(codec.encode(latent, metadata=metadata).data)
+    prompt = make_prompt("sdc_decompress", steps=1)
+    load_node, node = find(prompt, "SDCLoad")
+    node["inputs"]["file"] = "markup.sdc"
+    prompt["text"] = {"class_type": "PreviewAny", "inputs": {"source": [load_node, 2]}, "_meta": {"title": "text"}}
+    outputs = server.client.run(prompt)
+    assert outputs["text"]["text"] == [markup]
+    assert "<" not in "".join(outputs[load_node]["text"])  # what the node itself shows holds nothing of it
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)

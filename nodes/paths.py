@@ -1,0 +1,104 @@
+"""Names that a workflow brings along, turned into paths that stay in ComfyUI's folders."""
+
+import os
+import re
+import unicodedata
+
+import folder_paths
+
+from .. import codec
+
+# Windows keeps these names for devices, with any ending; a file of such a name cannot be copied there.
+RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\..*)?", re.IGNORECASE)
+FORBIDDEN = set('<>:"|?*')
+# File systems allow 255 bytes; a counter and the ending come after it.
+MAX_NAME_BYTES = 200
+
+
+def check_prefix(prefix: str) -> str:
+    """Return the prefix with / as separator, or say what in it no file name can have on some system.
+
+    The rules are those of Windows everywhere, so that a workflow and its files work on every machine.
+    """
+    prefix = prefix.replace("\\", "/")
+    if "%date:" in prefix:
+        raise prefix_error("holds %date:...%, which is not filled in here; use %year%-%month%-%day%")
+    if prefix.startswith("/") or re.match("[A-Za-z]:", prefix):
+        raise prefix_error("is a full path; it starts in the output folder, where it can name subfolders")
+    parts = [part for part in prefix.split("/") if part not in ("", ".")]
+    if not parts:
+        raise prefix_error("is empty; type the start of a file name")
+    for part in parts:
+        wrong = sorted(letter for letter in set(part) if unicodedata.category(letter) in ("Cc", "Cs"))
+        wrong += sorted(FORBIDDEN & set(part))
+        if part == "..":
+            raise prefix_error("leads outside the output folder with '..'")
+        if wrong:
+            raise prefix_error(f"holds {wrong[0]!a}, which file names cannot have on every system")
+        if RESERVED.fullmatch(part):
+            raise prefix_error(f"holds {part!r}, which Windows keeps for a device")
+        if len(part.encode()) > MAX_NAME_BYTES:
+            raise prefix_error(f"holds a name of {len(part.encode())} bytes; {MAX_NAME_BYTES} are the most")
+    for folder in parts[:-1]:  # after the last part comes the counter
+        if folder.rstrip(". ") != folder:
+            raise prefix_error(f"holds the folder {folder!r}; Windows drops dots and spaces at the end of names")
+    return prefix
+
+
+def prefix_error(reason: str) -> ValueError:
+    return ValueError(f"filename_prefix {reason}.")
+
+
+def save_under(prefix: str, width: int, height: int, data: bytes) -> tuple[str, str, str]:
+    """Write a new file under the next free number of a prefix; return its path, name and subfolder."""
+    prefix = check_prefix(prefix)
+    output = folder_paths.get_output_directory()
+    folder = output
+    try:
+        check_within(output, os.path.join(output, os.path.dirname(prefix)))
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, width, height)
+        check_within(output, folder)  # again, with %year% and the like filled in
+        while True:
+            filename = f"{name}_{counter:05}_.sdc"
+            try:
+                codec.write_file(os.path.join(folder, filename), data)
+                return os.path.join(folder, filename), filename, subfolder
+            except FileExistsError:  # somebody was faster, or ComfyUI's counter does not see the file
+                counter += 1
+    except OSError as error:
+        raise OSError(
+            f"Save SDC could not write to {folder}: {error.strerror or error}. Check filename_prefix ({prefix!r}), "
+            "the free space of the disk and that the folder may be written to."
+        ) from error
+
+
+def check_within(output: str, folder: str):
+    if not is_within(output, folder):
+        raise prefix_error(f"leads outside the output folder, to {os.path.realpath(folder)}")
+
+
+def find(file: str) -> str:
+    """Return the path of a file that the Load list offers, as 'name' or 'name [output]'; else say what is wrong."""
+    if file is None or "\0" in file:  # None: it comes from another node that has not run yet
+        raise ValueError(f"{file!a} cannot be the name of a file.")
+    name, folder = folder_paths.annotated_filepath(file)
+    folder = folder or folder_paths.get_input_directory()
+    path = os.path.join(folder, name)
+    if not is_within(folder, path):
+        raise ValueError(f"The file {file!r} is outside ComfyUI's folders. Copy it into the input folder.")
+    if os.path.isdir(path):
+        raise ValueError(f"{file!r} is a folder. Press R and choose a file in it.")
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            f"The file {file!r} is not in ComfyUI's input or output folder. Press R and choose another one."
+        )
+    return path
+
+
+def is_within(folder: str, path: str) -> bool:
+    """Whether a path lies in a folder once all links are followed."""
+    folder, path = os.path.realpath(folder), os.path.realpath(path)
+    try:
+        return os.path.commonpath((folder, path)) == folder
+    except ValueError:  # two drives of Windows
+        return False
