@@ -36,7 +36,8 @@ def main(command: str, settings: dict) -> int:
 
         os.environ |= {"SDC_COMFYUI": settings["comfyui"], "SDC_MODELS": str(models), "SDC_SHARED": settings["shared"]}
         os.chdir(REPO)
-        options = ["--import-mode=importlib", f"--rootdir={REPO}", "-o", "testpaths=tests"]
+        # -rs: a skipped test says so, and why.
+        options = ["--import-mode=importlib", f"--rootdir={REPO}", "-o", "testpaths=tests", "-rs"]
         return int(pytest.main([*options, *settings["arguments"]]))
     if command == "demo":
         from dev import demo
