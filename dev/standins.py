@@ -179,21 +179,40 @@ class Weights:
             for half, path in zip(("taesd_encoder", "taesd_decoder"), taesd, strict=True):
                 self.tensors |= {f"{key}{half}.{name}": value for name, value in load_file(path).items()}
         else:
-            self.taesd_half(f"{key}taesd_encoder.", "c3 b s b b b s b b b s b b b o4")
-            self.taesd_half(f"{key}taesd_decoder.", "- c4 - b b b - s b b b - s b b b - s b o3")
+            # A random one would turn every picture black. This one averages blocks of 8x8 pixels: latent channel k is
+            # 2c - 1 of colour k's mean c in 0..1, and the fourth is empty.
+            same = torch.ones(1, 1)
+            mean = torch.tensor([[0.0, 0, 0], [0, 1, 1], [0, 1, 1]]) / 4
+            for number, layer in enumerate("c b s b b b s b b b s b b b o".split()):
+                self.pooling_layer(f"{key}taesd_encoder.{number}", layer, (3, 4), mean, (1.0, 0.0), (2.0, -1.0))
+            # The decoder carries the latent raised by 3, so that no ReLU cuts it.
+            for number, layer in enumerate("- c - b b b - s b b b - s b b b - s b o".split()):
+                self.pooling_layer(f"{key}taesd_decoder.{number}", layer, (4, 3), same, (1.0, 3.0), (0.5, -1.0))
         self.tensors[f"{key}vae_scale"] = torch.tensor(SD1_VAE_SCALE)
         self.tensors[f"{key}vae_shift"] = torch.tensor(0.0)
 
-    def taesd_half(self, key: str, layers: str):
-        """c: from n channels, b: residual block, s: without bias, o: to n channels, -: no weights."""
-        for number, layer in enumerate(layers.split()):
-            name = f"{key}{number}"
-            if layer[0] == "c":
-                self.conv(name, 64, int(layer[1]), gain=1.0)
-            elif layer[0] == "o":
-                self.conv(name, int(layer[1]), 64, gain=1.0)
-            elif layer == "s":
-                self.conv(name, 64, 64, bias=False, gain=1.0)
-            elif layer == "b":
-                for part in (0, 2, 4):
-                    self.conv(f"{name}.conv.{part}", 64, 64)
+    def pooling_layer(self, key: str, layer: str, ends: tuple, resampling: torch.Tensor, first: tuple, last: tuple):
+        """A layer that hands three channels on. c: the first, b: residual block, s: resampling, o: the last, -: none.
+
+        `ends` are the channels that come in at c and go out at o, `resampling` is the kernel of s, `first` and `last`
+        are (factor, offset) of c and o.
+        """
+        if layer == "c":
+            self.passing_conv(key, 64, ends[0], torch.full((1, 1), first[0]), first[1])
+        elif layer == "s":
+            self.passing_conv(key, 64, 64, resampling)
+        elif layer == "o":
+            self.passing_conv(key, ends[1], 64, torch.full((1, 1), last[0]), last[1])
+        elif layer == "b":
+            for part in (0, 2, 4):  # nothing is added to what comes in
+                self.passing_conv(f"{key}.conv.{part}", 64, 64, torch.zeros(1, 1), 0.0)
+
+    def passing_conv(self, key: str, outputs: int, inputs: int, kernel: torch.Tensor, offset: float | None = None):
+        """3x3 convolution of each of the first three channels with itself alone."""
+        weight = torch.zeros(outputs, inputs, 3, 3)
+        margin = (3 - kernel.shape[0]) // 2
+        for channel in range(3):
+            weight[channel, channel, margin : 3 - margin, margin : 3 - margin] = kernel
+        self.tensors[f"{key}.weight"] = weight.to(torch.float16)
+        if offset is not None:
+            self.tensors[f"{key}.bias"] = torch.cat([torch.full((3,), offset), torch.zeros(outputs - 3)]).half()
