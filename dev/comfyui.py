@@ -32,6 +32,7 @@ NEEDED = {
     "demo": {"cv2": "opencv-python-headless", "numpy": "numpy", "PIL": "pillow", "safetensors": "safetensors",
              "skimage": "scikit-image", "torch": "torch", "zstandard": "zstandard"},
     "comfyui": {"cv2": "opencv-python-headless", "numpy": "numpy", "torch": "torch", "zstandard": "zstandard"},
+    "fuzz": {"numpy": "numpy", "zstandard": "zstandard"},
 }  # fmt: skip
 NEEDED["test"] = {**NEEDED["demo"], "hypothesis": "hypothesis", "pytest": "pytest"}
 

@@ -33,8 +33,8 @@ class SDCDDIMInvert(io.ComfyNode):
                     max=1000,
                     tooltip=(
                         "How finely the way to noise is divided; Regenerate walks the same steps back. 20 is faster "
-                        "than 50 and drifts further from the picture. Rounded up to what fits 1000; fewer than "
-                        "10 stop well short of full noise. Ignored when sigmas is connected."
+                        "than 50 and drifts further from the picture. Rounded up to what fits 1000. Few steps "
+                        "also stop short of full noise: 10 little past half way. Ignored when sigmas is connected."
                     ),
                 ),
                 io.Float.Input(

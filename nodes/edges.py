@@ -39,8 +39,8 @@ def import_cv2():
         import cv2
     except ImportError as error:
         raise ImportError(
-            "Finding edges needs OpenCV, which is not installed. Install opencv-python into ComfyUI's Python (ComfyUI "
-            "Manager does it with 'Try fix' on this pack) and restart ComfyUI."
+            "Finding edges needs OpenCV, which is not installed. Install opencv-python into the Python that runs "
+            "ComfyUI and restart ComfyUI."
         ) from error
     return cv2
 

@@ -177,3 +177,11 @@ def test_own_comfyui_is_run_by_its_own_python(own_comfyui):
 def test_missing_modules_are_named_with_the_command_that_installs_them():
     with pytest.raises(SetupError, match=r"has no sdc_missing\..*\n.* -m pip install sdc-package"):
         comfyui.check_modules(Path(sys.executable), {"json": "json", "sdc_missing": "sdc-package"})
+
+
+def test_fuzzer_runs_beside_an_own_comfyui():
+    command = [sys.executable, REPO / "run.py", "fuzz", "--seconds", "1"]
+    own = ["--comfyui", os.environ["SDC_COMFYUI"], "--python", sys.executable]
+    done = subprocess.run([*command, *own], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "crashes       0" in done.stdout
