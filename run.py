@@ -61,11 +61,17 @@ def parse(argv: list[str]) -> tuple[dict, list[str]]:
     demo.add_argument("--workflow", type=Path, metavar="FILE", help="another workflow with the same nodes")
     commands.add_parser("comfyui", help="start ComfyUI with this pack; other arguments go to ComfyUI", **options)
     commands.add_parser("test", help="run the tests; other arguments go to pytest", **options)
+    commands.add_parser(
+        "bench",
+        help="measure, as README and docs/results.md show it; alone it lists the benches",
+        add_help=False,
+        **options,
+    )
     commands.add_parser("fuzz", help="damage .sdc files and read them: --seconds N, --seed S", **options)
     commands.add_parser("lock", help="pin the newest packages for the environments", **options)
 
     arguments, rest = parser.parse_known_args(argv)
-    if rest and arguments.command not in ("comfyui", "test", "fuzz"):
+    if rest and arguments.command not in ("bench", "comfyui", "fuzz", "test"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return vars(arguments), rest
 
@@ -94,6 +100,10 @@ def demo(arguments: dict, _rest) -> int:
 
 def test(arguments: dict, rest: list[str]) -> int:
     return run_inside(choose(arguments), "test", {"arguments": rest})
+
+
+def bench(arguments: dict, rest: list[str]) -> int:
+    return run_inside(choose(arguments), "bench", {"arguments": rest})
 
 
 def fuzz(arguments: dict, rest: list[str]) -> int:
@@ -146,7 +156,9 @@ def run_child(command: list) -> int:
             process.wait()
 
 
-COMMANDS = {"demo": demo, "comfyui": start_comfyui, "test": test, "fuzz": fuzz, "lock": relock}
+COMMANDS = {
+    "bench": bench, "comfyui": start_comfyui, "demo": demo, "fuzz": fuzz, "lock": relock, "test": test,
+}  # fmt: skip
 
 if __name__ == "__main__":
     sys.exit(main())

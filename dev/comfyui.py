@@ -34,6 +34,7 @@ NEEDED = {
     "comfyui": {"cv2": "opencv-python-headless", "numpy": "numpy", "torch": "torch", "zstandard": "zstandard"},
     "fuzz": {"numpy": "numpy", "zstandard": "zstandard"},
 }  # fmt: skip
+NEEDED["bench"] = {**NEEDED["demo"], "lpips": "lpips", "matplotlib": "matplotlib", "tqdm": "tqdm"}
 NEEDED["test"] = {**NEEDED["demo"], "hypothesis": "hypothesis", "pytest": "pytest"}
 
 
@@ -92,9 +93,7 @@ def find_python(comfyui: Path, given: Path | None) -> Path:
 
 
 def missing_modules(python: Path, modules) -> list[str]:
-    script = (
-        "import importlib.util, sys; print(*[name for name in sys.argv[1:] if not importlib.util.find_spec(name)])"
-    )
+    script = "import importlib.util, sys; print(*[name for name in sys.argv[1:] if not importlib.util.find_spec(name)])"
     try:
         # Not from the current folder, whose modules Python would find first.
         found = subprocess.run(

@@ -10,12 +10,19 @@ from pathlib import Path
 DEV = Path(__file__).resolve().parent
 REPO = DEV.parent
 
+
+def load_package(name: str, folder: Path):
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+
+
 # Python put this folder at the head of the search path, where `server` would hide ComfyUI's; and with the repository
-# there instead, `nodes` would. So the package is loaded by its place and the path left clean.
+# there instead, `nodes` would. So packages are loaded by their place and the path left clean.
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() not in (DEV, REPO)]
-spec = importlib.util.spec_from_file_location("dev", DEV / "__init__.py", submodule_search_locations=[str(DEV)])
-sys.modules["dev"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["dev"])
+load_package("dev", DEV)
 
 from dev import standins  # noqa: E402
 from dev.environment import SetupError, standins_folder  # noqa: E402
@@ -31,6 +38,8 @@ def main(command: str, settings: dict) -> int:
     signal.signal(signal.SIGTERM, stop)
     models = standins_folder(Path(settings["cache"]))
     names = standins.build(models, Path(settings["shared"]))
+    if command in ("bench", "test"):
+        load_package("benchmarks", REPO / "benchmarks")
     if command == "test":
         import pytest
 
@@ -39,6 +48,12 @@ def main(command: str, settings: dict) -> int:
         # -rs: a skipped test says so, and why.
         options = ["--import-mode=importlib", f"--rootdir={REPO}", "-o", "testpaths=tests", "-rs"]
         return int(pytest.main([*options, *settings["arguments"]]))
+    if command == "bench":
+        load_package("sdc_pack", REPO)
+        sys.path.insert(0, settings["comfyui"])
+        from benchmarks.harness import command as bench
+
+        return bench.main(settings["arguments"], {**settings, "models": models})
     if command == "demo":
         from dev import demo
         from dev.client import ComfyError

@@ -1,0 +1,1 @@
+"""What benches share: pictures in, figures measured and kept, tables and plots out."""

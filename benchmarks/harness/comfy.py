@@ -1,0 +1,63 @@
+"""ComfyUI in this process, as its nodes see it, and the models of a bench."""
+
+import atexit
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from sdc_pack.nodes.metrics import to_pixels
+
+from dev.environment import SetupError
+
+
+def start(options):
+    """Make ComfyUI ready: its device, the model folders of run.py and of the shared material, folders for output.
+
+    Call before importing `nodes`, `comfy` and the nodes of `sdc_pack`. ComfyUI itself is on the path already.
+    """
+    from comfy.cli_args import args
+
+    args.cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    import folder_paths
+
+    for models in (options.shared / "models", options.models):
+        for folder in sorted(path for path in models.glob("*") if path.is_dir()):
+            folder_paths.add_model_folder_path(folder.name, str(folder), is_default=True)
+    scratch = Path(tempfile.mkdtemp(prefix="sdc-bench-"))
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    folder_paths.set_output_directory(str(scratch))
+    folder_paths.set_temp_directory(str(scratch))
+
+
+class Autoencoder:
+    """A VAE by the name that ComfyUI's Load VAE lists, for pictures of (H, W, 3) uint8 and latents of (C, h, w)."""
+
+    LATENT_FORMATS = {"taesdxl": "SDXL", "taesd3": "SD3", "taef1": "Flux"}
+
+    def __init__(self, name: str):
+        import nodes
+
+        listed = nodes.VAELoader.INPUT_TYPES()["required"]["vae_name"][0]
+        if name not in listed:
+            raise SetupError(
+                f"ComfyUI has no autoencoder {name!r}, only {', '.join(listed)}. The TAESD ones are looked for in "
+                "models/vae_approx under the folder that SDC_SHARED names."
+            )
+        self.name = name
+        self.latent_format = self.LATENT_FORMATS.get(name, "SD1.x")
+        self.vae = nodes.VAELoader().load_vae(name)[0]
+
+    @torch.inference_mode()
+    def encode(self, pixels: np.ndarray) -> np.ndarray:
+        import nodes
+
+        image = torch.from_numpy(pixels.astype(np.float32) / 255)[None]
+        return nodes.VAEEncode().encode(self.vae, image)[0]["samples"][0].float().cpu().numpy()
+
+    @torch.inference_mode()
+    def decode(self, latent: np.ndarray) -> np.ndarray:
+        import nodes
+
+        return to_pixels(nodes.VAEDecode().decode(self.vae, {"samples": torch.from_numpy(latent)[None]})[0][0])

@@ -1,0 +1,50 @@
+"""Pictures to measure on."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from dev.environment import SetupError
+
+SIDE = 512  # the paper's pictures, and what SD 1.x was trained on
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+def load(paths: list[Path], size: int = SIDE) -> dict[str, np.ndarray]:
+    """Name -> (H, W, 3) uint8: the centre `size` x `size` of every picture, or as much of it as there is.
+
+    Sides are trimmed to multiples of 8, so that an autoencoder gives back the same size; `size` 0 only does that.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            if not found:
+                raise SetupError(f"There is no picture in {path}")
+            files += found
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise SetupError(f"There is no {path}")
+    pictures: dict[str, np.ndarray] = {}
+    for file in files:
+        name = file.stem if file.stem not in pictures else str(file)
+        pictures[name] = crop(read(file), size)
+    return pictures
+
+
+def read(path: Path) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise SetupError(f"{path} cannot be read as a picture: {error}") from None
+
+
+def crop(pixels: np.ndarray, size: int) -> np.ndarray:
+    slices = []
+    for side in pixels.shape[:2]:
+        kept = (min(side, size) if size else side) // 8 * 8
+        slices.append(slice((side - kept) // 2, (side - kept) // 2 + kept))
+    return pixels[tuple(slices)]

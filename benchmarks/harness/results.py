@@ -1,0 +1,100 @@
+"""Figures that are measured once: kept in a JSON file as they come, found there again by a later run."""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from importlib import metadata
+from pathlib import Path
+
+from dev.environment import SetupError, say
+
+REPO = Path(__file__).parents[2]
+PACKAGES = ("torch", "numpy", "pillow", "opencv-python-headless", "opencv-python", "zstandard", "lpips")
+SECONDS_BETWEEN_SAVES = 5
+
+
+class Results:
+    """The rows of one bench, and the file they are kept in, if any.
+
+    `get` is all that a bench needs. In the file a row is {"key": what was measured, "value": figures}.
+    """
+
+    def __init__(self, path: Path | None, bench: str, keep: bool = False):
+        self.path = path
+        self.head = {"bench": bench, "made_by": made_by()}
+        self.known: dict[str, dict] = {}
+        self.asked: dict[str, dict] = {}
+        self.saved_at = time.monotonic()
+        if path and path.exists():
+            self.known = {text(row["key"]): row for row in self.read_file(path, bench, keep)}
+
+    def read_file(self, path: Path, bench: str, keep: bool) -> list[dict]:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if found["bench"] != bench:
+                raise KeyError
+        except (ValueError, KeyError, TypeError):
+            raise SetupError(f"{path} is there and holds no figures of the bench {bench}; name another file.") from None
+        if found["made_by"] == self.head["made_by"] or keep:
+            return found["rows"]
+        say(f"{path} holds figures of other code or versions: measured anew (--keep reuses them).")
+        return []
+
+    def get(self, key: dict, measure) -> dict:
+        """The figures under this key, by calling `measure()` unless they are known.
+
+        The key has to name everything that the figures depend on (picture, settings), the figures must be JSON.
+        """
+        name = text(key)
+        if name not in self.known:
+            self.known[name] = {"key": key, "value": json.loads(json.dumps(measure(), allow_nan=False))}
+        self.asked[name] = self.known[name]
+        if time.monotonic() - self.saved_at > SECONDS_BETWEEN_SAVES:
+            self.save()
+        return self.known[name]["value"]
+
+    def save(self):
+        """Write the file whole or not at all. Rows that this run has not come to are kept."""
+        self.saved_at = time.monotonic()
+        if not self.path or not self.known:
+            return
+        rows = list({**self.asked, **self.known}.values())
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        part.write_text(json.dumps({**self.head, "rows": rows}, indent=1, ensure_ascii=False), encoding="utf-8")
+        part.replace(self.path)
+
+
+def text(key: dict) -> str:
+    return json.dumps(key, sort_keys=True)
+
+
+def made_by() -> dict:
+    """What figures depend on besides their key: the pack's code and the versions it runs with."""
+    digest = hashlib.sha256()
+    for path in sorted([*REPO.glob("codec/*.py"), *REPO.glob("nodes/*.py")]):
+        digest.update(path.name.encode() + path.read_bytes())
+    return {
+        "code": digest.hexdigest()[:12],
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        **{name: version for name in PACKAGES if (version := installed(name))},
+    }
+
+
+def installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def picture_key(name: str, pixels) -> dict:
+    """A picture as part of a key: its name, and its content in case another one takes that name."""
+    return {
+        "picture": name,
+        "pixels": hashlib.sha256(pixels.tobytes()).hexdigest()[:12],
+        "size": list(pixels.shape[:2]),
+    }

@@ -1,0 +1,166 @@
+"""How far a picture is from its original. Plain functions that know nothing of ComfyUI.
+
+All take two pictures of one size, each an (H, W, 3) array or tensor: uint8, or float in 0..1, which is rounded to
+8 bits first, as saving it would. Figures are means over the three channels.
+"""
+
+import functools
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+# Wang, Simoncelli and Bovik, "Multi-scale structural similarity for image quality assessment" (2003), section 3.2.
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+SMALLEST_MS_SSIM = 11 * 2 ** (len(SCALE_WEIGHTS) - 1)  # the 11x11 window has to fit into the coarsest scale
+
+# LPIPS networks and how torchvision names the file of their ImageNet weights.
+LPIPS_WEIGHTS = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
+
+
+class MetricUnavailable(Exception):
+    """The metric needs something that is not there, or cannot be had of this picture; the message says what to do."""
+
+
+def to_pixels(picture) -> np.ndarray:
+    """(H, W, 3) uint8 of a picture, its values rounded as ComfyUI's PreviewImage would store them in 8 bits."""
+    pixels = picture.cpu().numpy() if isinstance(picture, torch.Tensor) else np.asarray(picture)
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"A picture has shape {tuple(pixels.shape)}; (height, width, 3) is needed.")
+    if pixels.dtype == np.uint8:
+        return pixels
+    return np.rint(np.nan_to_num(pixels).clip(0, 1) * 255).astype(np.uint8)
+
+
+def psnr(original, restored) -> float:
+    """Peak signal-to-noise ratio in dB, infinite for equal pictures."""
+    a, b = _pair(original, restored)
+    error = np.square(a - b).mean(dtype=np.float64)
+    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def ssim(original, restored) -> float:
+    """Structural similarity as scikit-image has it by default: flat 7x7 window, sample covariance. At most 1.
+
+    By OpenCV, which the pack needs anyway, where scikit-image would be one more thing to install for the one figure
+    that nobody wants to miss. Raises MetricUnavailable below 7x7 pixels.
+    """
+    a, b = _pair(original, restored)
+    if min(a.shape[:2]) < 7:
+        raise MetricUnavailable("SSIM needs pictures of at least 7x7.")
+    import cv2
+
+    similarity, _ = _similarity(a, b, lambda x: cv2.blur(x, (7, 7))[3:-3, 3:-3], 49 / 48)
+    return float(similarity.mean())
+
+
+def ms_ssim(original, restored) -> float:
+    """Multi-scale structural similarity: five scales, an 11x11 Gaussian window of 1.5 pixels. 1 for equal pictures.
+
+    Wang, Simoncelli and Bovik, 2003. Raises MetricUnavailable below 176x176 pixels.
+    """
+    a, b = _pair(original, restored)
+    if min(a.shape[:2]) < SMALLEST_MS_SSIM:
+        raise MetricUnavailable(f"MS-SSIM needs pictures of at least {SMALLEST_MS_SSIM}x{SMALLEST_MS_SSIM}.")
+    import cv2
+
+    result = np.ones(3)
+    for scale, weight in enumerate(SCALE_WEIGHTS):
+        if scale:
+            a, b = _halved(a), _halved(b)
+        similarity, contrast = _similarity(a, b, lambda x: cv2.GaussianBlur(x, (11, 11), 1.5)[5:-5, 5:-5], 1)
+        last = scale == len(SCALE_WEIGHTS) - 1  # only there does luminance count
+        result *= np.maximum((similarity if last else contrast).mean((0, 1)), 0) ** weight
+    return float(result.mean())
+
+
+def lpips(original, restored, weights: Path, net: str = "alex") -> float:
+    """Learned perceptual distance, version 0.1, 0 for equal pictures (Zhang et al., 2018).
+
+    Parameters
+    ----------
+    weights : Path
+        torchvision's ImageNet weights of the network, whole or only their `features.` part. Read as tensors only.
+    net : str
+        One of LPIPS_WEIGHTS. Figures of different networks cannot be compared.
+
+    Raises
+    ------
+    MetricUnavailable
+        The package is not installed, the weights are not those of the network, or the picture is below 64x64.
+    """
+    a, b = _pair(original, restored)
+    if min(a.shape[:2]) < 64:
+        raise MetricUnavailable("LPIPS needs pictures of at least 64x64.")
+    network = _lpips_network(Path(weights), net)
+    with torch.inference_mode():
+        return network(*(torch.from_numpy(x).permute(2, 0, 1)[None] / 127.5 - 1 for x in (a, b))).item()
+
+
+def find_lpips_weights(folders, net: str = "alex") -> Path:
+    """The weights file of a network in the first folder that has one, or MetricUnavailable saying what to put where."""
+    for folder in map(Path, folders):
+        for path in sorted(folder.glob(f"{LPIPS_WEIGHTS[net]}*")):
+            if path.suffix in (".pth", ".safetensors"):
+                return path
+    places = " or ".join(str(folder) for folder in folders)
+    raise MetricUnavailable(
+        f"LPIPS needs torchvision's ImageNet weights of its network: put {LPIPS_WEIGHTS[net]}-*.pth, which "
+        f"download.pytorch.org/models offers, into {places}."
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _lpips_network(weights: Path, net: str):
+    try:
+        from lpips import LPIPS
+    except ImportError as error:
+        raise MetricUnavailable(
+            "LPIPS needs the package lpips: pip install lpips, with the Python that runs ComfyUI, and restart."
+        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about how lpips calls torchvision
+        # pnet_rand: it would otherwise download what is loaded here. Its linear heads come with the package.
+        network = LPIPS(net=net, pnet_rand=True, verbose=False)
+    if weights.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        tensors = load_file(weights)
+    else:
+        tensors = torch.load(weights, map_location="cpu", weights_only=True)
+    # features.3.weight is net.slice2.3.weight in the package, which deals torchvision's layers out to slices.
+    names = {name.partition(".")[2]: name for name in network.net.state_dict()}
+    features = {
+        name.removeprefix("features."): value for name, value in tensors.items() if name.startswith("features.")
+    }
+    try:
+        network.net.load_state_dict({slice_name: features[name] for name, slice_name in names.items()})
+    except (KeyError, RuntimeError) as error:
+        raise MetricUnavailable(f"{weights} does not hold torchvision's {LPIPS_WEIGHTS[net]}: {error}") from error
+    return network
+
+
+def _pair(original, restored) -> tuple[np.ndarray, np.ndarray]:
+    a, b = to_pixels(original), to_pixels(restored)
+    if a.shape != b.shape:
+        raise ValueError(
+            f"The pictures are {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}; they must have one size."
+        )
+    return a.astype(np.float32), b.astype(np.float32)
+
+
+def _similarity(a, b, mean, sample_factor) -> tuple[np.ndarray, np.ndarray]:
+    """Maps of SSIM and of its contrast and structure part, one value a window and channel; C1, C2 as in Wang et al."""
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    mean_a, mean_b = mean(a), mean(b)
+    variances = (mean(a * a) - mean_a**2 + mean(b * b) - mean_b**2) * sample_factor
+    covariance = (mean(a * b) - mean_a * mean_b) * sample_factor
+    contrast = (2 * covariance + c2) / (variances + c2)
+    return (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1) * contrast, contrast
+
+
+def _halved(x: np.ndarray) -> np.ndarray:
+    height, width = (side // 2 * 2 for side in x.shape[:2])
+    return x[:height, :width].reshape(height // 2, 2, width // 2, 2, 3).mean((1, 3))

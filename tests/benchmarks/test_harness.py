@@ -1,0 +1,89 @@
+"""The shared parts of the benches, and one whole bench."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.harness import command, pictures, results
+from dev.environment import SetupError
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return {"comfyui": tmp_path, "models": tmp_path, "shared": tmp_path}
+
+
+def test_every_bench_says_what_it_measures_and_takes_the_common_options(settings, capsys):
+    benches = command.list_benches()
+    assert "table1" in benches
+    for name, line in benches.items():
+        assert line.endswith("."), name
+        with pytest.raises(SystemExit, match="0"):
+            command.main([name, "--help"], settings)
+        assert "--images" in capsys.readouterr().out
+    assert command.main([], settings) == 0
+    assert all(name in capsys.readouterr().out for name in benches)
+
+
+def test_pictures_are_centre_crops_of_whole_blocks(tmp_path):
+    pixels = np.arange(30 * 45 * 3, dtype=np.uint8).reshape(30, 45, 3)
+    for name in ("b.png", "a.png"):
+        Image.fromarray(pixels).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    loaded = pictures.load([tmp_path], size=16)
+    assert list(loaded) == ["a", "b"]
+    assert np.array_equal(loaded["a"], pixels[7:23, 14:30])
+    assert pictures.load([tmp_path / "a.png"], size=0)["a"].shape == (24, 40, 3)
+    assert pictures.load([tmp_path / "a.png"], size=512)["a"].shape == (24, 40, 3)
+
+
+def test_missing_and_broken_pictures_are_named(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing more")
+    (tmp_path / "empty").mkdir()
+    for path, message in (
+        ("gone.png", "There is no .*gone.png"),
+        ("broken.png", "broken.png cannot"),
+        ("empty", "no pic"),
+    ):
+        with pytest.raises(SetupError, match=message):
+            pictures.load([tmp_path / path])
+
+
+def test_figures_are_measured_once(tmp_path):
+    path, calls = tmp_path / "deep" / "f.json", []
+
+    def measure():
+        calls.append(1)
+        return {"bytes": 3142, "psnr": None}
+
+    first = results.Results(path, "rate")
+    assert first.get({"picture": "a", "colours": 64}, measure) == {"bytes": 3142, "psnr": None}
+    first.save()
+    again = results.Results(path, "rate")
+    assert again.get({"colours": 64, "picture": "a"}, measure) == {"bytes": 3142, "psnr": None}
+    assert len(calls) == 1
+    again.get({"picture": "b", "colours": 64}, measure)
+    again.save()
+    assert len(calls) == 2
+    assert [row["key"]["picture"] for row in json.loads(path.read_text())["rows"]] == ["a", "b"]
+    assert [file.name for file in path.parent.iterdir()] == ["f.json"]
+
+
+def test_figures_of_other_code_are_measured_anew(tmp_path, capsys):
+    path = tmp_path / "f.json"
+    row = {"key": {"picture": "a"}, "value": {"bytes": 1}}
+    path.write_text(json.dumps({"bench": "rate", "made_by": {"code": "older"}, "rows": [row]}))
+    assert results.Results(path, "rate", keep=True).get(row["key"], lambda: {"bytes": 2}) == {"bytes": 1}
+    assert results.Results(path, "rate").get(row["key"], lambda: {"bytes": 2}) == {"bytes": 2}
+    assert "measured anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ['{"bench": "speed", "made_by": {}, "rows": []}', "{}", "[]", "precious notes"])
+def test_a_file_of_something_else_is_not_overwritten(tmp_path, content):
+    path = tmp_path / "f.json"
+    path.write_text(content)
+    with pytest.raises(SetupError, match="holds no figures of the bench rate"):
+        results.Results(path, "rate")
+    assert path.read_text() == content
