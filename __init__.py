@@ -6,6 +6,7 @@ WEB_DIRECTORY = "./web"
 async def comfy_entrypoint():
     from comfy_api.v0_0_2 import ComfyExtension
 
+    from .nodes.compare import SDCCompare
     from .nodes.ddim_invert import SDCDDIMInvert
     from .nodes.latent_quantize import SDCLatentQuantize
     from .nodes.load_sdc import SDCLoad
@@ -14,6 +15,6 @@ async def comfy_entrypoint():
 
     class SDCExtension(ComfyExtension):
         async def get_node_list(self):
-            return [SDCLatentQuantize, SDCSave, SDCLoad, SDCDDIMInvert, SDCRegenerateCanny]
+            return [SDCLatentQuantize, SDCSave, SDCLoad, SDCDDIMInvert, SDCRegenerateCanny, SDCCompare]
 
     return SDCExtension()

@@ -13,7 +13,6 @@ from tqdm import tqdm
 from dev.environment import SetupError, say
 
 from .harness import comfy, measure, pictures, tables
-from .harness.measure import COLUMNS, FORMATS
 from .harness.results import picture_key
 
 # Jin et al., Table 1: SSIM, LPIPS, kilobytes.
@@ -51,11 +50,11 @@ def run(options, results):
         measured = measure_rows(name, pixels, autoencoder, options.shared, results)
         lines += [line(name, row, figures) for row, figures in measured.items()]
     say("Rivals have at most the bytes of the row without inversion; + where their smallest file has more.")
-    say(f"Autoencoder: {autoencoder.name}. " + measure.lpips_note(options.shared))
+    say(f"Autoencoder: {autoencoder.name}. " + measure.load_lpips(options.shared)[1])
     say(
         "Paper: its figures as printed. It does not name its LPIPS network: that column cannot be compared with ours.\n"
     )
-    say(tables.table(["", "paper SSIM", "LPIPS", "kB", "ours", *COLUMNS.values()], lines))
+    say(tables.table(["", "paper SSIM", "LPIPS", "kB", "ours", *measure.HEADER], lines))
 
 
 def measure_rows(name, pixels, autoencoder, shared, results) -> dict[str, dict]:
@@ -89,4 +88,4 @@ def line(name: str, row: str, figures: dict) -> list[str]:
     paper = PAPER.get(name, {}).get(row)
     printed = [f"{value:g}" for value in paper] if paper else ["", "", ""]
     size = f"{figures['bytes']}{'' if figures.get('fits', True) else '+'}"
-    return [f"{name}, {row}", *printed, size, *(tables.show(figures[column], FORMATS[column]) for column in COLUMNS)]
+    return [f"{name}, {row}", *printed, size, *measure.cells(figures)]

@@ -1,7 +1,7 @@
 """How far a picture is from its original. Plain functions that know nothing of ComfyUI.
 
 All take two pictures of one size, each an (H, W, 3) array or tensor: uint8, or float in 0..1, which is rounded to
-8 bits first, as saving it would. Figures are means over the three channels.
+8 bits first, because rivals have no more. Figures are means over the three channels.
 """
 
 import functools
@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import safetensors.torch
 import torch
 
 # Wang, Simoncelli and Bovik, "Multi-scale structural similarity for image quality assessment" (2003), section 3.2.
@@ -19,18 +20,36 @@ SMALLEST_MS_SSIM = 11 * 2 ** (len(SCALE_WEIGHTS) - 1)  # the 11x11 window has to
 LPIPS_WEIGHTS = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
 
 
+# Key -> what people call it, and how many digits mean anything.
+COLUMNS = {"psnr": ("PSNR", ".2f"), "ssim": ("SSIM", ".3f"), "ms_ssim": ("MS-SSIM", ".3f"), "lpips": ("LPIPS", ".3f")}
+
+
 class MetricUnavailable(Exception):
     """The metric needs something that is not there, or cannot be had of this picture; the message says what to do."""
 
 
 def to_pixels(picture) -> np.ndarray:
-    """(H, W, 3) uint8 of a picture, its values rounded as ComfyUI's PreviewImage would store them in 8 bits."""
+    """(H, W, 3) uint8 of a picture, its values rounded to the nearest of 256 levels."""
     pixels = picture.cpu().numpy() if isinstance(picture, torch.Tensor) else np.asarray(picture)
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"A picture has shape {tuple(pixels.shape)}; (height, width, 3) is needed.")
     if pixels.dtype == np.uint8:
         return pixels
     return np.rint(np.nan_to_num(pixels).clip(0, 1) * 255).astype(np.uint8)
+
+
+def measure(original, restored, lpips=None) -> dict[str, float | None]:
+    """Every metric by its key in COLUMNS; None for one that this picture does not allow.
+
+    `lpips` is what `load_lpips` gives; without it that figure is None.
+    """
+    found = {"psnr": psnr(original, restored)}
+    for name, metric in (("ssim", ssim), ("ms_ssim", ms_ssim), ("lpips", lpips)):
+        try:
+            found[name] = metric and metric(original, restored)
+        except MetricUnavailable:
+            found[name] = None
+    return found
 
 
 def psnr(original, restored) -> float:
@@ -75,40 +94,43 @@ def ms_ssim(original, restored) -> float:
     return float(result.mean())
 
 
-def lpips(original, restored, weights: Path, net: str = "alex") -> float:
-    """Learned perceptual distance, version 0.1, 0 for equal pictures (Zhang et al., 2018).
+def load_lpips(folders, net: str = "alex"):
+    """The function (original, restored) -> learned perceptual distance, version 0.1, 0 for equal pictures.
+
+    Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", 2018. The function raises
+    MetricUnavailable below 64x64 pixels.
 
     Parameters
     ----------
-    weights : Path
-        torchvision's ImageNet weights of the network, whole or only their `features.` part. Read as tensors only.
+    folders : iterable of Path
+        Where torchvision's ImageNet weights of the network are looked for, as a .pth or .safetensors file, whole or
+        only their `features.` part. They are read as tensors and nothing else. Nothing is downloaded.
     net : str
         One of LPIPS_WEIGHTS. Figures of different networks cannot be compared.
 
     Raises
     ------
     MetricUnavailable
-        The package is not installed, the weights are not those of the network, or the picture is below 64x64.
+        The package is not installed, there are no weights, or they are not those of the network.
     """
-    a, b = _pair(original, restored)
-    if min(a.shape[:2]) < 64:
-        raise MetricUnavailable("LPIPS needs pictures of at least 64x64.")
-    network = _lpips_network(Path(weights), net)
-    with torch.inference_mode():
-        return network(*(torch.from_numpy(x).permute(2, 0, 1)[None] / 127.5 - 1 for x in (a, b))).item()
+    folders = [Path(folder) for folder in folders]
+    found = [path for folder in folders for path in sorted(folder.glob(f"{LPIPS_WEIGHTS[net]}*"))]
+    found = [path for path in found if path.suffix in (".pth", ".safetensors")]
+    if not found:
+        raise MetricUnavailable(
+            f"LPIPS needs torchvision's ImageNet weights of its network: put {LPIPS_WEIGHTS[net]}-*.pth, which "
+            f"download.pytorch.org/models offers, into {' or '.join(map(str, folders))}."
+        )
+    network = _lpips_network(found[0], net)
 
+    def lpips(original, restored) -> float:
+        a, b = _pair(original, restored)
+        if min(a.shape[:2]) < 64:
+            raise MetricUnavailable("LPIPS needs pictures of at least 64x64.")
+        with torch.inference_mode():
+            return network(*(torch.from_numpy(x).permute(2, 0, 1)[None] / 127.5 - 1 for x in (a, b))).item()
 
-def find_lpips_weights(folders, net: str = "alex") -> Path:
-    """The weights file of a network in the first folder that has one, or MetricUnavailable saying what to put where."""
-    for folder in map(Path, folders):
-        for path in sorted(folder.glob(f"{LPIPS_WEIGHTS[net]}*")):
-            if path.suffix in (".pth", ".safetensors"):
-                return path
-    places = " or ".join(str(folder) for folder in folders)
-    raise MetricUnavailable(
-        f"LPIPS needs torchvision's ImageNet weights of its network: put {LPIPS_WEIGHTS[net]}-*.pth, which "
-        f"download.pytorch.org/models offers, into {places}."
-    )
+    return lpips
 
 
 @functools.lru_cache(maxsize=1)
@@ -124,19 +146,14 @@ def _lpips_network(weights: Path, net: str):
         # pnet_rand: it would otherwise download what is loaded here. Its linear heads come with the package.
         network = LPIPS(net=net, pnet_rand=True, verbose=False)
     if weights.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        tensors = load_file(weights)
+        tensors = safetensors.torch.load_file(weights)
     else:
         tensors = torch.load(weights, map_location="cpu", weights_only=True)
     # features.3.weight is net.slice2.3.weight in the package, which deals torchvision's layers out to slices.
-    names = {name.partition(".")[2]: name for name in network.net.state_dict()}
-    features = {
-        name.removeprefix("features."): value for name, value in tensors.items() if name.startswith("features.")
-    }
+    features = {name: tensors.get(f"features.{name.partition('.')[2]}") for name in network.net.state_dict()}
     try:
-        network.net.load_state_dict({slice_name: features[name] for name, slice_name in names.items()})
-    except (KeyError, RuntimeError) as error:
+        network.net.load_state_dict({name: value for name, value in features.items() if value is not None})
+    except RuntimeError as error:
         raise MetricUnavailable(f"{weights} does not hold torchvision's {LPIPS_WEIGHTS[net]}: {error}") from error
     return network
 

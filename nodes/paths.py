@@ -49,7 +49,7 @@ def prefix_error(reason: str) -> ValueError:
     return ValueError(f"filename_prefix {reason}.")
 
 
-def save_under(prefix: str, width: int, height: int, data: bytes) -> tuple[str, str, str]:
+def save_under(prefix: str, width: int, height: int, data: bytes, suffix: str = ".sdc") -> tuple[str, str, str]:
     """Write a new file under the next free number of a prefix; return its path, name and subfolder."""
     prefix = check_prefix(prefix)
     output = folder_paths.get_output_directory()
@@ -59,7 +59,7 @@ def save_under(prefix: str, width: int, height: int, data: bytes) -> tuple[str, 
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, width, height)
         check_within(output, folder)  # again, with %year% and the like filled in
         while True:
-            filename = f"{name}_{counter:05}_.sdc"
+            filename = f"{name}_{counter:05}_{suffix}"
             try:
                 codec.write_file(os.path.join(folder, filename), data)
                 return os.path.join(folder, filename), filename, subfolder
@@ -67,7 +67,7 @@ def save_under(prefix: str, width: int, height: int, data: bytes) -> tuple[str, 
                 counter += 1
     except OSError as error:
         raise OSError(
-            f"Save SDC could not write to {folder}: {error.strerror or error}. Check filename_prefix ({prefix!r}), "
+            f"ComfyUI could not write to {folder}: {error.strerror or error}. Check filename_prefix ({prefix!r}), "
             "the free space of the disk and that the folder may be written to."
         ) from error
 

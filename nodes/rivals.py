@@ -2,7 +2,7 @@
 
 import importlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, features
@@ -21,7 +21,7 @@ class RivalPicture:
     name: str
     data: bytes
     quality: int
-    fits: bool  # False: this is the smallest file the codec writes, and it is larger than was asked for
+    fits: bool = True  # False: this is the smallest file the codec writes, and it is larger than was asked for
 
     @property
     def size(self) -> int:
@@ -46,11 +46,11 @@ def missing(name: str) -> str | None:
     return None
 
 
-def encode(name: str, pixels: np.ndarray, quality: int) -> bytes:
-    """The file that a rival writes of an (H, W, 3) uint8 picture."""
+def encode(name: str, pixels: np.ndarray, quality: int) -> RivalPicture:
+    """What a rival makes of an (H, W, 3) uint8 picture."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, PILLOW_FORMATS.get(name, name), quality=quality, **OPTIONS[name])
-    return file.getvalue()
+    return RivalPicture(name, file.getvalue(), quality)
 
 
 def encode_to_size(name: str, pixels: np.ndarray, size: int) -> RivalPicture:
@@ -58,13 +58,14 @@ def encode_to_size(name: str, pixels: np.ndarray, size: int) -> RivalPicture:
 
     Nothing is scaled down to fit: the rival's smallest file is then returned with `fits` False.
     """
-    data, quality = encode(name, pixels, LOWEST), LOWEST
+    best = encode(name, pixels, LOWEST)
+    if best.size > size:
+        return replace(best, fits=False)
     low, high = LOWEST, HIGHEST + 1
-    while len(data) <= size and high - low > 1:
-        middle = (low + high) // 2
-        tried = encode(name, pixels, middle)
-        if len(tried) <= size:
-            low, data, quality = middle, tried, middle
+    while high - low > 1:
+        tried = encode(name, pixels, (low + high) // 2)
+        if tried.size <= size:
+            low, best = tried.quality, tried
         else:
-            high = middle
-    return RivalPicture(name, data, quality, len(data) <= size)
+            high = tried.quality
+    return best

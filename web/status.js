@@ -2,7 +2,7 @@
 // The front end draws `ui.text` only for nodes it knows by name.
 import { app } from "../../scripts/app.js"
 
-const NODES = ["SDCLatentQuantize", "SDCSave", "SDCLoad", "SDCDDIMInvert", "SDCRegenerateCanny"]
+const NODES = ["SDCLatentQuantize", "SDCSave", "SDCLoad", "SDCDDIMInvert", "SDCRegenerateCanny", "SDCCompare"]
 const LINE_HEIGHT = 18
 const MARGIN = 4
 

@@ -3,10 +3,6 @@
 from dev.report import align
 
 
-def show(value, form: str = "") -> str:
-    return "-" if value is None else format(value, form)
-
-
 def table(header: list[str], rows: list[list[str]]) -> str:
     """Aligned columns for a terminal; all but the first are set flush right."""
     return "\n".join(align([header, *rows]))

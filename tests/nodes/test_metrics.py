@@ -76,26 +76,32 @@ def test_small_pictures_say_so(metric, side):
 
 
 def test_lpips_says_what_to_put_where(tmp_path):
-    with pytest.raises(metrics.MetricUnavailable, match=f"alexnet-.*{tmp_path}"):
-        metrics.find_lpips_weights([tmp_path])
     (tmp_path / "alexnet.txt").touch()
-    (tmp_path / "alexnet-owt-7be5be79.pth").touch()
-    assert metrics.find_lpips_weights([tmp_path / "gone", tmp_path]).name == "alexnet-owt-7be5be79.pth"
+    with pytest.raises(metrics.MetricUnavailable, match=f"alexnet-.*{tmp_path}"):
+        metrics.load_lpips([tmp_path])
 
 
-def test_lpips_refuses_weights_of_another_network(pair, tmp_path):
-    path = tmp_path / "alexnet.pth"
-    torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, path)
+@pytest.mark.parametrize("tensors", [{}, {"features.0.weight": torch.zeros(64, 3, 3, 3)}])
+def test_lpips_refuses_weights_of_another_network(tmp_path, tensors):
+    torch.save(tensors, tmp_path / "alexnet.pth")
     with pytest.raises(metrics.MetricUnavailable, match="alexnet.pth does not hold"):
-        metrics.lpips(*pair, path)
+        metrics.load_lpips([tmp_path / "gone", tmp_path])
 
 
 @needs_weights
 @pytest.mark.parametrize("net", ["alex", "squeeze"])
 def test_lpips_ranks_and_prints_nothing(pair, net, capfd):
     original, noisy = pair
-    weights = metrics.find_lpips_weights([LPIPS_FOLDER], net)
-    assert metrics.lpips(original, original, weights, net) == 0
-    little = metrics.lpips(original, (original // 4 * 4), weights, net)
-    assert 0 < little < metrics.lpips(original, noisy, weights, net) < 1
+    lpips = metrics.load_lpips([LPIPS_FOLDER], net)
+    assert lpips(original, original) == 0
+    assert 0 < lpips(original, original // 4 * 4) < lpips(original, noisy) < 1
+    assert metrics.measure(original, noisy, lpips)["lpips"] == lpips(original, noisy)
     assert capfd.readouterr() == ("", "")
+
+
+def test_all_figures_at_once(pair):
+    assert metrics.measure(*pair) == {
+        "psnr": metrics.psnr(*pair), "ssim": metrics.ssim(*pair), "ms_ssim": metrics.ms_ssim(*pair), "lpips": None
+    }  # fmt: skip
+    small = np.zeros((8, 8, 3), np.uint8)
+    assert metrics.measure(small, small) == {"psnr": math.inf, "ssim": 1, "ms_ssim": None, "lpips": None}

@@ -15,7 +15,7 @@ from dev.prompt import to_prompt
 
 from .conftest import ROOT, WORKFLOWS, find, load
 
-NODES = {"SDCLatentQuantize", "SDCSave", "SDCLoad", "SDCDDIMInvert", "SDCRegenerateCanny"}
+NODES = {"SDCLatentQuantize", "SDCSave", "SDCLoad", "SDCDDIMInvert", "SDCRegenerateCanny", "SDCCompare"}
 
 
 def pixels(server, output) -> np.ndarray:

@@ -1,0 +1,190 @@
+import os
+
+import comfy.model_management
+import folder_paths
+import numpy as np
+import torch
+from comfy.utils import ProgressBar
+from comfy_api.v0_0_2 import io, ui
+
+from . import comparison, comparison_picture, comparison_plot, metrics, rivals
+from .comparison import Entry
+from .paths import save_under
+from .sockets import CATEGORY, SDC
+
+SLOTS = (1, 2, 3, 4)
+ABOUT_FIGURES = (
+    "Figures are means over RGB, in 8 bits. PSNR in dB; SSIM: 7x7 window; MS-SSIM: 11x11 Gaussian, five scales."
+)
+
+folder_paths.add_model_folder_path("lpips", os.path.join(folder_paths.models_dir, "lpips"))
+
+
+class SDCCompare(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        pictures = []
+        for slot in SLOTS:
+            pictures += [
+                io.Image.Input(
+                    f"image_{slot}",
+                    optional=True,
+                    tooltip="A picture to judge: decoded, regenerated, or made in any other way.",
+                ),
+                SDC.Input(
+                    f"sdc_{slot}",
+                    optional=True,
+                    tooltip=f"The file that image_{slot} came from, for its size in bytes.",
+                ),
+            ]
+        names = ("without inversion", "with inversion", "picture 3", "picture 4")
+        return io.Schema(
+            node_id="SDCCompare",
+            display_name="SDC Compare",
+            category=CATEGORY,
+            description=(
+                "Shows pictures beside their original, with a zoom where they differ most, and measures them. JPEG, "
+                "WebP, AVIF and JPEG XL are given the same number of bytes. After Table 1 of 'Post-processing Based "
+                "Image Coding via Stable Diffusion'."
+            ),
+            search_aliases=["compare", "table", "psnr", "ssim", "lpips", "metrics", "quality", "benchmark", "sdc"],
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("original", tooltip="The picture as it was before compression."),
+                *(
+                    io.String.Input(
+                        f"name_{slot}", default=name, tooltip=f"What image_{slot} is called in the picture and table."
+                    )
+                    for slot, name in zip(SLOTS, names, strict=True)
+                ),
+                *(
+                    io.Boolean.Input(
+                        name.lower().replace(" ", "_"),
+                        default=name != "JPEG XL",
+                        tooltip=f"Compare with {name} at the same number of bytes. {hint}",
+                    )
+                    for name, hint in {
+                        "JPEG": "It is not made for so few.",
+                        "WebP": "It is not made for so few.",
+                        "AVIF": "The strongest here; takes the longest. Needs Pillow 11.3.",
+                        "JPEG XL": "Needs the package pillow-jxl-plugin.",
+                    }.items()
+                ),
+                io.Int.Input(
+                    "rival_bytes",
+                    default=0,
+                    min=0,
+                    max=1 << 30,
+                    tooltip="How many bytes JPEG and the others may take. 0: as many as the first sdc connected.",
+                ),
+                io.Combo.Input(
+                    "lpips_network",
+                    options=list(metrics.LPIPS_WEIGHTS),
+                    default="alex",
+                    tooltip=(
+                        "LPIPS measures how different a picture looks, by this network. It needs the package lpips "
+                        "and weights in models/lpips; without them the table says what to put there."
+                    ),
+                ),
+                io.String.Input(
+                    "filename_prefix",
+                    default="SDC/compare",
+                    tooltip="Start of the name of the CSV file with all figures, in the output folder.",
+                ),
+                *pictures,
+            ],
+            outputs=[
+                io.Image.Output(
+                    "comparison",
+                    display_name="comparison",
+                    tooltip="All pictures side by side, with zoom and difference maps. Connect Preview or Save Image.",
+                ),
+                io.Image.Output("plot", display_name="plot", tooltip="Quality over bytes, with the rivals as curves."),
+                io.String.Output("table", display_name="table", tooltip="All figures as a Markdown table."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, original, jpeg, webp, avif, jpeg_xl, rival_bytes, lpips_network, filename_prefix, **slots
+    ) -> io.NodeOutput:
+        """`slots` holds name_, image_ and sdc_ 1 to 4; what is not connected is not in it."""
+        connected = [slot for slot in SLOTS if slots.get(f"image_{slot}") is not None]
+        batch = comparison.to_batches(
+            {"original": original, **{f"image_{slot}": slots[f"image_{slot}"] for slot in connected}}
+        )
+        sizes = {slot: file_sizes(f"sdc_{slot}", slots.get(f"sdc_{slot}"), len(batch)) for slot in SLOTS}
+        budgets = [rival_bytes] * len(batch) if rival_bytes else next(filter(None, sizes.values()), None)
+        names, notes = usable_rivals({"JPEG": jpeg, "WebP": webp, "AVIF": avif, "JPEG XL": jpeg_xl}, budgets)
+        if not connected and not names:
+            raise ValueError("There is nothing to compare: connect a picture to image_1.")
+        lpips, about_lpips = load_lpips(lpips_network)
+        progress = ProgressBar(len(batch) * comparison.count_steps(len(connected), len(names)))
+
+        def step():
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            progress.update(1)
+
+        compared = []
+        for item, pictures in enumerate(batch):
+            entries = [
+                Entry(
+                    slots.get(f"name_{slot}") or f"picture {slot}",
+                    pictures[f"image_{slot}"],
+                    sizes[slot][item] if sizes[slot] else None,
+                )
+                for slot in connected
+            ]
+            budget = budgets[item] if budgets else None
+            compared.append(comparison.compare(pictures["original"], entries, names, budget, lpips, step))
+        height, width = compared[0].original.shape[:2]
+        _, filename, subfolder = save_under(filename_prefix, width, height, comparison.to_csv(compared), ".csv")
+        table = comparison.to_markdown(compared, [*notes, f"{ABOUT_FIGURES} {about_lpips}"])
+        return io.NodeOutput(
+            to_image(comparison_picture.draw(each) for each in compared),
+            to_image(comparison_plot.draw(each) for each in compared),
+            table,
+            ui={
+                "files": [ui.SavedResult(filename, subfolder, io.FolderType.output)],
+                "text": [f"{filename}: all figures", *notes],
+            },
+        )
+
+
+def file_sizes(name: str, sdc, count: int) -> list[int] | None:
+    """Bytes of the file of each picture of the batch."""
+    if sdc is None:
+        return None
+    if len(sdc) not in (1, count):
+        raise ValueError(
+            f"{name} has {len(sdc)} files, but there are {count} pictures. Connect the SDC they came from."
+        )
+    return [sdc[item % len(sdc)].size for item in range(count)]
+
+
+def usable_rivals(wanted: dict[str, bool], budgets) -> tuple[list[str], list[str]]:
+    """Which of the wanted rivals can be used, and notes for the artist about the others."""
+    names = [name for name, on in wanted.items() if on]
+    if names and not budgets:
+        return [], ["⚠ No rivals: connect an SDC, whose bytes they may take, or set rival_bytes."]
+    missing = {name: rivals.missing(name) for name in names}
+    return [name for name in names if not missing[name]], [f"⚠ {reason}." for reason in missing.values() if reason]
+
+
+def load_lpips(network: str):
+    """LPIPS or None, and a sentence about it."""
+    try:
+        lpips = metrics.load_lpips(folder_paths.get_folder_paths("lpips"), network)
+    except metrics.MetricUnavailable as error:
+        return None, str(error)
+    return lpips, f"LPIPS: version 0.1, network {network}; lower is better."
+
+
+def to_image(drawn) -> torch.Tensor:
+    """IMAGE of (H, W, 3) uint8 pictures. Those that are smaller than the largest get white space around them."""
+    drawn = list(drawn)
+    height, width = (max(picture.shape[axis] for picture in drawn) for axis in (0, 1))
+    image = np.ones((len(drawn), height, width, 3), np.float32)
+    for item, picture in zip(image, drawn, strict=True):
+        item[: picture.shape[0], : picture.shape[1]] = picture.astype(np.float32) / 255
+    return torch.from_numpy(image).to(comfy.model_management.intermediate_device())

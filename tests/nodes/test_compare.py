@@ -1,0 +1,205 @@
+"""SDC Compare: what it measures, shows and writes."""
+
+import csv
+import inspect
+import re
+
+import folder_paths
+import numpy as np
+import pytest
+import sdc_pack.codec as codec
+import skimage.data
+import torch
+from sdc_pack.nodes import comparison_picture, comparison_plot, metrics, rivals
+from sdc_pack.nodes.compare import SDCCompare
+from sdc_pack.nodes.comparison import Comparison, Entry
+
+NO_RIVALS = {"jpeg": False, "webp": False, "avif": False, "jpeg_xl": False}
+
+
+@pytest.fixture
+def original():
+    """Two pictures, (2, 192, 200, 3)."""
+    pixels = skimage.data.astronaut()
+    return torch.from_numpy(np.stack([pixels[:192, 120:320], pixels[200:392, 120:320]]).astype(np.float32) / 255)
+
+
+@pytest.fixture
+def sdcs():
+    random = np.random.default_rng(4)
+    return [codec.encode(random.normal(size=(4, 24, 25)), colours=colours) for colours in (16, 64)]
+
+
+def compare(original, **inputs):
+    schema = SDCCompare.define_schema()
+    defaults = {each.id: each.default for each in schema.inputs if getattr(each, "default", None) is not None}
+    return SDCCompare.execute(original, **{**defaults, **NO_RIVALS, **inputs})
+
+
+def noisy(image, strength):
+    return (image + strength * torch.randn(image.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
+
+
+def rows(output) -> list[dict]:
+    (file,) = output.ui["files"]
+    path = f"{folder_paths.get_output_directory()}/{file['subfolder']}/{file['filename']}"
+    with open(path, encoding="utf-8-sig", newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def test_figures_are_those_of_the_pictures(original, sdcs):
+    first = original[:1]
+    output = compare(first, image_1=noisy(first, 0.1), sdc_1=sdcs[:1], image_2=first, name_2="the same")
+    worse, same = rows(output)
+    assert (worse["name"], worse["bytes"]) == ("without inversion", str(sdcs[0].size))
+    assert float(worse["bits_per_pixel"]) == pytest.approx(8 * sdcs[0].size / (192 * 200))
+    assert float(worse["psnr"]) == metrics.psnr(first[0], noisy(first, 0.1)[0])
+    assert float(worse["ms_ssim"]) == metrics.ms_ssim(first[0], noisy(first, 0.1)[0])
+    assert (same["name"], same["bytes"], same["psnr"], same["ssim"]) == ("the same", "", "inf", "1.0")
+    comparison, plot, table = output.result
+    assert f"| without inversion | {sdcs[0].size} |" in table and "| the same | – | – | ∞ | 1.000 |" in table
+    assert comparison.shape[0] == plot.shape[0] == 1 and comparison.shape[3] == plot.shape[3] == 3
+    assert comparison.dtype == plot.dtype == torch.float32 and 0 <= comparison.min() and comparison.max() <= 1
+
+
+def test_rivals_take_at_most_the_bytes_of_the_file(original):
+    sdc = [codec.encode(np.random.default_rng(4).normal(size=(4, 64, 64)), colours=256)]
+    output = compare(original[:1], image_2=noisy(original[:1], 0.1), sdc_2=sdc, jpeg=True, webp=True)
+    ours, jpeg, webp = rows(output)
+    assert (jpeg["name"], webp["name"]) == ("JPEG", "WebP")
+    for rival in (jpeg, webp):
+        assert 0.85 * sdc[0].size < int(rival["bytes"]) <= sdc[0].size
+        expected = rivals.encode_to_size(rival["name"], metrics.to_pixels(original[0]), sdc[0].size).decode()
+        assert float(rival["psnr"]) == metrics.psnr(original[0], expected)
+    assert [int(row["bytes"]) <= 2000 for row in rows(compare(original[:1], rival_bytes=2000, jpeg=True))] == [True]
+
+
+def test_a_rival_that_needs_more_is_marked(original):
+    output = compare(original[:1], rival_bytes=100, jpeg=True)
+    assert int(rows(output)[0]["bytes"]) > 100
+    assert "(its smallest)" in output.result[2]
+
+
+def test_without_a_size_rivals_are_left_out_and_it_says_so(original):
+    output = compare(original[:1], image_1=original[:1], jpeg=True)
+    assert [row["name"] for row in rows(output)] == ["without inversion"]
+    assert "connect an SDC" in output.ui["text"][1] and "connect an SDC" in output.result[2]
+
+
+def test_missing_rival_is_told(original, monkeypatch):
+    monkeypatch.setattr("PIL.features.check", lambda feature: feature != "avif")
+    output = compare(original[:1], image_1=original[:1], rival_bytes=3000, avif=True)
+    assert [row["name"] for row in rows(output)] == ["without inversion"]
+    assert "AVIF needs Pillow" in output.ui["text"][1]
+
+
+def test_every_picture_of_a_batch_is_compared(original, sdcs):
+    output = compare(original, image_1=noisy(original, 0.1), sdc_1=sdcs, image_2=original[:1], jpeg=True)
+    assert [row["picture"] for row in rows(output)] == ["1"] * 3 + ["2"] * 3
+    assert [row["bytes"] for row in rows(output) if row["name"] == "without inversion"] == [str(s.size) for s in sdcs]
+    assert [image.shape[0] for image in output.result[:2]] == [2, 2]
+    assert output.result[2].count("**Picture") == 2
+    one = compare(original[:1], image_1=noisy(original, 0.1))
+    assert [row["picture"] for row in rows(one)] == ["1", "2"]
+
+
+def test_original_is_trimmed_as_vae_encode_trims(original):
+    """What VAE Encode and Decode leave of 200x192 with 7 more columns and 5 more rows."""
+    larger = torch.rand(1, 192 + 5, 200 + 7, 3)
+    larger[:, 2 : 2 + 192, 3 : 3 + 200] = original[:1]
+    (row,) = rows(compare(larger, image_1=original[:1]))
+    assert row["psnr"] == "inf"
+
+
+def test_grey_and_transparent_pictures_are_taken(original):
+    grey = original[:1].mean(3, keepdim=True)
+    transparent = torch.cat([original[:1], torch.rand(1, 192, 200, 1)], 3)
+    first, second = rows(compare(original[:1], image_1=grey, image_2=transparent))
+    assert float(first["psnr"]) < 30 and second["psnr"] == "inf"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, "connect a picture to image_1"),
+        ({"image_1": torch.zeros(1, 96, 100, 3)}, "original 200x192, image_1 100x96"),
+        ({"image_3": torch.zeros(3, 192, 200, 3)}, "original has 2 pictures and another input 3"),
+        ({"image_1": torch.zeros(1, 192, 200, 3), "sdc_1": [None] * 3}, "sdc_1 has 3 files.* 2 pictures"),
+        ({"image_1": torch.zeros(1, 192, 200, 3), "filename_prefix": "../x"}, "filename_prefix leads outside"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(original, inputs, message):
+    with pytest.raises(ValueError, match=message):
+        compare(original, **inputs)
+
+
+def test_names_stay_in_their_cell(original):
+    table = compare(original[:1], image_1=original[:1], name_1="a | b\n<b>c</b>").result[2]
+    assert r"| a \| b <b>c</b> |" in table
+    assert rows(compare(original[:1], image_1=original[:1], name_1=""))[0]["name"] == "picture 1"
+
+
+def test_lpips_is_measured_when_its_weights_are_there(original, monkeypatch, tmp_path):
+    monkeypatch.setattr(folder_paths, "get_folder_paths", lambda kind: [str(tmp_path)])
+    output = compare(original[:1], image_1=original[:1])
+    assert rows(output)[0]["lpips"] == "" and str(tmp_path) in output.result[2]
+
+
+def test_cancel_is_heard_between_pictures(original, monkeypatch):
+    import comfy.model_management
+
+    comfy.model_management.interrupt_current_processing(True)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        compare(original[:1], image_1=original[:1])
+
+
+def test_zoom_shows_where_pictures_differ_most(original):
+    pixels = metrics.to_pixels(original[0])
+    changed = pixels.copy()
+    changed[100:140, 60:100] = 255 - changed[100:140, 60:100]
+    left, top, side = comparison_picture.most_different([pixels, changed])
+    assert side == 48 and 52 <= left <= 60 and 92 <= top <= 100
+    assert comparison_picture.most_different([pixels[:8], changed[:8]])[2] == 8
+
+
+def test_difference_map_is_black_where_nothing_differs():
+    black = np.zeros((4, 4, 3), np.uint8)
+    grey = black + np.uint8(200)
+    assert comparison_picture.difference(black, black).max() < 5
+    assert comparison_picture.difference(black, grey).min() > 150
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (512, 512), (64, 2048), (2048, 64)])
+@pytest.mark.parametrize("count", [1, 8])
+def test_pictures_of_every_shape_are_drawn(shape, count):
+    pixels = np.full((*shape, 3), 128, np.uint8)
+    figures = {"psnr": float("inf"), "ssim": 1.0, "ms_ssim": None, "lpips": 0.0}
+    entries = [Entry("a very long name of a picture " * 9, pixels, 3000, figures=figures) for _ in range(count)]
+    comparison = Comparison(pixels, entries, {})
+    drawn = comparison_picture.draw(comparison)
+    assert drawn.dtype == np.uint8 and drawn.shape[1] == 12 + (count + 1) * (384 + 12) and drawn.shape[0] < 1400
+    assert comparison_plot.draw(comparison).ndim == 3
+
+
+def test_plot_without_any_size_says_so(original):
+    plot = compare(original[:1], image_1=original[:1]).result[1]
+    assert plot.min() < 0.5  # letters
+
+
+def test_plot_puts_better_pictures_higher():
+    entries = [
+        Entry(name, np.zeros((8, 8, 3), np.uint8), 3000, figures={"ssim": ssim})
+        for name, ssim in (("a", 0.5), ("b", 0.9))
+    ]
+    plot = comparison_plot.draw(Comparison(entries[0].pixels, entries, {}))[: comparison_plot.PANEL[1]]
+    heights = [
+        np.argwhere((plot == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(2))[:, 0].mean()
+        for colour in comparison_plot.COLOURS[:2]
+    ]
+    assert heights[0] > heights[1] + 100
+
+
+def test_every_input_of_the_schema_is_an_argument():
+    taken = set(inspect.signature(SDCCompare.execute).parameters)
+    others = [each.id for each in SDCCompare.define_schema().inputs if each.id not in taken]
+    assert all(re.fullmatch("(name|image|sdc)_[1-4]", each) for each in others) and len(others) == 12
