@@ -1,5 +1,6 @@
 """Every shipped workflow on a real server, through its HTTP interface, to a picture."""
 
+import csv
 import io
 import json
 import re
@@ -23,9 +24,16 @@ def pixels(server, output) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(server.client.view(file))).convert("RGB"))
 
 
-def untitled(prompt: dict) -> dict:
-    """Without the titles, which ComfyUI words anew now and then."""
-    return {node_id: {**node, "_meta": None} for node_id, node in prompt.items()}
+def settled(prompt: dict, object_info: dict) -> dict:
+    """Without the titles, which ComfyUI words anew now and then, and widgets that only the front end knows."""
+    known = {kind: {name for names in info["input"].values() for name in names} for kind, info in object_info.items()}
+    return {
+        node_id: {
+            "class_type": node["class_type"],
+            "inputs": {name: value for name, value in node["inputs"].items() if name in known[node["class_type"]]},
+        }
+        for node_id, node in prompt.items()
+    }
 
 
 def test_pack_loads_without_a_warning(server):
@@ -88,7 +96,8 @@ def test_markup_in_a_file_comes_back_as_plain_text(server, make_prompt):
 def test_prompt_is_the_one_that_the_front_end_makes(server, name):
     """The fixtures are what ComfyUI's front end submitted for these workflows."""
     fixture = json.loads((ROOT / "tests" / "fixtures" / "prompts" / f"{name}.json").read_text(encoding="utf-8"))
-    assert untitled(to_prompt(load(name), server.client.object_info())) == untitled(fixture)
+    object_info = server.client.object_info()
+    assert settled(to_prompt(load(name), object_info), object_info) == settled(fixture, object_info)
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -123,6 +132,22 @@ def test_full_pipeline(server, make_prompt):
     assert decoded.shape == edges.shape == regenerated.shape == (96, 128, 3)
     assert set(np.unique(edges)) == {0, 255}
     assert (decoded != regenerated).any()
+
+
+def test_table1_shows_measures_and_writes_every_picture(server, make_prompt):
+    """The drawing is so small that WebP and the others cannot match its file: each says so, none is left out."""
+    prompt = make_prompt("sdc_table1", steps=2)
+    outputs = server.client.run(prompt)
+    compare = find(prompt, "SDCCompare")[0]
+    (file,) = outputs[compare]["files"]
+    figures = list(csv.DictReader(io.StringIO(server.client.view(file).decode("utf-8-sig"))))
+    assert [row["name"] for row in figures] == ["without inversion", "with inversion", "JPEG", "WebP", "AVIF"]
+    (sdc,) = outputs[find(prompt, "SDCSave")[0]]["files"]
+    assert {row["bytes"] for row in figures[:2]} == {str(len(server.client.view(sdc)))}
+    (table,) = outputs[find(prompt, "PreviewAny")[0]]["text"]
+    assert all(f"| {row['name']} | {row['bytes']} " in table for row in figures)
+    assert pixels(server, outputs[find(prompt, "SaveImage")[0]]).shape[1] == 12 + 6 * (384 + 12)
+    assert pixels(server, outputs[find(prompt, "PreviewImage")[0]]).shape[1] >= 1040
 
 
 def test_compress_then_decompress(server, make_prompt):
