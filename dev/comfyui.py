@@ -35,7 +35,7 @@ NEEDED = {
     "fuzz": {"numpy": "numpy", "zstandard": "zstandard"},
 }  # fmt: skip
 NEEDED["bench"] = {**NEEDED["demo"], "lpips": "lpips", "matplotlib": "matplotlib", "tqdm": "tqdm"}
-NEEDED["test"] = {**NEEDED["demo"], "hypothesis": "hypothesis", "pytest": "pytest"}
+NEEDED["test"] = {**NEEDED["demo"], "hypothesis": "hypothesis", "playwright": "playwright", "pytest": "pytest"}
 
 
 @dataclass

@@ -7,7 +7,7 @@ from comfy_api.v0_0_2 import io
 
 from .. import codec
 from .paths import find, is_within
-from .sockets import CATEGORY, SDC, describe, to_latent
+from .sockets import CATEGORY, SDC, describe_file, to_latent
 
 NO_FILES = "no .sdc file yet: save one with Save SDC, or put one into ComfyUI's input folder"
 
@@ -59,16 +59,22 @@ class SDCLoad(io.ComfyNode):
 
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
-        path = find(file)
-        try:
-            picture = codec.read(codec.read_file(path))
-        except codec.SdcError as error:
-            raise type(error)(f"{file}: {error}") from error
-        except OSError as error:
-            raise OSError(f"{file} cannot be read: {error.strerror or error}") from error
+        picture = read(file)
         prompt = picture.metadata.get("prompt", "")
-        text = [describe(picture), f"{picture.width}x{picture.height} · {picture.latent_format}"]
-        return io.NodeOutput(to_latent([picture]), [picture], prompt, picture.width, picture.height, ui={"text": text})
+        return io.NodeOutput(
+            to_latent([picture]), [picture], prompt, picture.width, picture.height, ui={"text": describe_file(picture)}
+        )
+
+
+def read(file: str) -> codec.EncodedPicture:
+    """Read a file that the Load list offers; whatever is wrong is told with its name."""
+    path = find(file)
+    try:
+        return codec.read(codec.read_file(path))
+    except codec.SdcError as error:
+        raise type(error)(f"{file}: {error}") from error
+    except OSError as error:
+        raise OSError(f"{file} cannot be read: {error.strerror or error}") from error
 
 
 def sdc_files() -> list[str]:

@@ -22,7 +22,8 @@ def check_prefix(prefix: str) -> str:
     """
     prefix = prefix.replace("\\", "/")
     if "%date:" in prefix:
-        raise prefix_error("holds %date:...%, which is not filled in here; use %year%-%month%-%day%")
+        # ComfyUI's page fills it in before a prompt reaches the server; a prompt sent without the page keeps it.
+        raise prefix_error("holds %date:...%, which only ComfyUI's page fills in; use %year%-%month%-%day%")
     if prefix.startswith("/") or re.match("[A-Za-z]:", prefix):
         raise prefix_error("is a full path; it starts in the output folder, where it can name subfolders")
     parts = [part for part in prefix.split("/") if part not in ("", ".")]
@@ -93,6 +94,19 @@ def find(file: str) -> str:
             f"The file {file!r} is not in ComfyUI's input or output folder. Press R and choose another one."
         )
     return path
+
+
+def name_in_list(path: str) -> str:
+    """Turn a full path into the name that the Load list has for it; other names are returned as they are."""
+    if not os.path.isabs(path):
+        return path
+    folders = ((folder_paths.get_input_directory(), ""), (folder_paths.get_output_directory(), " [output]"))
+    for folder, mark in folders:
+        if is_within(folder, path):
+            return os.path.relpath(os.path.realpath(path), os.path.realpath(folder)).replace(os.sep, "/") + mark
+    raise ValueError(
+        f"The file {path!r} is outside ComfyUI's folders. Press 'choose .sdc to upload', or drop it on the node."
+    )
 
 
 def is_within(folder: str, path: str) -> bool:

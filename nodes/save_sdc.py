@@ -1,11 +1,17 @@
+import io as bytes_io
 import math
 
 from comfy.cli_args import args
 from comfy_api.v0_0_2 import io, ui
+from PIL import Image
 
 from .. import codec
 from .paths import save_under
 from .sockets import CATEGORY, SDC, describe, to_latent
+
+# The assets view lists media only, and takes a file of another kind for one by its "format". Of the kinds it knows,
+# audio is the one it shows by its name and does not try to draw.
+FORMAT = "audio/x-sdc"
 
 
 class SDCSave(io.ComfyNode):
@@ -16,7 +22,7 @@ class SDCSave(io.ComfyNode):
             display_name="Save SDC",
             category=CATEGORY,
             description="Writes the compressed picture to a .sdc file in the output folder. Never overwrites a file.",
-            search_aliases=["sdc", "export", "write file", "compress", "save latent", "small"],
+            search_aliases=["sdc", "export", "write file", "compress", "codec", "save latent", "small", "jpeg"],
             is_output_node=True,
             hidden=[io.Hidden.extra_pnginfo],
             inputs=[
@@ -25,7 +31,7 @@ class SDCSave(io.ComfyNode):
                     "filename_prefix",
                     default="SDC/picture",
                     tooltip="Start of the file name, a counter is added. A / makes a subfolder of the output folder. "
-                    "%year%, %month%, %day%, %width% and %height% are filled in.",
+                    "%year%, %month%, %day%, %width%, %height%, %date:yyyy-MM-dd% and %Node.widget% are filled in.",
                 ),
                 io.Combo.Input(
                     "embed",
@@ -44,6 +50,12 @@ class SDCSave(io.ComfyNode):
                     tooltip="Words that describe the picture. Stored in the file when not empty, and given back by "
                     "Load SDC to steer the regeneration. About one byte a letter.",
                 ),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="The original picture. Nothing of it is stored: it is only there to tell how many times "
+                    "smaller the file is than the picture's PNG.",
+                ),
             ],
             outputs=[
                 SDC.Output("saved", display_name="SDC", tooltip="The picture as written, with what was embedded."),
@@ -54,7 +66,7 @@ class SDCSave(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, sdc, filename_prefix, embed, prompt="") -> io.NodeOutput:
+    def execute(cls, sdc, filename_prefix, embed, prompt="", image=None) -> io.NodeOutput:
         metadata, notes = cls.new_metadata(embed, prompt)
         written, results, texts = [], [], []
         for index, picture in enumerate(sdc):
@@ -63,8 +75,8 @@ class SDCSave(io.ComfyNode):
             prefix = filename_prefix.replace("%batch_num%", str(index))
             path, filename, subfolder = save_under(prefix, picture.width, picture.height, picture.data)
             written.append(codec.read(codec.read_file(path), max_pixels=math.inf))
-            results.append(ui.SavedResult(filename, subfolder, io.FolderType.output))
-            texts.append(f"{filename}: {describe(written[-1])}")
+            results.append({**ui.SavedResult(filename, subfolder, io.FolderType.output), "format": FORMAT})
+            texts.append(f"{filename}: {describe(written[-1])} · {times_smaller(written[-1], image, index)}")
         return io.NodeOutput(written, to_latent(written), ui={"files": results, "text": texts + notes})
 
     @classmethod
@@ -86,3 +98,16 @@ class SDCSave(io.ComfyNode):
                 except codec.SdcArgumentError as error:  # no reason to lose the picture
                     notes.append(f"⚠ No workflow was embedded: {error}.")
         return metadata, notes
+
+
+def times_smaller(picture: codec.EncodedPicture, image, index: int) -> str:
+    """How the size compares: with the PNG of the picture if it is there, else with its bare pixels.
+
+    `image` is an IMAGE (B, H, W, C) or None. A batch of pictures of which there is one image only, is compared with it.
+    """
+    if image is None:
+        return f"{3 * picture.width * picture.height / picture.size:.0f}x smaller than 24-bit pixels"
+    pixels = (image[min(index, len(image) - 1)].clamp(0, 1) * 255).byte().cpu().numpy()
+    png = bytes_io.BytesIO()
+    Image.fromarray(pixels).save(png, "PNG", compress_level=4)  # as Save Image does
+    return f"{png.tell() / picture.size:.0f}x smaller than the PNG"

@@ -39,3 +39,12 @@ def to_latent(pictures: list[codec.EncodedPicture]) -> dict:
 def describe(picture: codec.EncodedPicture) -> str:
     """The one line a node shows: '3237 bytes · 0.099 bpp'."""
     return f"{picture.size} bytes · {picture.bits_per_pixel:.3f} bpp"
+
+
+def describe_file(picture: codec.EncodedPicture) -> list[str]:
+    """What there is to know of a file without decoding it: size, picture, latent family, coder, what is embedded."""
+    inside = " and ".join(name for name in ("prompt", "workflow") if name in picture.metadata) or "no prompt"
+    return [
+        f"{describe(picture)} · {picture.width}x{picture.height}",
+        f"{picture.latent_format} · {picture.colours} colours · {picture.coder} · {inside} inside",
+    ]

@@ -1,10 +1,12 @@
-// Shows what an SDC node reports (size, bits per pixel, warnings) in a few lines on the node.
-// The front end draws `ui.text` only for nodes it knows by name.
+// Shows what an SDC node reports (size, bits per pixel, warnings) in a few lines on the node, with small pictures above
+// them where there are some. The front end draws `ui.text` only for nodes it knows by name.
 import { app } from "../../scripts/app.js"
 
-const NODES = ["SDCLatentQuantize", "SDCSave", "SDCLoad", "SDCDDIMInvert", "SDCRegenerateCanny", "SDCCompare"]
+// Load and Save SDC have pictures to show as well, and call `show` themselves.
+const NODES = ["SDCLatentQuantize", "SDCDDIMInvert", "SDCRegenerateCanny", "SDCCompare"]
 const LINE_HEIGHT = 18
 const MARGIN = 4
+const PICTURE_HEIGHT = 128
 
 function findStatus(node) {
   return node.widgets?.find((widget) => widget.name === "sdc_status")
@@ -12,11 +14,18 @@ function findStatus(node) {
 
 function addStatus(node) {
   const frame = document.createElement("div")
+  const content = document.createElement("div")
+  const pictures = document.createElement("div")
   const text = document.createElement("div")
-  text.style.cssText = `font: 12px/${LINE_HEIGHT}px sans-serif; color: var(--input-text); white-space: pre-wrap; padding: 0 6px`
-  frame.append(text)
+  content.style.padding = "0 6px"
+  pictures.style.cssText = "display: flex; gap: 4px; justify-content: center"
+  text.style.cssText = `font: 12px/${LINE_HEIGHT}px sans-serif; color: var(--input-text); white-space: pre-wrap; overflow-wrap: anywhere`
+  content.append(pictures, text)
+  frame.append(content)
   // Long lines wrap, so only the laid-out text knows its height; before that, count lines.
-  const height = () => (text.offsetHeight || LINE_HEIGHT * text.textContent.split("\n").length) + 2 * MARGIN
+  const estimate = () =>
+    LINE_HEIGHT * text.textContent.split("\n").length + (pictures.childElementCount ? PICTURE_HEIGHT + MARGIN : 0)
+  const height = () => (content.offsetHeight || estimate()) + 2 * MARGIN
   const widget = node.addDOMWidget("sdc_status", "sdc_status", frame, {
     margin: MARGIN,
     serialize: false, // a saved workflow holds settings, not the last result
@@ -26,7 +35,7 @@ function addStatus(node) {
     getMaxHeight: height,
   })
   widget.serialize = false
-  new ResizeObserver(() => grow(node)).observe(text)
+  new ResizeObserver(() => grow(node)).observe(content)
   return widget
 }
 
@@ -36,11 +45,23 @@ function grow(node) {
   node.setDirtyCanvas(true, true)
 }
 
-function show(node, output) {
-  const lines = output?.text ?? []
+function makePicture(address) {
+  const picture = document.createElement("img")
+  picture.style.cssText = `height: ${PICTURE_HEIGHT}px; min-width: 0; object-fit: contain; margin-bottom: ${MARGIN}px`
+  picture.alt = ""
+  picture.draggable = false
+  picture.onerror = () => picture.remove() // a damaged file: the text says what is wrong
+  picture.src = address
+  return picture
+}
+
+// `pictures` are addresses of images.
+export function show(node, lines, pictures = []) {
   const widget = findStatus(node) ?? (lines.length ? addStatus(node) : undefined)
   if (!widget) return
-  widget.element.firstChild.textContent = lines.join("\n") // text, never markup: it may come from a stranger's file
+  const [row, text] = widget.element.firstChild.children
+  row.replaceChildren(...pictures.map(makePicture))
+  text.textContent = lines.join("\n") // text, never markup: it may come from a stranger's file
 }
 
 app.registerExtension({
@@ -50,7 +71,7 @@ app.registerExtension({
     const onExecuted = nodeType.prototype.onExecuted
     nodeType.prototype.onExecuted = function (output) {
       onExecuted?.call(this, output)
-      show(this, output)
+      show(this, output?.text ?? [])
     }
   },
 })

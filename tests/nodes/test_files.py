@@ -1,6 +1,7 @@
 """Quantise, save and load through the nodes, with real files."""
 
 import hashlib
+import io as io_module
 import math
 import re
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import sdc_pack.codec as codec
 import torch
 from comfy_api.v0_0_2 import io
+from PIL import Image
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.load_sdc import NO_FILES, SDCLoad, sdc_files
 from sdc_pack.nodes.save_sdc import SDCSave
@@ -31,10 +33,10 @@ def quantise(latent, **changes):
     return SDCLatentQuantize.execute(latent, **{**settings, **changes})
 
 
-def save(sdc, prefix="pictures/test", embed="none", extra_pnginfo=None, **prompt):
+def save(sdc, prefix="pictures/test", embed="none", extra_pnginfo=None, **optional):
     """Run Save SDC as ComfyUI does: on a clone of the class that holds the hidden inputs."""
     clone = SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {io.Hidden.extra_pnginfo: extra_pnginfo}})
-    return clone.execute(sdc, prefix, embed, **prompt)
+    return clone.execute(sdc, prefix, embed, **optional)
 
 
 def saved_path(output, index=0):
@@ -277,6 +279,34 @@ def test_a_workflow_that_cannot_be_stored_does_not_lose_the_picture(latent):
 def test_prefix_fills_in_size_and_batch_number(latent):
     output = save(quantise(latent)[0], prefix="%width%x%height%_%batch_num%")
     assert [result["filename"] for result in output.ui["files"]] == ["96x64_0_00001_.sdc", "96x64_1_00001_.sdc"]
+
+
+def test_save_tells_how_many_times_smaller_the_file_is(latent):
+    pictures = quantise(latent)[0]
+    raw, _ = save(pictures).ui["text"]
+    assert raw.endswith(f" · {3 * 96 * 64 / pictures[0].size:.0f}x smaller than 24-bit pixels")
+    image = torch.rand(2, 64, 96, 3, generator=torch.Generator().manual_seed(1))
+    compared = save(pictures, image=image).ui["text"]
+    png = len(png_of(image[1]))
+    assert compared[1].endswith(f" · {png / pictures[1].size:.0f}x smaller than the PNG")
+    assert save(pictures, image=image[:1]).ui["text"][0] == compared[0].replace("00003", "00005")
+
+
+def png_of(image) -> bytes:
+    """The PNG that Save Image writes, metadata aside."""
+    buffer = io_module.BytesIO()
+    Image.fromarray((image * 255).numpy().astype("uint8")).save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def test_saved_files_have_the_documented_shape(latent):
+    (file, _) = save(quantise(latent)[0]).ui["files"]
+    assert file == {
+        "filename": "test_00001_.sdc",
+        "subfolder": "pictures",
+        "type": "output",
+        "format": "audio/x-sdc",
+    }
 
 
 def test_list_holds_input_subfolders_and_output(latent, comfyui_folders):

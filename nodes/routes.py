@@ -1,0 +1,73 @@
+"""What the front end asks the server about `.sdc` files before anything is run. docs/api.md lists the answers."""
+
+import asyncio
+import io
+
+from aiohttp import web
+
+from .. import codec
+from .load_sdc import read
+from .paths import name_in_list
+from .preview import thumbnail
+from .sockets import describe_file
+
+
+def add_routes(routes: web.RouteTableDef):
+    @routes.get("/sdc/info")
+    async def info(request):
+        def look():
+            name = name_in_list(request.query.get("file", ""))
+            return web.json_response({"file": name, **about(read(name))})
+
+        return await answer(look)
+
+    @routes.get("/sdc/thumbnail")
+    async def show(request):
+        return await answer(lambda: jpeg(thumbnail(read(request.query.get("file")))))
+
+    @routes.post("/sdc/inspect")
+    async def inspect(request):
+        data = bytearray()
+        async for chunk in request.content.iter_chunked(1 << 16):
+            data += chunk
+            if len(data) > codec.MAX_FILE_BYTES:  # no reader takes in more than this
+                return refused(f"The file has more than {codec.MAX_FILE_BYTES} bytes, so it cannot be a .sdc file.")
+
+        def look():
+            picture = codec.read(bytes(data))
+            return web.json_response({**about(picture), "workflow": picture.metadata.get("workflow")})
+
+        return await answer(look)
+
+
+async def answer(work) -> web.Response:
+    """Do the work off the server's loop; what is wrong with a file becomes a message."""
+    try:
+        return await asyncio.to_thread(work)
+    except (ValueError, OSError) as error:
+        return refused(str(error))
+
+
+def refused(message: str) -> web.Response:
+    return web.json_response({"error": message}, status=400)
+
+
+def about(picture: codec.EncodedPicture) -> dict:
+    return {
+        "lines": describe_file(picture),
+        "bytes": picture.size,
+        "bits_per_pixel": picture.bits_per_pixel,
+        "width": picture.width,
+        "height": picture.height,
+        "latent_format": picture.latent_format,
+        "coder": picture.coder,
+        "has_prompt": "prompt" in picture.metadata,
+        "has_workflow": "workflow" in picture.metadata,
+    }
+
+
+def jpeg(image) -> web.Response:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    # Another file may come to lie under the same name.
+    return web.Response(body=buffer.getvalue(), content_type="image/jpeg", headers={"Cache-Control": "no-cache"})

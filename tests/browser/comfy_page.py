@@ -1,0 +1,209 @@
+"""What tests do with ComfyUI's page, in the words of its user."""
+
+import base64
+import json
+import mimetypes
+import re
+import time
+from pathlib import Path
+
+# The page asks other servers for news and for the sizes of missing models, and this one for files of the user.
+UNRELATED = re.compile(
+    r"net::ERR_|user\.css|userdata|Content Security Policy|Firebase|api\.comfy\.org|before initialization",
+    re.IGNORECASE,
+)
+PATIENCE = 60_000  # ms: the machine may be busy
+
+
+class ComfyPage:
+    def __init__(self, page, server, screenshots: Path):
+        self.page, self.server, self.screenshots = page, server, screenshots
+        self.problems: list[str] = []
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
+        page.on("console", self.note)
+
+    def note(self, message):
+        text = f"{message.text} ({message.location.get('url', '')})"
+        if message.type == "error" and not UNRELATED.search(text):
+            self.problems.append(text)
+
+    def open(self):
+        self.page.goto(self.server.url)
+        self.wait("() => window.app?.canvas && LiteGraph.registered_node_types.SDCSave")
+        # The default workflow comes a moment after the nodes.
+        self.wait("() => app.graph.nodes.length")
+        assert not self.problems, self.problems
+
+    def run(self, script: str, argument=None):
+        return self.page.evaluate(script, argument)
+
+    def wait(self, condition: str, argument=None):
+        self.page.wait_for_function(condition, arg=argument)
+
+    def use_renderer(self, renderer: str):
+        self.run("value => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', value)", renderer == "vue")
+
+    def clear(self):
+        self.page.keyboard.press("Escape")
+        self.run(
+            """() => {
+                const last = app.graph.last_node_id
+                app.graph.clear()
+                app.graph.last_node_id = last // the front end keeps the widget values of a node under its id
+                app.extensionManager.toast.removeAll?.()
+                for (const close of document.querySelectorAll('[role=alert] button[aria-label=Close]')) close.click()
+                app.extensionManager.sidebarTab.activeSidebarTabId = null
+                app.canvas.ds.scale = 1; app.canvas.ds.offset = [0, 0]; app.canvas.setDirty(true, true)
+            }"""
+        )
+        self.wait("() => document.elementFromPoint(800, 450)?.id === 'graph-canvas'")  # no dialog, no curtain
+
+    def shoot(self, name: str) -> Path:
+        path = self.screenshots / f"{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_')}.png"
+        self.page.screenshot(path=path)
+        return path
+
+    def add(self, node_type: str, position=(400, 200)) -> int:
+        """Add a node and return its id."""
+        return self.run(
+            """([type, pos]) => { const node = LiteGraph.createNode(type); app.graph.add(node); node.pos = pos
+                                  return node.id }""",
+            [node_type, list(position)],
+        )
+
+    def nodes(self, node_type: str) -> list[int]:
+        return self.run("type => app.graph.nodes.filter(n => n.type === type).map(n => n.id)", node_type)
+
+    def value(self, node: int, widget: str):
+        return self.run(
+            "([id, name]) => app.graph.getNodeById(id).widgets.find(w => w.name === name).value", [node, widget]
+        )
+
+    def set(self, node: int, widget: str, value):
+        self.run(
+            """([id, name, value]) => { const w = app.graph.getNodeById(id).widgets.find(w => w.name === name)
+                                        w.value = value; w.callback?.(value) }""",
+            [node, widget, value],
+        )
+
+    def status(self, node: int, wanted: str) -> str:
+        """Wait until the lines on a node hold a text, and return them once its pictures are there too."""
+        find = "const status = app.graph.getNodeById(id)?.widgets.find(w => w.name === 'sdc_status')?.element"
+        self.wait(
+            f"""([id, wanted]) => {{ {find}
+                return status?.textContent.includes(wanted)
+                    && [...status.querySelectorAll('img')].every(i => i.complete && i.naturalWidth > 1) }}""",
+            [node, wanted],
+        )
+        return self.run(f"id => {{ {find}; return status.textContent }}", node)
+
+    def pictures(self, node: int) -> list[list[int]]:
+        """Width and height of the small pictures on a node."""
+        return self.run(
+            """id => [...app.graph.getNodeById(id).widgets.find(w => w.name === 'sdc_status').element
+                .querySelectorAll('img')].map(i => [i.naturalWidth, i.naturalHeight])""",
+            node,
+        )
+
+    def drop(self, files: list[Path], position):
+        """Drop files of the desktop at a point of the page, with the events that a browser sends."""
+        contents = [packed(path) for path in files]
+        self.run(
+            """([files, [clientX, clientY]]) => {
+                const dataTransfer = new DataTransfer()
+                for (const [name, type, content] of files) {
+                    const bytes = Uint8Array.from(atob(content), c => c.charCodeAt(0))
+                    dataTransfer.items.add(new File([bytes], name, {type}))
+                }
+                const target = document.elementFromPoint(clientX, clientY)
+                const options = {dataTransfer, clientX, clientY, bubbles: true, cancelable: true}
+                for (const type of ['dragenter', 'dragover', 'drop'])
+                    target.dispatchEvent(new DragEvent(type, options))
+            }""",
+            [contents, list(position)],
+        )
+
+    def point_on(self, node: int) -> list[float]:
+        """A point of the page on a node's title."""
+        return self.run(
+            """id => { const node = app.graph.getNodeById(id), [x, y] = app.canvas.ds.offset, s = app.canvas.ds.scale
+                       const box = app.canvas.canvas.getBoundingClientRect()
+                       return [box.x + (node.pos[0] + 60 + x) * s, box.y + (node.pos[1] - 12 + y) * s] }""",
+            node,
+        )
+
+    def paste(self, what: str | list[Path]):
+        """Paste a text, or files that were copied in a file manager."""
+        contents = what if isinstance(what, str) else [packed(path) for path in what]
+        self.run(
+            """what => {
+                const clipboardData = new DataTransfer()
+                if (typeof what === 'string') clipboardData.setData('text/plain', what)
+                else for (const [name, type, content] of what) {
+                    const bytes = Uint8Array.from(atob(content), c => c.charCodeAt(0))
+                    clipboardData.items.add(new File([bytes], name, {type}))
+                }
+                const options = {clipboardData, bubbles: true, cancelable: true}
+                document.body.dispatchEvent(new ClipboardEvent('paste', options))
+            }""",
+            contents,
+        )
+
+    def click_widget(self, node: int, name: str, label: str):
+        """Click a button on a node, wherever the renderer draws it."""
+        self.settle()
+        if self.is_vue():
+            self.page.get_by_role("button", name=label).click()
+            return
+        self.wait("([id, name]) => app.graph.getNodeById(id).widgets.find(w => w.name === name).y > 0", [node, name])
+        point = self.run(
+            """([id, name]) => { const node = app.graph.getNodeById(id), w = node.widgets.find(w => w.name === name)
+                const [x, y] = app.canvas.ds.offset, s = app.canvas.ds.scale
+                const box = app.canvas.canvas.getBoundingClientRect()
+                const [left, top] = [node.pos[0] + node.size[0] / 2, node.pos[1] + w.y + 10]
+                return [box.x + (left + x) * s, box.y + (top + y) * s] }""",
+            [node, name],
+        )
+        self.page.mouse.click(*point)
+
+    def menu(self, node: int, item: str):
+        """Choose an item of a node's context menu."""
+        self.settle()
+        self.page.mouse.click(*self.point_on(node), button="right")
+        self.page.get_by_text(item, exact=True).last.click()
+
+    def is_vue(self) -> bool:
+        return self.run("() => !!app.extensionManager.setting.get('Comfy.VueNodes.Enabled')")
+
+    def settle(self):
+        """Wait until what was added has been drawn."""
+        self.run("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        if self.is_vue():
+            self.wait("() => document.querySelectorAll('[data-node-id]').length >= app.graph.nodes.length")
+
+    def forgive(self, text: str):
+        """Drop console errors that a test has provoked: the browser reports every answer of 400 as one."""
+        self.problems[:] = [problem for problem in self.problems if text not in problem]
+
+    def toast(self, text: str):
+        self.page.locator(".p-toast-message", has_text=text).first.wait_for()
+
+    def error_box(self, text: str):
+        """Wait until the page tells a text about a run that failed, opening the details as its user would."""
+        self.page.get_by_role("button", name=re.compile("details|Show report", re.IGNORECASE)).first.click()
+        self.page.get_by_text(text).first.wait_for()
+
+    def queue(self):
+        self.run("() => app.queuePrompt(0)")
+
+    def wait_until_idle(self):
+        end = time.monotonic() + 4 * PATIENCE / 1000
+        while any(json.loads(self.server.client.request("/queue")).values()):
+            assert time.monotonic() < end, "still running"
+            time.sleep(0.1)
+
+
+def packed(path: Path) -> list[str]:
+    """[name, type, content] of a file, as the page can unpack it."""
+    return [path.name, mimetypes.guess_type(path.name)[0] or "", base64.b64encode(path.read_bytes()).decode()]

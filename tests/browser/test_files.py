@@ -1,0 +1,150 @@
+"""Load SDC: upload button, drop and paste; .sdc files on the canvas."""
+
+import sdc_pack.codec as codec
+
+from .conftest import WORKFLOW
+
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)  # how a StarOffice Calc document begins
+
+
+def test_choosing_files_uploads_them_and_shows_what_is_inside(page, sdc_file):
+    node = page.add("SDCLoad")
+    with page.page.expect_file_chooser() as chooser:
+        page.click_widget(node, "upload", "choose .sdc to upload")
+    chooser.value.set_files([sdc_file("first.sdc", prompt="a fox"), sdc_file("second.sdc")])
+    page.wait("() => app.graph.nodes.length === 2")
+    one, two = page.nodes("SDCLoad")
+    text = page.status(one, "96x64")
+    assert (page.value(one, "file"), page.value(two, "file")) == ("first.sdc", "second.sdc")
+    assert all(part in text for part in ("bytes", "bpp", "SD1.x", "colours", "prompt inside"))
+    assert page.pictures(one) == [[96, 64]]
+    assert "no prompt inside" in page.status(two, "96x64")
+    assert (page.server.base / "input" / "first.sdc").read_bytes() == sdc_file("first.sdc", prompt="a fox").read_bytes()
+
+
+def test_a_file_dropped_on_the_node_is_selected(page, sdc_file):
+    node = page.add("SDCLoad")
+    page.settle()
+    page.drop([sdc_file("dropped.sdc")], page.point_on(node))
+    page.status(node, "96x64")
+    assert page.value(node, "file") == "dropped.sdc"
+    assert page.nodes("SDCLoad") == [node]
+
+
+def test_pasting_a_path_or_a_file_selects_it(canvas_page, sdc_file):
+    page, node = canvas_page, canvas_page.add("SDCLoad")
+    folder = page.server.base / "output" / "SDC"
+    folder.mkdir(exist_ok=True)
+    (folder / "written.sdc").write_bytes(sdc_file("written.sdc").read_bytes())
+    page.run("id => app.canvas.selectItems([app.graph.getNodeById(id)])", node)
+    for text in (f'"{folder / "written.sdc"}"', (folder / "written.sdc").as_uri(), "SDC/written.sdc [output]"):
+        page.set(node, "file", "nothing.sdc")
+        page.paste(text)
+        page.status(node, "96x64")
+        assert page.value(node, "file") == "SDC/written.sdc [output]"
+    page.paste([sdc_file("clipboard.sdc")])
+    page.wait("id => app.graph.getNodeById(id).widgets[0].value === 'clipboard.sdc'", node)
+    page.paste(str(sdc_file("elsewhere.sdc")))
+    page.toast("outside ComfyUI's folders")
+    page.forgive("400")
+    page.paste("just words")
+    assert page.value(node, "file") == "clipboard.sdc" and page.nodes("SDCLoad") == [node]
+
+
+def test_a_saved_workflow_shows_its_file_when_opened(page, sdc_file):
+    (page.server.base / "input" / "saved.sdc").write_bytes(sdc_file("saved.sdc").read_bytes())
+    node = page.add("SDCLoad")
+    page.set(node, "file", "saved.sdc")
+    workflow = page.run("() => app.graph.serialize()")
+    assert workflow["nodes"][0]["widgets_values"] == ["saved.sdc"]
+    page.clear()
+    page.run("workflow => app.loadGraphData(workflow)", workflow)
+    (node,) = page.nodes("SDCLoad")
+    page.status(node, "96x64")
+    assert page.pictures(node) == [[96, 64]]
+
+
+def test_a_damaged_file_says_so_on_the_node(canvas_page, sdc_file):
+    page = canvas_page
+    (page.server.base / "input" / "cut.sdc").write_bytes(sdc_file("cut.sdc").read_bytes()[:-9])
+    node = page.add("SDCLoad")
+    page.set(node, "file", "cut.sdc")
+    assert "cut short, fetch it again" in page.status(node, "⚠ cut.sdc")
+    page.forgive("400")
+
+
+def test_a_file_without_workflow_dropped_on_the_canvas_becomes_a_node(canvas_page, sdc_file):
+    page = canvas_page
+    page.drop([sdc_file("plain.sdc", prompt="a hare"), sdc_file("other.sdc")], (700, 400))
+    page.wait("() => app.graph.nodes.length === 2")
+    one, two = page.nodes("SDCLoad")
+    page.status(one, "prompt inside")
+    page.status(two, "96x64")
+    assert [page.value(node, "file") for node in (one, two)] == ["plain.sdc", "other.sdc"]
+
+
+def test_a_file_with_a_workflow_dropped_on_the_canvas_offers_to_open_it(page, sdc_file):
+    page.add("SDCSave")
+    made = page.run("() => app.graph.serialize()")
+    page.clear()
+    page.drop([sdc_file("with_workflow.sdc", workflow=made)], (700, 400))
+    page.page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    page.wait("() => app.graph.nodes.length === 1")
+    assert len(page.nodes("SDCSave")) == 1 and not page.nodes("SDCLoad")
+    assert not (page.server.base / "input" / "with_workflow.sdc").exists()
+
+
+def test_the_offer_can_be_declined(canvas_page, sdc_file):
+    page = canvas_page
+    page.drop([sdc_file("declined.sdc", workflow=WORKFLOW)], (700, 400))
+    page.page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    page.wait("() => app.graph.nodes.length === 1")
+    (node,) = page.nodes("SDCLoad")
+    assert "workflow inside" in page.status(node, "96x64")
+
+
+def test_a_spreadsheet_is_left_alone(canvas_page, tmp_path, sdc_file):
+    page, sheet = canvas_page, tmp_path / "sheet.sdc"
+    sheet.write_bytes(OLE)
+    page.drop([sheet], (700, 400))
+    page.toast("StarOffice Calc document")
+    assert not page.nodes("SDCLoad")
+    node = page.add("SDCLoad")
+    page.drop([sheet], page.point_on(node))
+    page.wait("() => document.querySelectorAll('.p-toast-message').length === 2")
+    assert not (page.server.base / "input" / "sheet.sdc").exists()
+    page.forgive("400")
+
+
+def test_other_files_reach_the_front_end(canvas_page, sdc_file, photograph):
+    """A picture dropped alone, or with a .sdc file, becomes a Load Image as ever."""
+    page = canvas_page
+    page.drop([photograph], (700, 400))
+    page.wait("() => app.graph.nodes.length === 1")
+    page.drop([photograph, sdc_file("beside.sdc")], (300, 300))
+    page.wait("() => app.graph.nodes.length === 3")
+    assert (len(page.nodes("LoadImage")), len(page.nodes("SDCLoad"))) == (2, 1)
+    page.forgive("/api/view?type=input")  # Load Image asks for a preview before it has sent the picture
+
+
+def test_the_front_end_takes_over_when_it_has_changed(canvas_page, sdc_file):
+    """Without what our listener needs, a drop goes to the standard handler, which says that it knows no such file."""
+    page = canvas_page
+    page.run("() => { window.kept = app.loadGraphData; app.loadGraphData = undefined }")
+    try:
+        page.drop([sdc_file("future.sdc")], (700, 400))
+        page.toast("future.sdc")
+    finally:
+        page.run("() => { app.loadGraphData = window.kept }")
+    assert not page.nodes("SDCLoad")
+
+
+def test_downloading_from_the_menu(canvas_page, sdc_file):
+    page, path = canvas_page, sdc_file("menu.sdc")
+    (page.server.base / "input" / "menu.sdc").write_bytes(path.read_bytes())
+    node = page.add("SDCLoad")
+    page.set(node, "file", "menu.sdc")
+    with page.page.expect_download() as download:
+        page.menu(node, "Download .sdc file")
+    assert download.value.suggested_filename == "menu.sdc"
+    assert codec.read(open(download.value.path(), "rb").read()).data == path.read_bytes()

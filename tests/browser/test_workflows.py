@@ -1,0 +1,76 @@
+"""The shipped workflows in the page: opened from Browse Templates, run to their pictures, cancelled."""
+
+import json
+
+import pytest
+
+from .conftest import ROOT, STANDINS
+
+WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+
+
+def open_template(page, name: str):
+    page.page.get_by_role("button", name="Templates").click()
+    page.page.get_by_text("comfyui-sdc", exact=True).last.click()
+    page.page.get_by_text(name, exact=True).last.click()
+    page.wait("name => app.extensionManager.workflow.activeWorkflow?.filename?.startsWith(name)", name)
+    page.wait("() => app.graph.nodes.length > 1")
+    page.page.keyboard.press("Escape")
+
+
+def use_standins(page, picture=None, steps=None):
+    """Put this machine's models and a picture into the opened workflow, as its user would."""
+    page.run(
+        """settings => { for (const node of app.graph.nodes) for (const widget of node.widgets ?? [])
+               if (settings[widget.name] && (widget.name !== 'image' || node.type === 'LoadImage')) {
+                   widget.value = settings[widget.name]; widget.callback?.(widget.value) } }""",
+        {
+            "ckpt_name": STANDINS["checkpoint"],
+            "control_net_name": STANDINS["controlnet"],
+            "image": picture,
+            "steps": steps,
+        },
+    )
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_every_workflow_opens_from_browse_templates(canvas_page, name):
+    page = canvas_page
+    open_template(page, name)
+    workflow = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    assert page.run("() => app.graph.nodes.length") == len(workflow["nodes"])
+    assert page.run("() => app.graph.links.size") == len(workflow["links"])
+    missing = "app.graph.nodes.filter(node => !LiteGraph.registered_node_types[node.type]).map(node => node.type)"
+    assert page.run(f"() => {missing}") == []
+    page.page.keyboard.press(".")  # fit the view, for the screenshot
+
+
+def test_the_full_pipeline_runs_to_its_pictures(page, photograph):
+    open_template(page, "sdc_full_pipeline")
+    use_standins(page, page.server.client.upload(photograph), steps=4)
+    (quantise,) = page.nodes("SDCLatentQuantize")
+    page.set(quantise, "seed", 1 + page.is_vue())  # nothing of an earlier run is reused
+    page.queue()
+    page.wait_until_idle()
+    (save,) = page.nodes("SDCSave")
+    text = page.status(save, "smaller than the PNG")
+    assert "bytes" in text and "bpp" in text and page.pictures(save) == [[128, 128]]
+    assert "bytes" in page.status(quantise, "bpp")
+    shown = page.run("() => app.graph.nodes.filter(n => ['PreviewImage', 'SaveImage'].includes(n.type)).map(n => n.id)")
+    assert len(shown) == 4
+    page.wait("ids => ids.every(id => (app.nodeOutputs[id] ?? app.getNodeOutputs?.(id))?.images?.length)", shown)
+    page.page.keyboard.press(".")  # fit the view, for the screenshot
+
+
+def test_cancel_stops_a_run(canvas_page, photograph):
+    page = canvas_page
+    open_template(page, "sdc_full_pipeline")
+    use_standins(page, page.server.client.upload(photograph), steps=1000)
+    page.set(page.nodes("SDCLatentQuantize")[0], "seed", 77)
+    page.run("() => { app.api.addEventListener('execution_interrupted', event => { window.stopped = event.detail }) }")
+    (invert,) = page.nodes("SDCDDIMInvert")
+    page.queue()
+    page.wait("id => app.runningNodeId == id", invert)
+    page.page.get_by_role("button", name="Cancel current run").click()
+    page.wait("() => window.stopped?.node_type === 'SDCDDIMInvert'")
+    page.wait_until_idle()

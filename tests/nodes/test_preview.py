@@ -1,0 +1,133 @@
+"""What the page learns of a file before a run: thumbnail, lines, and the routes that bring them."""
+
+import asyncio
+import io
+import re
+
+import numpy as np
+import pytest
+import sdc_pack.codec as codec
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from PIL import Image
+from sdc_pack.nodes.paths import name_in_list
+from sdc_pack.nodes.preview import FAMILIES, thumbnail
+from sdc_pack.nodes.routes import add_routes
+
+
+def encoded(latent_format="SD1.x", height=8, width=12, **metadata):
+    channels = codec.latent_formats.by_name(latent_format).channels
+    latent = np.random.default_rng(3).normal(size=(channels, height, width)).astype(np.float32)
+    return codec.encode(latent, latent_format=latent_format, metadata=metadata or None)
+
+
+def ask(*requests):
+    """Answers of the routes to ("GET", path, query) or ("POST", path, body): (status, type, content)."""
+
+    async def talk():
+        app, routes = web.Application(), web.RouteTableDef()
+        add_routes(routes)
+        app.add_routes(routes)
+        answers = []
+        async with TestClient(TestServer(app)) as client:
+            for method, path, content in requests:
+                options = {"params": content} if method == "GET" else {"data": content}
+                async with client.request(method, path, **options) as response:
+                    body = await (response.json() if response.content_type == "application/json" else response.read())
+                    answers.append((response.status, response.content_type, body))
+        return answers
+
+    return asyncio.run(talk())
+
+
+@pytest.mark.parametrize("latent_format", [space.name for space in codec.LATENT_FORMATS])
+def test_every_family_has_a_thumbnail_in_the_shape_of_the_picture(latent_format):
+    picture = thumbnail(encoded(latent_format))
+    assert (picture.size, picture.mode) == ((96, 64), "RGB")
+    assert np.asarray(picture).std() > 5
+    assert FAMILIES.keys() == {space.name for space in codec.LATENT_FORMATS}
+
+
+def test_thumbnail_is_as_wide_as_the_picture_and_at_most_256():
+    assert thumbnail(encoded(height=8, width=64)).size == (256, 32)
+
+
+def test_thumbnail_tells_bright_from_dark():
+    """Along the direction of the latent that ComfyUI's own table calls brightest."""
+    factors = np.asarray(FAMILIES["SD1.x"]().latent_rgb_factors)
+    direction = factors.sum(1) / 0.18215 / np.square(factors.sum(1)).sum()
+    latent = np.zeros((4, 8, 8), np.float32)
+    latent[:, :, :4], latent[:, :, 4:] = -direction[:, None, None], direction[:, None, None]
+    pixels = np.asarray(thumbnail(codec.encode(latent, colours=2)), float)
+    assert pixels[:, :24].mean() < 100 < 155 < pixels[:, 40:].mean()
+
+
+def test_a_picture_too_large_to_look_at_is_refused_before_decoding():
+    picture = codec.encode(np.zeros((4, 513, 513), np.float32))
+    with pytest.raises(codec.SdcLimitError):
+        thumbnail(picture)
+
+
+def test_info_and_thumbnail_of_a_file(comfyui_folders):
+    picture = encoded(prompt="a fox", workflow={"nodes": []})
+    (comfyui_folders / "output" / "SDC").mkdir()
+    path = comfyui_folders / "output" / "SDC" / "a.sdc"
+    path.write_bytes(picture.data)
+    name = "SDC/a.sdc [output]"
+    info, by_path, shown = ask(
+        ("GET", "/sdc/info", {"file": name}),
+        ("GET", "/sdc/info", {"file": str(path)}),
+        ("GET", "/sdc/thumbnail", {"file": name}),
+    )
+    assert info == by_path and info[0] == 200
+    expected = {
+        "file": name,
+        "bytes": picture.size,
+        "bits_per_pixel": picture.bits_per_pixel,
+        "width": 96,
+        "height": 64,
+        "latent_format": "SD1.x",
+        "coder": picture.coder,
+        "has_prompt": True,
+        "has_workflow": True,
+    }
+    lines = info[2].pop("lines")
+    assert info[2] == expected
+    assert lines[0] == f"{picture.size} bytes · {picture.bits_per_pixel:.3f} bpp · 96x64"
+    assert lines[1].endswith("prompt and workflow inside") and "fox" not in "".join(lines)
+    assert shown[:2] == (200, "image/jpeg") and Image.open(io.BytesIO(shown[2])).size == (96, 64)
+
+
+def test_inspect_tells_the_workflow_and_keeps_nothing(comfyui_folders):
+    workflow = {"nodes": [], "links": []}
+    (answer,) = ask(("POST", "/sdc/inspect", encoded(workflow=workflow).data))
+    assert answer[0] == 200 and answer[2]["workflow"] == workflow
+    assert not [path for path in comfyui_folders.rglob("*") if path.is_file()]
+
+
+def test_what_is_no_file_is_refused_with_a_reason(comfyui_folders, tmp_path):
+    (comfyui_folders / "input" / "cut.sdc").write_bytes(encoded().data[:-3])
+    outside = tmp_path / "outside.sdc"
+    outside.write_bytes(encoded().data)
+    answers = ask(
+        ("GET", "/sdc/info", {"file": "cut.sdc"}),
+        ("GET", "/sdc/thumbnail", {"file": "cut.sdc"}),
+        ("GET", "/sdc/info", {"file": "../outside.sdc"}),
+        ("GET", "/sdc/info", {"file": str(outside)}),
+        ("GET", "/sdc/thumbnail", {"file": str(outside)}),
+        ("GET", "/sdc/info", {}),
+        ("POST", "/sdc/inspect", b"\xd0\xcf\x11\xe0 a spreadsheet"),
+        ("POST", "/sdc/inspect", b""),
+        ("POST", "/sdc/inspect", bytes(codec.MAX_FILE_BYTES + 1)),
+    )
+    reasons = ["cut.sdc.*cut short"] * 2 + ["outside ComfyUI's folders"] * 3
+    reasons += ["folder", "StarOffice Calc", "bytes", "more than 33554432 bytes"]
+    for (status, _, body), reason in zip(answers, reasons, strict=True):
+        assert status == 400 and re.search(reason, body["error"]), body
+
+
+def test_only_paths_in_comfyuis_folders_have_a_name(comfyui_folders):
+    assert name_in_list("b.sdc [output]") == "b.sdc [output]"
+    assert name_in_list(str(comfyui_folders / "input" / "a" / "b.sdc")) == "a/b.sdc"
+    with pytest.raises(ValueError, match="choose .sdc to upload"):
+        name_in_list(str(comfyui_folders / "elsewhere.sdc"))

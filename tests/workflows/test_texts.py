@@ -1,0 +1,43 @@
+"""Help pages and translations: there for every node, complete, and not left over from an older one."""
+
+import json
+import re
+
+import pytest
+
+from .conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def nodes(server) -> dict:
+    return {name: info for name, info in server.client.object_info().items() if info["python_module"].endswith("-sdc")}
+
+
+def inputs(info: dict) -> set[str]:
+    return {name for section in ("required", "optional") for name in info["input"].get(section, {})}
+
+
+def test_every_node_has_a_help_page_that_names_its_inputs(server, nodes):
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "web" / "docs").glob("*.md")}
+    assert pages.keys() == nodes.keys()
+    for name, page in pages.items():
+        assert server.client.request(f"/extensions/comfyui-sdc/docs/{name}.md").decode() == page
+        bold = set(re.findall(r"\*\*(\w+)\*\*", page))
+        missing = {field for field in inputs(nodes[name]) if re.sub(r"_\d$", "_1", field) not in bold}
+        assert not missing, f"{name}.md says nothing about {missing}"
+        for picture in re.findall(r"!\[.*?\]\((.*?)\)", page):
+            assert server.client.request(f"/extensions/comfyui-sdc/docs/{picture}").startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize("language", ["ja", "zh"])
+def test_every_text_of_a_node_is_translated(server, nodes, language):
+    texts = json.loads(server.client.request("/i18n"))[language]["nodeDefs"]
+    assert {name for name in texts if name.startswith("SDC")} == nodes.keys()
+    for name, info in nodes.items():
+        text = texts[name]
+        assert text["display_name"] and text["description"]
+        assert text["inputs"].keys() == inputs(info), f"{name} in locales/{language}"
+        assert text["outputs"].keys() == {str(i) for i in range(len(info["output"]))}
+        for entry in (*text["inputs"].values(), *text["outputs"].values()):
+            assert entry["name"] and entry["tooltip"]
+            assert not set("{}@|") & set(entry["tooltip"]), "the front end takes these for its own marks"

@@ -1,0 +1,54 @@
+// .sdc files between the browser and the server: which they are, what is in them, upload and download.
+import { api } from "../../scripts/api.js"
+import { app } from "../../scripts/app.js"
+
+export const isSdc = (file) => /\.sdc$/i.test(file?.name ?? "")
+
+export function warn(message) {
+  app.extensionManager.toast.add({ severity: "warn", summary: "SDC", detail: message, life: 10000 })
+}
+
+async function ask(route, options) {
+  const response = await api.fetchApi(route, options)
+  const answer = await response.json()
+  if (!response.ok) throw new Error(answer.error ?? response.statusText)
+  return answer
+}
+
+// What is in a file that lies on the server, under the name that Load SDC's list has for it, or its full path.
+export const info = (file) => ask(`/sdc/info?${new URLSearchParams({ file })}`)
+
+// The same for a file in the browser, with its workflow; nothing is kept on the server.
+export const inspect = (file) => ask("/sdc/inspect", { method: "POST", body: file })
+
+export const thumbnail = (file) => api.apiURL(`/sdc/thumbnail?${new URLSearchParams({ file, t: Date.now() })}`)
+
+// Put a file into the input folder and return its name there.
+export async function upload(file) {
+  await inspect(file) // a damaged file, or another program's, is left where it is
+  const body = new FormData()
+  body.append("image", file) // core's only upload route, for files of every kind
+  const response = await api.fetchApi("/upload/image", { method: "POST", body })
+  if (!response.ok) throw new Error(`${file.name} could not be uploaded: ${response.status} ${response.statusText}`)
+  const { name, subfolder } = await response.json()
+  return subfolder ? `${subfolder}/${name}` : name
+}
+
+// Save a file of the server's folders on the user's disk: { filename, subfolder, type }.
+export function download({ filename, subfolder = "", type }) {
+  const link = document.createElement("a")
+  link.href = api.apiURL(`/view?${new URLSearchParams({ filename, subfolder, type })}`)
+  link.download = filename
+  link.click()
+}
+
+// From a name in Load SDC's list, "folder/name.sdc [output]", to { filename, subfolder, type }.
+export function splitName(name) {
+  const [, path, type = "input"] = name.match(/^(.*?)(?: \[(input|output|temp)\])?$/)
+  const cut = path.lastIndexOf("/")
+  return { filename: path.slice(cut + 1), subfolder: path.slice(0, Math.max(cut, 0)), type }
+}
+
+export function joinName({ filename, subfolder, type }) {
+  return `${subfolder ? `${subfolder}/` : ""}${filename}${type === "input" ? "" : ` [${type}]`}`
+}

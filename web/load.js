@@ -1,0 +1,139 @@
+// Load SDC: choose, drop or paste a .sdc file, and see what is in it before anything is run.
+import { app } from "../../scripts/app.js"
+import { download, info, isSdc, splitName, thumbnail, upload, warn } from "./files.js"
+import { show } from "./status.js"
+
+const GAP = 60 // between nodes that are put below each other, the height of a title included
+
+const fileWidget = (node) => node.widgets?.find((widget) => widget.name === "file")
+
+async function describe(node) {
+  const file = fileWidget(node)?.value
+  if (!file || !isSdc({ name: splitName(file).filename })) return show(node, []) // the list is empty and says so
+  try {
+    const { lines } = await info(file)
+    if (fileWidget(node).value === file) show(node, lines, [thumbnail(file)])
+  } catch (error) {
+    if (fileWidget(node).value === file) show(node, [`⚠ ${error.message}`])
+  }
+}
+
+function select(node, name) {
+  const widget = fileWidget(node)
+  // Every Load SDC has its own copy of the list.
+  if (Array.isArray(widget.options.values) && !widget.options.values.includes(name)) widget.options.values.push(name)
+  widget.value = name
+  widget.callback?.(name)
+  node.setDirtyCanvas(true, true)
+}
+
+export function addLoader(graph, [x, y]) {
+  const node = LiteGraph.createNode("SDCLoad")
+  node.pos = [x, y]
+  graph.add(node)
+  return node
+}
+
+// The first file goes into this node, each further one into a new Load SDC below it.
+export async function loadInto(node, files) {
+  for (const [index, file] of files.filter(isSdc).entries()) {
+    try {
+      const name = await upload(file)
+      if (index) node = addLoader(node.graph, [node.pos[0], node.pos[1] + node.size[1] + GAP])
+      select(node, name)
+      await describe(node) // so that the next node keeps clear of the thumbnail
+    } catch (error) {
+      warn(`${file.name}: ${error.message}`)
+    }
+  }
+}
+
+function chooseFiles(node) {
+  const input = document.createElement("input")
+  input.type = "file"
+  input.accept = ".sdc"
+  input.multiple = true
+  input.onchange = () => loadInto(node, [...input.files])
+  input.click()
+}
+
+async function pastePath(node, path) {
+  try {
+    select(node, (await info(path)).file)
+  } catch (error) {
+    warn(error.message)
+  }
+}
+
+// What file managers copy: C:\pictures\a.sdc, perhaps in quotes, or file:///pictures/a.sdc
+function toPath(text) {
+  const path = text.trim().replace(/^"(.*)"$/, "$1")
+  if (/[\r\n]/.test(path) || !/\.sdc( \[\w+\])?$/i.test(path)) return undefined
+  return path.startsWith("file://") ? decodeURIComponent(path.replace(/^file:\/\/(\/(?=[A-Za-z]:))?/, "")) : path
+}
+
+function selectedLoader() {
+  const selected = Object.values(app.canvas?.selected_nodes ?? {})
+  return selected.length === 1 && selected[0].comfyClass === "SDCLoad" ? selected[0] : undefined
+}
+
+// Before the front end's own listener, which would paste the nodes that were copied last.
+document.addEventListener(
+  "paste",
+  (event) => {
+    if (event.target?.closest?.("input, textarea, [contenteditable]")) return
+    const node = selectedLoader()
+    if (!node) return
+    const files = [...(event.clipboardData?.files ?? [])].filter(isSdc)
+    const path = files.length ? undefined : toPath(event.clipboardData?.getData("text/plain") ?? "")
+    if (!files.length && !path) return
+    event.preventDefault()
+    event.stopImmediatePropagation()
+    if (files.length) loadInto(node, files)
+    else pastePath(node, path)
+  },
+  true,
+)
+
+app.registerExtension({
+  name: "sdc.load",
+
+  nodeCreated(node) {
+    if (node.comfyClass !== "SDCLoad") return
+    const button = node.addWidget("button", "upload", null, () => chooseFiles(node), { serialize: false })
+    button.label = "choose .sdc to upload"
+    button.serialize = false
+
+    const widget = fileWidget(node)
+    const callback = widget.callback
+    widget.callback = function (...values) {
+      const result = callback?.apply(this, values)
+      describe(node)
+      return result
+    }
+    widget.beforeQueued = () => describe(node) // of a run that is refused, the page itself tells little
+    const onConfigure = node.onConfigure
+    node.onConfigure = function (...values) {
+      onConfigure?.apply(this, values)
+      describe(node)
+    }
+    const onExecuted = node.onExecuted
+    node.onExecuted = function (output) {
+      onExecuted?.call(this, output)
+      describe(node) // the file may have changed since it was chosen
+    }
+    node.onDragOver = (event) => [...(event.dataTransfer?.items ?? [])].some((item) => item.kind === "file")
+    node.onDragDrop = async (event) => {
+      const files = [...event.dataTransfer.files].filter(isSdc)
+      if (files.length) await loadInto(node, files)
+      return files.length > 0
+    }
+    describe(node)
+  },
+
+  getNodeMenuItems(node) {
+    const file = node.comfyClass === "SDCLoad" && fileWidget(node)?.value
+    if (!file || !isSdc({ name: splitName(file).filename })) return []
+    return [null, { content: "Download .sdc file", callback: () => download(splitName(file)) }]
+  },
+})

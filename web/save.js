@@ -1,0 +1,37 @@
+// Save SDC: show what was written, offer it for download, and fill %date:...% and %Node.widget% into its file name.
+import { app } from "../../scripts/app.js"
+import { download, joinName, thumbnail } from "./files.js"
+import { show } from "./status.js"
+
+const MOST_PICTURES = 4 // of a batch
+
+// The front end expands these for core's savers, which it knows by name.
+function fillIn(prefix) {
+  const expand = globalThis.comfyAPI?.utils?.applyTextReplacements
+  return expand ? expand(app, prefix) : prefix
+}
+
+app.registerExtension({
+  name: "sdc.save",
+
+  nodeCreated(node) {
+    if (node.comfyClass !== "SDCSave") return
+    const prefix = node.widgets.find((widget) => widget.name === "filename_prefix")
+    prefix.serializeValue = () => fillIn(prefix.value)
+    const onExecuted = node.onExecuted
+    node.onExecuted = function (output) {
+      onExecuted?.call(this, output)
+      node.sdcFiles = output?.files ?? []
+      show(node, output?.text ?? [], node.sdcFiles.slice(0, MOST_PICTURES).map(joinName).map(thumbnail))
+    }
+  },
+
+  getNodeMenuItems(node) {
+    if (!node.sdcFiles?.length) return []
+    const items = node.sdcFiles.map((file) => ({
+      content: `Download ${file.filename}`,
+      callback: () => download(file),
+    }))
+    return [null, ...items]
+  },
+})
