@@ -66,8 +66,9 @@ def test_search_finds_what_people_type(canvas_page):
         "DDIM Invert": ["invert", "unsample"],
     }
     page.page.mouse.dblclick(1200, 300)
+    search = page.page.locator("input[role=combobox]").last
     for node, words in found_by.items():
         for word in words:
-            page.page.get_by_role("combobox").last.fill(word)
+            search.fill(word)
             page.page.get_by_text(node, exact=True).first.wait_for()
     page.page.keyboard.press("Escape")
