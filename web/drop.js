@@ -43,10 +43,11 @@ document.body.addEventListener("drop", (event) => {
   if (event.defaultPrevented || !files.some(isSdc)) return
   const onto = app.dragOverNode
   if (onto?.comfyClass === "SDCLoad" || onto?.type === "SDCLoad") return // the node itself takes them
-  if (typeof app.loadGraphData !== "function" || typeof app.handleFile !== "function" || !app.canvas?.graph) return
+  const needed = [app.loadGraphData, app.handleFile, app.extensionManager?.dialog?.confirm]
+  if (!needed.every((part) => typeof part === "function") || !app.canvas?.graph) return
   const position = positionOf(event)
   event.preventDefault()
   event.stopPropagation()
   app.dragOverNode = null
-  openAll(files, position)
+  openAll(files, position).catch((error) => warn(error.message))
 })
