@@ -23,7 +23,7 @@ def add_routes(routes: web.RouteTableDef):
 
     @routes.get("/sdc/thumbnail")
     async def show(request):
-        return await answer(lambda: jpeg(thumbnail(read(request.query.get("file")))))
+        return await answer(lambda: jpeg(thumbnail(read(request.query.get("file")))), status=400)
 
     @routes.post("/sdc/inspect")
     async def inspect(request):
@@ -40,16 +40,19 @@ def add_routes(routes: web.RouteTableDef):
         return await answer(look)
 
 
-async def answer(work) -> web.Response:
-    """Do the work off the server's loop; what is wrong with a file becomes a message."""
+async def answer(work, status: int = 200) -> web.Response:
+    """Do the work off the server's loop; what is wrong with a file becomes a message.
+
+    That a file is damaged or missing is an answer like any other: with an error status, browsers would log it.
+    """
     try:
         return await asyncio.to_thread(work)
     except (ValueError, OSError) as error:
-        return refused(str(error))
+        return refused(str(error), status)
 
 
-def refused(message: str) -> web.Response:
-    return web.json_response({"error": message}, status=400)
+def refused(message: str, status: int = 200) -> web.Response:
+    return web.json_response({"error": message}, status=status)
 
 
 def about(picture: codec.EncodedPicture) -> dict:

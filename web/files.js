@@ -11,7 +11,7 @@ export function warn(message) {
 async function ask(route, options) {
   const response = await api.fetchApi(route, options)
   const answer = await response.json()
-  if (!response.ok) throw new Error(answer.error ?? response.statusText)
+  if (answer.error || !response.ok) throw new Error(answer.error ?? response.statusText)
   return answer
 }
 

@@ -173,6 +173,11 @@ class ComfyPage:
         self.page.mouse.click(*self.point_on(node), button="right")
         self.page.get_by_text(item, exact=True).last.click()
 
+    def open_search(self):
+        """Open the node search and return its field."""
+        self.run("() => app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
+        return self.page.locator("input[role=combobox]").last
+
     def is_vue(self) -> bool:
         return self.run("() => !!app.extensionManager.setting.get('Comfy.VueNodes.Enabled')")
 

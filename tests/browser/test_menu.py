@@ -65,8 +65,7 @@ def test_search_finds_what_people_type(canvas_page):
         "Load SDC": ["decompress"],
         "DDIM Invert": ["invert", "unsample"],
     }
-    page.page.mouse.dblclick(1200, 300)
-    search = page.page.locator("input[role=combobox]").last
+    search = page.open_search()
     for node, words in found_by.items():
         for word in words:
             search.fill(word)
