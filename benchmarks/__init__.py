@@ -1,5 +1,23 @@
 """What every figure in README.md and docs/ comes from: one bench a file, run by `python run.py bench NAME`.
 
 A bench is a module with a docstring, `add_arguments(parser)` and `run(options, results)`; what benches share is in
-harness/. It may import `sdc_pack`, the node pack, and any part of ComfyUI after `harness.comfy.start()`.
+harness/. It may import `sdc_pack`, the node pack, and any part of ComfyUI after `harness.comfy.start()`. Where it has
+`report(rows)`, tables from the rows of its JSON file, and `plot(rows, path)`, `bench results` puts them into docs/.
 """
+
+import ast
+import importlib
+from pathlib import Path
+
+
+def list_benches() -> dict[str, str]:
+    """Name -> what it measures, in the first line of its docstring. Nothing is imported."""
+    docstrings = {
+        path.stem: ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        for path in sorted(Path(__file__).parent.glob("[!_]*.py"))
+    }
+    return {name: text.split("\n")[0] for name, text in docstrings.items()}
+
+
+def load_bench(name: str):
+    return importlib.import_module(f"{__name__}.{name}")

@@ -1,19 +1,17 @@
 """Table 1 of the paper, its eight rows beside ours.
 
-The paper's figures are those it prints; its LPIPS network is not named (VGG is likely), so its LPIPS values
-cannot be compared with ours. Ours are measured here, with the autoencoder that is named.
+The paper's figures are those it prints. Its LPIPS network is not named (VGG is likely), so its LPIPS cannot be
+compared with ours. Ours are measured here, with the autoencoder and the diffusion model that the table names.
 """
 
-from functools import partial
-
 from sdc_pack import codec
-from sdc_pack.nodes import rivals
 from tqdm import tqdm
 
 from dev.environment import SetupError, say
 
-from .harness import comfy, measure, pictures, tables
-from .harness.results import picture_key
+from .harness import comfy, measure, pictures
+from .harness.stored import USABLE_RIVALS, Picture, options_of_autoencoder
+from .harness.tables import Table
 
 # Jin et al., Table 1: SSIM, LPIPS, kilobytes.
 PAPER = {
@@ -30,13 +28,14 @@ PAPER = {
         "with inversion": (0.668, 0.276, 3.4),
     },
 }
-
-# The paper's row, and what takes the same bytes and has the better LPIPS where nothing regenerates.
-SETTINGS = {"without inversion": codec.PAPER_PRESET, "64 colours, no dither": {"colours": 64, "dither": "none"}}
+PAPER_ROWS = list(PAPER["peppers"])
+# As many bytes as the paper's preset and the better LPIPS, where nothing is regenerated.
+UNDITHERED = {"colours": 64, "dither": "none", "dither_strength": 0.0}
 
 
 def add_arguments(parser):
-    parser.add_argument("--vae", default="taesd", metavar="NAME", help="as Load VAE lists it (default: taesd)")
+    options_of_autoencoder(parser)
+    comfy.options_of_regenerator(parser)
 
 
 def run(options, results):
@@ -44,48 +43,59 @@ def run(options, results):
         raise SetupError("Name the folder of Peppers and Tiffany: --images DIR")
     comfy.start(options)
     autoencoder = comfy.Autoencoder(options.vae)
-    originals = pictures.load(options.images, options.size)
+    regenerator = comfy.find_regenerator(options)
+    for name, pixels in tqdm(pictures.load(options.images, options.size).items(), unit="picture", disable=None):
+        picture = Picture(name, pixels, autoencoder, options.shared, results)
+        size = picture.sdc(codec.PAPER_PRESET)["bytes"]
+        for rival in USABLE_RIVALS:
+            picture.rival_of_size(rival, size)
+        if regenerator:
+            picture.regenerated(codec.PAPER_PRESET, regenerator)
+        picture.sdc(UNDITHERED)
+        picture.bound()
+    for table in report(results.rows):
+        say(table.text())
+    say(measure.load_lpips(options.shared)[1])
+
+
+def report(rows: list[dict]) -> list[Table]:
+    names = list(dict.fromkeys(row["key"]["picture"] for row in rows))
     lines = []
-    for name, pixels in tqdm(originals.items(), unit="picture", disable=None):
-        measured = measure_rows(name, pixels, autoencoder, options.shared, results)
-        lines += [line(name, row, figures) for row, figures in measured.items()]
-    say("Rivals have at most the bytes of the row without inversion; + where their smallest file has more.")
-    say(f"Autoencoder: {autoencoder.name}. " + measure.load_lpips(options.shared)[1])
-    say(
-        "Paper: its figures as printed. It does not name its LPIPS network: that column cannot be compared with ours.\n"
+    for name in names:
+        ours = {label(row["key"]): row["value"] for row in rows if row["key"]["picture"] == name}
+        ours = {**dict.fromkeys(PAPER_ROWS), **ours}
+        lines += [line(name, label, figures) for label, figures in ours.items()]
+    keys = [row["key"] for row in rows]
+    vae = next(key["vae"] for key in keys if "vae" in key)
+    model = next((describe_model(key) for key in keys if "checkpoint" in key), None)
+    notes = [
+        "Left the paper's own figures. Its LPIPS network is not named: that column is not comparable with ours.",
+        f"Ours: autoencoder {vae}; "
+        + (f"with inversion by {model}." if model else "with inversion is missing, for want of a trained model."),
+        "Rivals may take the bytes of the row without inversion; + marks those whose smallest file has more.",
+    ]  # fmt: skip
+    return [Table("Table 1", ["", "paper SSIM", "LPIPS", "kB", "our bytes", *measure.HEADER], lines, notes)]
+
+
+def describe_model(key: dict) -> str:
+    return (
+        f"{key['checkpoint']} and {key['controlnet']}, {key['steps']} steps, strength {key['strength']:g}, "
+        f"canny strength {key['canny_strength']:g}"
     )
-    say(tables.table(["", "paper SSIM", "LPIPS", "kB", "ours", *measure.HEADER], lines))
 
 
-def measure_rows(name, pixels, autoencoder, shared, results) -> dict[str, dict]:
-    """Row -> its figures, the paper's four first and in its order."""
-    picture = picture_key(name, pixels)
-
-    def stored(settings):
-        encoded = codec.encode(autoencoder.encode(pixels), **settings, latent_format=autoencoder.latent_format)
-        return {"bytes": encoded.size, **figures(autoencoder.decode(codec.decode(encoded)))}
-
-    def rival(name, size):
-        encoded = rivals.encode_to_size(name, pixels, size)
-        return {"bytes": encoded.size, "fits": encoded.fits, **figures(encoded.decode())}
-
-    def figures(restored):
-        return measure.figures(pixels, restored, shared)
-
-    rows = {
-        row: results.get({**picture, "vae": autoencoder.name, "settings": settings}, partial(stored, settings))
-        for row, settings in SETTINGS.items()
-    }
-    size = rows["without inversion"]["bytes"]
-    for codec_name in filter(lambda name: rivals.missing(name) is None, rivals.RIVALS):
-        key = {**picture, "rival": codec_name, "size": size}
-        rows[codec_name] = results.get(key, partial(rival, codec_name, size))
-    order = [*PAPER["peppers"], *rows]
-    return dict(sorted(rows.items(), key=lambda row: order.index(row[0])))
+def label(key: dict) -> str:
+    if key["row"] != "SDC":
+        return {"autoencoder": "autoencoder alone"}.get(key["row"], key["row"])
+    if "checkpoint" in key:
+        return "with inversion"
+    return "64 colours, no dither" if key["dither"] == "none" else "without inversion"
 
 
-def line(name: str, row: str, figures: dict) -> list[str]:
-    paper = PAPER.get(name, {}).get(row)
-    printed = [f"{value:g}" for value in paper] if paper else ["", "", ""]
-    size = f"{figures['bytes']}{'' if figures.get('fits', True) else '+'}"
-    return [f"{name}, {row}", *printed, size, *measure.cells(figures)]
+def line(picture: str, label: str, figures: dict | None) -> list[str]:
+    paper = PAPER.get(picture, {}).get(label)
+    printed = [f"{value:g}" for value in paper] if paper else [""] * 3
+    if figures is None:
+        return [f"{picture}, {label}", *printed, *["missing"] * (1 + len(measure.HEADER))]
+    size = f"{figures['bytes']}{'' if figures.get('fits', True) else '+'}" if "bytes" in figures else "-"
+    return [f"{picture}, {label}", *printed, size, *measure.cells(figures)]

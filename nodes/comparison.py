@@ -69,10 +69,11 @@ class Comparison:
     curves: dict[str, list[Entry]]  # each rival at several sizes
 
 
-def compare(original, entries: list[Entry], names: list[str], size: int | None, lpips, step) -> Comparison:
+def compare(original, entries: list[Entry], names: list[str], size: int | None, lpips, step, curve=CURVE) -> Comparison:
     """Measure entries and the rivals of these names, which may take `size` bytes.
 
-    `lpips` is for metrics.measure. `step()` is called after each of `count_steps` pictures.
+    `lpips` is for metrics.measure, `curve` holds the qualities at which rivals are measured besides. `step()` is
+    called for each of the `count_steps` pictures.
     """
 
     def measured(entry: Entry) -> Entry:
@@ -84,7 +85,7 @@ def compare(original, entries: list[Entry], names: list[str], size: int | None, 
     for name in names:
         entries.append(measured(to_entry(rivals.encode_to_size(name, original, size))))
         curves[name] = []
-        for quality in CURVE:
+        for quality in curve:
             entry = measured(to_entry(rivals.encode(name, original, quality)))
             curves[name].append(entry)
             if entry.size > CURVE_ENDS * size:

@@ -1,17 +1,14 @@
 """The command line of `python run.py bench`."""
 
 import argparse
-import ast
-import importlib
 import sys
 from pathlib import Path
 
+from benchmarks import list_benches, load_bench
 from dev.environment import SetupError
 
 from .pictures import SIDE
 from .results import Results
-
-BENCHES = Path(__file__).parents[1]
 
 
 def main(arguments: list[str], settings: dict) -> int:
@@ -25,7 +22,7 @@ def main(arguments: list[str], settings: dict) -> int:
     if known.name is None:
         parser.print_help()
         return 0
-    bench = importlib.import_module(f"benchmarks.{known.name}")
+    bench = load_bench(known.name)
     parser = argparse.ArgumentParser(prog=f"run.py bench {known.name}", description=bench.__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--images", type=Path, nargs="+", metavar="PATH", help="pictures, or folders of them")
@@ -52,12 +49,3 @@ def main(arguments: list[str], settings: dict) -> int:
     finally:
         if results is not None:
             results.save()
-
-
-def list_benches() -> dict[str, str]:
-    """Name -> what it measures, in the first line of its docstring. Nothing is imported."""
-    docstrings = {
-        path.stem: ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        for path in sorted(BENCHES.glob("[!_]*.py"))
-    }
-    return {name: text.split("\n")[0] for name, text in docstrings.items()}

@@ -8,6 +8,8 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+
 from dev.environment import SetupError, say
 
 REPO = Path(__file__).parents[2]
@@ -41,6 +43,11 @@ class Results:
             return found["rows"]
         say(f"{path} holds figures of other code or versions: measured anew (--keep reuses them).")
         return []
+
+    @property
+    def rows(self) -> list[dict]:
+        """What this run has asked for, in that order."""
+        return list(self.asked.values())
 
     def get(self, key: dict, measure) -> dict:
         """The figures under this key, by calling `measure()` unless they are known.
@@ -91,10 +98,6 @@ def installed(package: str) -> str | None:
         return None
 
 
-def picture_key(name: str, pixels) -> dict:
+def picture_key(name: str, pixels: np.ndarray) -> dict:
     """A picture as part of a key: its name, and its content in case another one takes that name."""
-    return {
-        "picture": name,
-        "pixels": hashlib.sha256(pixels.tobytes()).hexdigest()[:12],
-        "size": list(pixels.shape[:2]),
-    }
+    return {"picture": name, "pixels": hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:12]}

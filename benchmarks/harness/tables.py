@@ -1,18 +1,27 @@
-"""Figures as text."""
+"""Figures as text, for a terminal and for docs/results.md."""
+
+from dataclasses import dataclass, field
 
 from dev.report import align
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Aligned columns for a terminal; all but the first are set flush right."""
-    return "\n".join(align([header, *rows]))
+@dataclass
+class Table:
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    notes: list[str] = field(default_factory=list)
 
+    def text(self) -> str:
+        """Aligned columns; all but the first are set flush right."""
+        return "\n".join([self.title, *(f"  {note}" for note in self.notes), "", *align([self.header, *self.rows]), ""])
 
-def markdown(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    def markdown(self) -> str:
+        lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
+        parts = [f"### {self.title}", *self.notes, "\n".join("| " + " | ".join(cells) + " |" for cells in lines)]
+        return "\n\n".join(parts) + "\n"
 
 
 def mean(values: list[float | None]) -> float | None:
-    """The mean of what is there, or None when a picture lacks it: half a mean would mislead."""
+    """The mean of what is there, or None when one is missing: half a mean would mislead."""
     return None if not values or None in values else sum(values) / len(values)

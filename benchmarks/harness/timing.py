@@ -1,0 +1,71 @@
+"""Seconds and memory of a call, in this process."""
+
+import gc
+import math
+import re
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+REPEATED_BELOW = 2.0  # seconds; what takes longer is timed once
+
+
+def best_of(calls: dict, repeats: int = 3) -> dict[str, float]:
+    """Name -> the fewest seconds that each function took. They take turns, so that all see the same machine."""
+    seconds = dict.fromkeys(calls, math.inf)
+    for _ in range(repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            seconds[name] = min(seconds[name], time.perf_counter() - start)
+    return seconds
+
+
+def peak_memory(call) -> int:
+    """Bytes by which the process grew at most while the function ran, whoever allocated them.
+
+    By the system's high-water mark, which Linux lets us lower first. Elsewhere it stands from the process's start, and
+    what stays below an earlier peak is not seen. Nor is what finds room that was freed before.
+    """
+    gc.collect()
+    if sys.platform == "linux":
+        Path("/proc/self/clear_refs").write_text("5")
+    before = psutil.Process().memory_info().rss
+    call()
+    return max(0, high_water() - before)
+
+
+def high_water() -> int:
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    if sys.platform == "linux":
+        (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+        return int(kilobytes) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def both_ways(encode, decode) -> dict:
+    """Seconds and memory of `encode()` and of `decode(what encode made)`, and the bytes of that if it has a size."""
+    made = []
+    figures = {"encode_memory": peak_memory(lambda: made.append(encode()))}
+    figures["decode_memory"] = peak_memory(lambda: decode(made[0]))
+    for name, call in (("encode", encode), ("decode", lambda: decode(made[0]))):
+        start = time.perf_counter()
+        call()
+        seconds = time.perf_counter() - start
+        if seconds < REPEATED_BELOW:
+            seconds = min(seconds, best_of({name: call})[name])
+        figures[f"{name}_seconds"] = seconds
+    return {"bytes": getattr(made[0], "size", None), **figures}
+
+
+def growth(pixels: list[int], seconds: list[float]) -> float:
+    """The exponent p of seconds ~ pixels ** p, by least squares on logarithms. 1: twice the pixels, twice the time."""
+    x, y = [math.log(value) for value in pixels], [math.log(value) for value in seconds]
+    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
+    covariance = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
+    return covariance / sum((a - mean_x) ** 2 for a in x)

@@ -1,0 +1,122 @@
+"""docs/results.md: the tables and plots of other benches from their JSON files, and a gallery of what is lost.
+
+Plots and gallery go to docs/results/. Each JSON file becomes a chapter that has its name.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+from PIL import Image, ImageDraw, ImageFont
+from sdc_pack import codec
+from sdc_pack.nodes import comparison, comparison_picture
+
+from dev.environment import SetupError, say
+
+from . import list_benches, load_bench
+from .harness import comfy, measure
+from .harness.results import REPO
+from .harness.stored import options_of_autoencoder
+from .harness.tables import Table
+from .table1 import UNDITHERED
+
+CHAPTERS = {  # file name -> heading and how the file is made
+    "table1": ("The paper's Table 1", "table1 --images ../shared/images/paper"),
+    "kodak": ("Kodak, 24 photographs", "rate --images ../shared/images/kodak"),
+    "generated": ("Pictures made with ComfyUI", "rate --images ../shared/images/generated"),
+    "speed": ("Speed and memory", "speed --images ../shared/images/kodak"),
+}
+INTRODUCTION = """# Results
+
+Written by `python run.py bench results` from what the other benches have measured; nothing here is typed by hand.
+Pictures are centre crops of 512x512. PSNR in dB, SSIM with a 7x7 window, MS-SSIM on five scales, all as means over RGB
+in 8 bits; LPIPS is version 0.1 on AlexNet, where lower is better. TAESD is a tiny stand-in for the autoencoder of
+SD 1.x, and coarser. What a codec's smallest file cannot meet is not scaled down to fit.
+
+To make all of it again:
+
+```
+{commands}
+```
+"""
+GALLERY = """## What is lost
+
+Where this codec should not be used. Lettering becomes other lettering, a face another face, fine texture another
+texture: sharp, plausible and wrong, where AVIF is soft and right. In PSNR and SSIM AVIF is nearer to the original at
+these sizes, and for whatever has to be read, recognised or measured it is the better choice. (AVIF was given the bytes
+of the preset `paper`; where its smallest file has more, that one is shown.) Nothing here is regenerated.
+"""
+CREDITS = {
+    "faces": "Photograph of Eileen Collins by NASA, public domain (scikit-image).",
+    "fine texture": "Grass by linolafett, CC0 (scikit-image).",
+    "lettering": "Drawn for this page.",
+}
+
+
+def add_arguments(parser):
+    parser.add_argument("--from", dest="folder", type=Path, default=Path("sdc-bench"), metavar="DIR", help="JSON files")
+    parser.add_argument("--docs", type=Path, default=REPO / "docs", metavar="DIR", help="where results.md goes")
+    options_of_autoencoder(parser)
+
+
+def run(options, results):
+    files = sorted(options.folder.glob("*.json"), key=lambda path: [*CHAPTERS, path.stem].index(path.stem))
+    if not files:
+        raise SetupError(f"There is no .json file in {options.folder}; make some: python run.py bench NAME --json FILE")
+    (options.docs / "results").mkdir(parents=True, exist_ok=True)
+    parts = [chapter(path, options.docs) for path in files]
+    parts.insert(sum(path.stem != "speed" for path in files), gallery(options, results))
+    commands = [f"python run.py bench {made} --json sdc-bench/{name}.json" for name, (_, made) in CHAPTERS.items()]
+    text = INTRODUCTION.format(commands="\n".join([*commands, "python run.py bench results"]))
+    (options.docs / "results.md").write_text("\n".join([text, *parts]), encoding="utf-8", newline="\n")
+    say(f"Wrote {options.docs / 'results.md'}")
+
+
+def chapter(path: Path, docs: Path) -> str:
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    if stored["bench"] not in list_benches():
+        raise SetupError(f"{path} is of the bench {stored['bench']!r}, which is not there.")
+    bench = load_bench(stored["bench"])
+    parts = [f"## {CHAPTERS.get(path.stem, (path.stem,))[0]}\n"]
+    if hasattr(bench, "plot"):
+        image = f"results/{path.stem}.svg"
+        bench.plot(stored["rows"], docs / image)
+        parts.append(f"![{path.stem}]({image})\n")
+    parts += [table.markdown() for table in bench.report(stored["rows"])]
+    made_by = ", ".join(f"{name} {version}" for name, version in stored["made_by"].items() if name != "code")
+    return "\n".join([*parts, f"Measured with {made_by}.\n"])
+
+
+def gallery(options, results) -> str:
+    comfy.start(options)
+    autoencoder = comfy.Autoencoder(options.vae)
+    lpips, _ = measure.load_lpips(options.shared)
+    parts, lines = [GALLERY], []
+    for name, pixels in samples().items():
+        entries = []
+        for label, settings in {"SDC, preset paper": codec.PAPER_PRESET, "SDC, 64 undithered": UNDITHERED}.items():
+            encoded = codec.encode(autoencoder.encode(pixels), **settings, latent_format=autoencoder.latent_format)
+            entries.append(comparison.Entry(label, autoencoder.decode(codec.decode(encoded)), encoded.size))
+        compared = comparison.compare(pixels, entries, ["AVIF"], entries[0].size, lpips, lambda: None, curve=())
+        image = f"results/{name.replace(' ', '_')}.jpg"
+        drawn = Image.fromarray(comparison_picture.draw(compared))
+        drawn.resize((1200, round(drawn.height * 1200 / drawn.width))).save(options.docs / image, quality=80)
+        parts.append(f"### {name.capitalize()}\n\n![{name}]({image})\n\n{CREDITS[name]}\n")
+        lines += [[f"{name}, {entry.name}", *comparison.cells(entry)[1:]] for entry in compared.entries]
+    return "\n".join([*parts, Table("Figures of the gallery", comparison.HEADER, lines).markdown()])
+
+
+def samples() -> dict[str, np.ndarray]:
+    """512x512 pictures that may be shown: a page of lettering, a face, fine texture."""
+    grass = np.repeat(skimage.data.grass()[..., None], 3, 2)
+    return {"lettering": page(), "faces": skimage.data.astronaut(), "fine texture": grass}
+
+
+def page() -> np.ndarray:
+    image = Image.new("RGB", (512, 512), "white")
+    pen, top = ImageDraw.Draw(image), 10
+    for size in (42, 36, 30, 26, 22, 20, 18, 16, 14, 13, 12, 11, 10):
+        pen.text((14, top), f"{size} px: 3 kB for 1 picture?", "black", ImageFont.load_default(size))
+        top += round(size * 1.75)
+    return np.asarray(image)

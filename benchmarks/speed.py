@@ -1,0 +1,254 @@
+"""Seconds and memory: codec against WebP and AVIF from 256x256 to 8192x8192, and nodes against ComfyUI's own.
+
+Large pictures are mosaics of the pictures given. For the codec they are mosaics of their latents: an autoencoder would
+take hours and tens of gigabytes for the largest without a graphics card, so its time is given by itself, up to 1024.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from sdc_pack.nodes import rivals
+from tqdm import tqdm
+
+from dev import standins
+from dev.environment import SetupError, say
+
+from .harness import comfy, pictures, plots, timing
+from .harness.stored import options_of_autoencoder
+from .harness.tables import Table
+
+TILE = 512
+SIDES = (256, 512, 1024, 2048, 4096, 8192)
+LARGEST_FOR_VAE = 1024
+PAPER_BYTES = 3300  # about what the preset paper takes for a tile; the rivals get the quality that comes nearest
+NODES_SIDE, STEPS = 256, 4
+RIVALS = ("WebP", "AVIF")
+MEGABYTE = 1e6
+
+
+def add_arguments(parser):
+    options_of_autoencoder(parser)
+    parser.add_argument("--largest", type=int, default=SIDES[-1], metavar="N", help="side of the largest picture")
+
+
+def run(options, results):
+    if not options.images:
+        raise SetupError("Name a folder of pictures: --images DIR")
+    comfy.start(options)
+    autoencoder = comfy.Autoencoder(options.vae)
+    tiles = [tile for tile in pictures.load(options.images, TILE).values() if tile.shape[:2] == (TILE, TILE)]
+    if not tiles:
+        raise SetupError(f"None of the pictures has {TILE}x{TILE} pixels.")
+    setting = {"threads": torch.get_num_threads(), "vae": autoencoder.name}
+    latents = [autoencoder.encode(tile).transpose(1, 2, 0) for tile in tiles]
+    qualities = {name: rivals.encode_to_size(name, tiles[0], PAPER_BYTES).quality for name in RIVALS}
+    sides = [side for side in SIDES if side <= options.largest]
+    with tqdm(total=len(sides) * (2 + len(RIVALS)) + 1, disable=None) as bar:
+        for side in sides:
+            bar.set_description(f"{side}x{side}")
+            picture, latent = mosaic(tiles, side), mosaic(latents, side // 8).transpose(2, 0, 1)
+            calls = {name: partial(measure_alone, name, picture, quality) for name, quality in qualities.items()}
+            calls["SDC"] = partial(measure_alone, "SDC", latent)
+            if side <= LARGEST_FOR_VAE:
+                calls["autoencoder"] = partial(measure_autoencoder, autoencoder, picture)
+            for what, call in calls.items():
+                results.get({"what": what, "side": side, **setting}, call)
+                bar.update()
+        bar.set_description("nodes")
+        key = {"what": "nodes", "side": NODES_SIDE, "steps": STEPS, **setting}
+        results.get(key, lambda: measure_nodes(mosaic(tiles, NODES_SIDE), autoencoder, options))
+        bar.update()
+    for table in report(results.rows):
+        say(table.text())
+    if options.plot:
+        plot(results.rows, options.plot)
+
+
+def mosaic(tiles: list[np.ndarray], side: int) -> np.ndarray:
+    """(side, side, channels) of tiles, row by row, over and over."""
+    step = tiles[0].shape[0]
+    if side < step:
+        return np.ascontiguousarray(tiles[0][:side, :side])
+    sheet = np.empty((side, side, tiles[0].shape[2]), tiles[0].dtype)
+    for number in range((side // step) ** 2):
+        top, left = (step * place for place in divmod(number, side // step))
+        sheet[top : top + step, left : left + step] = tiles[number % len(tiles)]
+    return sheet
+
+
+def measure_alone(name: str, array: np.ndarray, quality: int = 0) -> dict:
+    """A codec in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="sdc-bench-") as folder:
+        path = Path(folder, "input.npy")
+        np.save(path, array)
+        command = [sys.executable, Path(timing.__file__).with_name("alone.py"), name, path, str(quality)]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def measure_autoencoder(autoencoder, picture: np.ndarray) -> dict:
+    """In this process, which has the model; so its memory cannot be told from what ran before."""
+    figures = timing.both_ways(lambda: autoencoder.encode(picture), autoencoder.decode)
+    return {name: figures[name] for name in ("encode_seconds", "decode_seconds")}
+
+
+@torch.inference_mode()
+def measure_nodes(picture: np.ndarray, autoencoder, options) -> dict:
+    """Seconds of each node, and of ComfyUI's own nodes that make the same UNet calls.
+
+    By stand-in models, whose UNet is some sixty times smaller than that of SD 1.5: with a real one the nodes' own part
+    is lost in the model's.
+    """
+    import nodes
+    from comfy_extras.nodes_custom_sampler import BasicGuider, KSamplerSelect, RandomNoise, SamplerCustomAdvanced
+    from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
+    from sdc_pack.nodes.edges import canny_edges
+    from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
+    from sdc_pack.nodes.load_sdc import SDCLoad
+    from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
+    from sdc_pack.nodes.save_sdc import SDCSave
+
+    names = standins.build(options.models, options.shared)
+    regenerator = comfy.Regenerator(names["checkpoint"], names["controlnet"], STEPS, 1.0, 0.3)
+    model, prompt, control_net = regenerator.model, regenerator.prompt, regenerator.control_net
+    image = torch.from_numpy(picture.astype(np.float32) / 255)[None]
+    latent = nodes.VAEEncode().encode(autoencoder.vae, image)[0]
+    sdc, decoded, *_ = comfy.call(SDCLatentQuantize, latent=latent)
+    invert = {"model": model, "positive": prompt, "latent": decoded, "steps": STEPS}
+    noise, sigmas, inverted = comfy.call(SDCDDIMInvert, **invert)
+    regenerate = {
+        "model": model, "positive": prompt, "control_net": control_net, "image": image,
+        "latent": inverted, "noise": noise, "sigmas": sigmas,
+    }  # fmt: skip
+    euler = KSamplerSelect.execute("euler").result[0]
+
+    def stock(conditioning, start):
+        guider = BasicGuider.execute(model, conditioning).result[0]
+        return SamplerCustomAdvanced.execute(start, guider, euler, sigmas, inverted)
+
+    def stock_controlled():
+        edges = canny_edges(image, 100, 200)
+        controlled = nodes.ControlNetApplyAdvanced().apply_controlnet(prompt, prompt, control_net, edges, 0.3, 0.0, 1.0)
+        return stock(controlled[0], noise)
+
+    def save():
+        comfy.call(SDCSave, sdc=sdc, filename_prefix="speed")
+
+    save()
+    pairs = {
+        "SD Latent Quantize": (
+            lambda: comfy.call(SDCLatentQuantize, latent=latent),
+            "VAE Encode",
+            lambda: nodes.VAEEncode().encode(autoencoder.vae, image),
+        ),
+        "Save SDC": (save, "VAE Encode", lambda: nodes.VAEEncode().encode(autoencoder.vae, image)),
+        "Load SDC": (
+            lambda: SDCLoad.execute("speed_00001_.sdc [output]"),
+            "VAE Decode",
+            lambda: nodes.VAEDecode().decode(autoencoder.vae, decoded),
+        ),
+        "DDIM Invert": (
+            lambda: comfy.call(SDCDDIMInvert, **invert),
+            "Basic Guider, SamplerCustomAdvanced",
+            lambda: stock(prompt, RandomNoise.execute(0).result[0]),
+        ),
+        "Regenerate with Canny": (
+            lambda: comfy.call(SDCRegenerateCanny, **regenerate),
+            "Apply ControlNet, Basic Guider, SamplerCustomAdvanced",
+            stock_controlled,
+        ),
+    }
+    figures = {}
+    for name, (ours, stock_name, stock_nodes) in pairs.items():
+        stock_nodes()
+        seconds = timing.best_of({"seconds": ours, "stock_seconds": stock_nodes})
+        figures[name] = {**seconds, "stock": stock_name}
+    return figures
+
+
+def report(rows: list[dict]) -> list[Table]:
+    sizes = [row for row in rows if row["key"]["what"] != "nodes"]
+    threads = rows[0]["key"]["threads"]
+    lines, exponents = [], []
+    for what in dict.fromkeys(row["key"]["what"] for row in sizes):
+        own = [(row["key"]["side"], row["value"]) for row in sizes if row["key"]["what"] == what]
+        for side, figures in own:
+            lines.append([f"{what}, {side}x{side}"])
+            for name in ("encode", "decode"):
+                memory = figures.get(f"{name}_memory")
+                lines[-1].append(f"{figures[f'{name}_seconds']:.4f}")
+                lines[-1].append("-" if memory is None else f"{memory / MEGABYTE:.0f}")
+        grown = [entry for entry in own if entry[0] >= TILE]
+        if len(grown) > 1:
+            pixels = [side**2 for side, _ in grown]
+            exponents.append(
+                [what]
+                + [f"{timing.growth(pixels, [f[f'{n}_seconds'] for _, f in grown]):.2f}" for n in ("encode", "decode")]
+            )
+    note = (
+        f"torch with {threads} thread{'s'[: threads - 1]}, AVIF with as many as it likes; the fastest of several runs."
+    )
+    columns = ["", "encode, s", "memory, MB", "decode, s", "memory, MB"]
+    tables = [
+        Table(
+            "Seconds and memory by picture size",
+            columns,
+            lines,
+            [
+                note,
+                "SDC is the codec alone, from latent to file and back; it needs the autoencoder besides.",
+                "Memory is what a call adds to the process at its peak, beyond what goes in.",
+            ],
+        ),
+        Table(
+            "Growth with the number of pixels",
+            ["seconds ~ pixels ^", "encode", "decode"],
+            exponents,
+            [f"From {TILE}x{TILE} up; 1 is proportional."],
+        ),
+    ]
+    for row in rows:
+        if row["key"]["what"] == "nodes":
+            tables.append(nodes_table(row, note))
+    return tables
+
+
+def nodes_table(row: dict, note: str) -> Table:
+    key = row["key"]
+    notes = [
+        note,
+        f"{key['side']}x{key['side']}, {key['steps']} steps, stand-in models. In the last two rows both sides make the "
+        "same UNet calls; the others are set against the node that they stand next to in a workflow.",
+    ]
+    lines = [
+        [
+            name,
+            f"{f['seconds']:.3f}",
+            f["stock"],
+            f"{f['stock_seconds']:.3f}",
+            f"{f['seconds'] / f['stock_seconds']:.2f}",
+        ]
+        for name, f in row["value"].items()
+    ]
+    return Table("Nodes", ["", "s", "ComfyUI's own", "s", "ratio"], lines, notes)
+
+
+def plot(rows: list[dict], path):
+    figure, panels = plots.axes(2)
+    rows = [row for row in rows if row["key"]["what"] != "nodes"]
+    for axes, name in zip(panels, ("encode", "decode"), strict=True):
+        for what in dict.fromkeys(row["key"]["what"] for row in rows):
+            points = [
+                (row["key"]["side"], row["value"][f"{name}_seconds"]) for row in rows if row["key"]["what"] == what
+            ]
+            axes.plot(*zip(*points, strict=True), "o-", label=what)
+        axes.set(title=name, xscale="log", yscale="log", xlabel="side of the picture in pixels", ylabel="seconds")
+        axes.set_xticks(SIDES, [str(side) for side in SIDES], minor=False)
+        axes.xaxis.set_minor_locator(plots.ticker.NullLocator())
+    panels[0].legend()
+    plots.save(figure, path)

@@ -1,0 +1,144 @@
+"""The benches on pictures so small that they take seconds, and their arithmetic on rows made by hand."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sdc_pack.codec as codec
+import skimage.data
+from PIL import Image
+
+from benchmarks import rate, results, speed, table1
+from benchmarks.harness import command, timing
+from dev.environment import SetupError
+
+SHARED = Path(os.environ["SDC_SHARED"])
+needs_taesd = pytest.mark.skipif(
+    not (SHARED / "models" / "vae_approx").is_dir(), reason="no models/vae_approx under SDC_SHARED"
+)
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """Run a bench on one picture of 64x64 and return the rows of its JSON file."""
+    settings = {"comfyui": os.environ["SDC_COMFYUI"], "models": os.environ["SDC_MODELS"], "shared": SHARED}
+    Image.fromarray(skimage.data.astronaut()[60:124, 180:244]).save(tmp_path / "peppers.png")
+
+    def run(name, *more):
+        path = tmp_path / f"{name}.json"
+        assert (
+            command.main([name, "--images", str(tmp_path / "peppers.png"), "--json", str(path), *more], settings) == 0
+        )
+        return json.loads(path.read_text())["rows"]
+
+    return run
+
+
+@needs_taesd
+def test_table1_prints_the_papers_rows_beside_ours(bench, capsys):
+    rows = bench("table1")
+    printed = capsys.readouterr().out
+    for name, figures in table1.PAPER["peppers"].items():
+        (line,) = (line for line in printed.splitlines() if line.startswith(f"peppers, {name}  "))
+        assert line.removeprefix(f"peppers, {name}").split()[:3] == [f"{figure:g}" for figure in figures]
+    by_label = {table1.label(row["key"]): row["value"] for row in rows}
+    assert str(by_label["without inversion"]["bytes"]) in printed
+    assert "with inversion is missing" in printed and "autoencoder taesd" in printed and "not comparable" in printed
+    assert bench("table1") == rows
+
+
+@needs_taesd
+def test_table1_regenerates_with_the_models_named(bench, capsys):
+    models = ["--checkpoint", min(p.name for p in Path(os.environ["SDC_MODELS"], "checkpoints").glob("*.ckpt"))]
+    models += ["--controlnet", "sdc-standin-canny.safetensors", "--steps", "2"]
+    rows = bench("table1", *models)
+    by_label = {table1.label(row["key"]): row["value"] for row in rows}
+    assert by_label["with inversion"]["bytes"] == by_label["without inversion"]["bytes"]
+    assert by_label["with inversion"]["psnr"] != by_label["without inversion"]["psnr"]
+    assert f"{models[1]} and {models[3]}" in capsys.readouterr().out
+
+
+@needs_taesd
+def test_rate_measures_every_setting_and_draws_them(bench, tmp_path, capsys):
+    rows = bench("rate", "--plot", str(tmp_path / "rate.svg"))
+    (equal, everything) = rate.report(rows)
+    printed = capsys.readouterr().out
+    assert equal.text() in printed and everything.text() in printed
+    assert {f"SDC, no dither, {colours} colours" for colours in rate.PALETTES["no dither"]} <= {
+        r[0] for r in everything.rows
+    }
+    assert "<svg" in (tmp_path / "rate.svg").read_text()
+
+
+def rows_of(*pictures):
+    """Rows of a rate file: (PSNR, LPIPS) of the preset and of AVIF at its bytes, for each picture."""
+    for number, (ours, theirs) in enumerate(pictures):
+        picture = {"picture": f"p{number}", "pixels": str(number)}
+        for key, size, (psnr, lpips) in (
+            ({"row": "autoencoder", "vae": "taesd"}, None, (30.0, 0.1)),
+            ({"row": "SDC", "vae": "taesd", **codec.PAPER_PRESET}, 3000, ours),
+            ({"row": "AVIF", "size": 3000}, 2900 + 200 * number, theirs),
+        ):
+            figures = {"psnr": psnr, "ssim": 0.5, "ms_ssim": None, "lpips": lpips, "bytes": size, "fits": number == 0}
+            yield {"key": {**picture, **key}, "value": figures}
+
+
+def test_rate_counts_who_is_better_and_takes_means():
+    rows = list(rows_of(((20.0, 0.2), (25.0, 0.3)), ((22.0, 0.4), (21.0, 0.3))))
+    assert (
+        rate.who_wins(rows, "AVIF")
+        == "Of 2 pictures, AVIF is better than the preset in PSNR on 1, SSIM on 0, LPIPS on 1."
+    )
+    table, _ = rate.report(rows)
+    assert table.rows[0] == ["SDC, preset paper", "3000", "21.00", "0.500", "-", "0.300", "0"]
+    assert table.rows[1] == ["AVIF", "3000", "23.00", "0.500", "-", "0.300", "1"]
+
+
+def test_growth_is_the_exponent():
+    assert timing.growth([1, 10, 100], [3, 30, 300]) == pytest.approx(1)
+    assert timing.growth([1, 10, 100], [5, 500, 50_000]) == pytest.approx(2)
+
+
+def test_memory_and_seconds_are_those_of_the_call():
+    """In a clean process: this one has room that earlier tests have freed."""
+    script = (
+        "import json, sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "from benchmarks.harness import timing\n"
+        "print(json.dumps(timing.both_ways(lambda: sum(bytearray(50_000_000)), lambda _: time.sleep(0.05))))"
+    )
+    command = [sys.executable, "-c", script, str(results.REPO)]
+    figures = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert 45e6 < figures["encode_memory"] < 60e6 and figures["decode_memory"] < 5e6
+    assert 0.05 <= figures["decode_seconds"] < 5
+
+
+def test_codecs_are_measured_in_a_process_of_their_own():
+    latent = np.random.default_rng(5).normal(size=(4, 16, 16)).astype(np.float32)
+    figures = speed.measure_alone("SDC", latent)
+    assert figures["bytes"] == codec.encode(latent, **codec.PAPER_PRESET).size
+    assert figures["encode_seconds"] > 0 and figures["decode_seconds"] > 0
+    assert speed.measure_alone("WebP", np.zeros((64, 64, 3), np.uint8), 20)["bytes"] < 200
+
+
+def test_mosaic_repeats_its_tiles():
+    tiles = [np.full((4, 4, 1), value) for value in (1, 2, 3)]
+    assert speed.mosaic(tiles, 8)[::4, ::4, 0].tolist() == [[1, 2], [3, 1]]
+    assert speed.mosaic(tiles, 2).shape == (2, 2, 1)
+
+
+def test_chapters_come_from_the_files(tmp_path):
+    rows = list(rows_of(((20.0, 0.2), (25.0, 0.3))))
+    (tmp_path / "results").mkdir()
+    path = tmp_path / "kodak.json"
+    path.write_text(json.dumps({"bench": "rate", "made_by": {"code": "abc", "numpy": "2.4.6"}, "rows": rows}))
+    text = results.chapter(path, tmp_path)
+    assert text.startswith("## Kodak") and "| SDC, preset paper | 3000 | 20.00 |" in text
+    assert "numpy 2.4.6" in text and "abc" not in text
+    assert "![kodak](results/kodak.svg)" in text and (tmp_path / "results" / "kodak.svg").exists()
+    path.write_text(json.dumps({"bench": "../evil", "made_by": {}, "rows": []}))
+    with pytest.raises(SetupError, match="which is not there"):
+        results.chapter(path, tmp_path)
