@@ -19,6 +19,7 @@ DITHERS = {
 }
 PALETTES = {"no dither": (16, 64, 256, 512), "Floyd–Steinberg": (16, 64, 256)}
 SETTINGS = [{"colours": colours, **DITHERS[name]} for name, palettes in PALETTES.items() for colours in palettes]
+PRESETS = {"the preset paper": codec.PAPER_PRESET, "64 colours without dither": {"colours": 64, **DITHERS["no dither"]}}
 QUALITIES = (0, 10, 30)
 
 
@@ -61,10 +62,11 @@ def report(rows: list[dict]) -> list[Table]:
     count = len({row["key"]["pixels"] for row in rows})
     vae = next(row["key"]["vae"] for row in rows if "vae" in row["key"])
     points = averages(rows)
-    paper = points["SDC, Floyd–Steinberg"]["64 colours"]
-    equal = [("SDC, preset paper", paper)]
+    equal = [("SDC, preset paper", points["SDC, Floyd–Steinberg"]["64 colours"])]
+    equal += [("SDC, 64 colours, no dither", points["SDC, no dither"]["64 colours"])]
+    rivals_at = len(equal)
     equal += [(name, point) for name, curve in points.items() for setting, point in curve.items() if setting == "equal"]
-    larger = {name: larger_files(rows, name) for name, _ in equal[1:]}
+    larger = {name: larger_files(rows, name) for name, _ in equal[rivals_at:]}
     notes = [f"Means over {count} pictures; autoencoder {vae}; nothing is regenerated.",
              "A codec whose smallest file is still larger is shown with that."]  # fmt: skip
     first = Table(
@@ -73,7 +75,8 @@ def report(rows: list[dict]) -> list[Table]:
         [[name, *cells(point), str(larger.get(name) or 0)] for name, point in equal],
         notes,
     )
-    first.notes.append(" ".join(who_wins(rows, rival) for rival in ("AVIF", "WebP", "JPEG") if rival in points))
+    for name, settings in PRESETS.items():
+        first.notes += [who_wins(rows, rival, name, settings) for rival in ("AVIF", "WebP", "JPEG") if rival in points]
     lines = [
         [f"{name}, {setting}", *cells(point)]
         for name, curve in points.items()
@@ -108,21 +111,18 @@ def place(key: dict) -> tuple[str, str]:
     return key["row"], f"quality {key['quality']}" if "quality" in key else "equal"
 
 
-def who_wins(rows: list[dict], rival: str) -> str:
-    """A sentence on how many pictures a rival is better than the preset paper, each metric by itself."""
-    ours = {row["key"]["pixels"]: row["value"] for row in rows if is_preset(row["key"], codec.PAPER_PRESET)}
+def who_wins(rows: list[dict], rival: str, name: str, settings: dict) -> str:
+    """A sentence on how many pictures a rival is better than SDC with these settings, each metric by itself."""
+    sdc = [row for row in rows if row["key"]["row"] == "SDC" and settings.items() <= row["key"].items()]
+    ours = {row["key"]["pixels"]: row["value"] for row in sdc}
     theirs = {row["key"]["pixels"]: row["value"] for row in rows if row["key"]["row"] == rival and "size" in row["key"]}
     counts = []
-    for key, (name, _) in metrics.COLUMNS.items():
+    for key, (metric, _) in metrics.COLUMNS.items():
         pairs = [(theirs[pixels][key], ours[pixels][key]) for pixels in ours]
         if None not in sum(pairs, ()):
             better = sum((a < b) if key == "lpips" else (a > b) for a, b in pairs)
-            counts.append(f"{name} on {better}")
-    return f"Of {len(ours)} pictures, {rival} is better than the preset in {', '.join(counts)}."
-
-
-def is_preset(key: dict, settings: dict) -> bool:
-    return key["row"] == "SDC" and all(key[name] == value for name, value in settings.items())
+            counts.append(f"{metric} {better}")
+    return f"Pictures of {len(ours)} on which {rival} is better than {name}: {', '.join(counts)}."
 
 
 def larger_files(rows: list[dict], rival: str) -> int:

@@ -101,7 +101,7 @@ def gallery(options, results) -> str:
         compared = comparison.compare(pixels, entries, ["AVIF"], entries[0].size, lpips, lambda: None, curve=())
         image = f"results/{name.replace(' ', '_')}.jpg"
         drawn = Image.fromarray(comparison_picture.draw(compared))
-        drawn.resize((1200, round(drawn.height * 1200 / drawn.width))).save(options.docs / image, quality=80)
+        drawn.resize((1000, round(drawn.height * 1000 / drawn.width))).save(options.docs / image, quality=75)
         parts.append(f"### {name.capitalize()}\n\n![{name}]({image})\n\n{CREDITS[name]}\n")
         lines += [[f"{name}, {entry.name}", *comparison.cells(entry)[1:]] for entry in compared.entries]
     return "\n".join([*parts, Table("Figures of the gallery", comparison.HEADER, lines).markdown()])

@@ -18,8 +18,12 @@ class Table:
 
     def markdown(self) -> str:
         lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
-        parts = [f"### {self.title}", *self.notes, "\n".join("| " + " | ".join(cells) + " |" for cells in lines)]
-        return "\n\n".join(parts) + "\n"
+        parts = [
+            f"### {self.title}",
+            "\n".join(f"* {note}" for note in self.notes),
+            "\n".join("| " + " | ".join(cells) + " |" for cells in lines),
+        ]
+        return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def mean(values: list[float | None]) -> float | None:
