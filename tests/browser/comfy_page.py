@@ -1,11 +1,14 @@
 """What tests do with ComfyUI's page, in the words of its user."""
 
 import base64
+import contextlib
 import json
 import mimetypes
 import re
 import time
 from pathlib import Path
+
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 # The page asks other servers for news and for the sizes of missing models, and this one for files of the user.
 UNRELATED = re.compile(
@@ -170,8 +173,13 @@ class ComfyPage:
     def menu(self, node: int, item: str):
         """Choose an item of a node's context menu."""
         self.settle()
-        self.page.mouse.click(*self.point_on(node), button="right")
-        self.page.get_by_text(item, exact=True).last.click()
+        entry = self.page.get_by_text(item, exact=True).last
+        for _ in range(5):  # a node that is being laid out, or a message that goes, may close the menu again
+            self.page.mouse.click(*self.point_on(node), button="right")
+            with contextlib.suppress(PlaywrightTimeout):
+                entry.click(timeout=PATIENCE / 6)
+                return
+        raise AssertionError(f"the menu has no {item!r}")
 
     def open_search(self):
         """Open the node search and return its field."""
