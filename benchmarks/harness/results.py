@@ -40,7 +40,7 @@ class Results:
         except (ValueError, KeyError, TypeError):
             raise SetupError(f"{path} is there and holds no figures of the bench {bench}; name another file.") from None
         if found["made_by"] == self.head["made_by"] or keep:
-            return found["rows"]
+            return found["rows"] + found["earlier"]
         say(f"{path} holds figures of other code or versions: measured anew (--keep reuses them).")
         return []
 
@@ -63,14 +63,15 @@ class Results:
         return self.known[name]["value"]
 
     def save(self):
-        """Write the file whole or not at all. Rows that this run has not come to are kept."""
+        """Write the file whole or not at all: the rows of this run, and apart those that only earlier runs needed."""
         self.saved_at = time.monotonic()
         if not self.path or not self.known:
             return
-        rows = list({**self.asked, **self.known}.values())
+        earlier = [row for name, row in self.known.items() if name not in self.asked]
+        content = {**self.head, "rows": self.rows, "earlier": earlier}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        part.write_text(json.dumps({**self.head, "rows": rows}, indent=1, ensure_ascii=False), encoding="utf-8")
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
         part.replace(self.path)
 
 

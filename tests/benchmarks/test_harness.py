@@ -69,14 +69,19 @@ def test_figures_are_measured_once(tmp_path):
     again.get({"picture": "b", "colours": 64}, measure)
     again.save()
     assert len(calls) == 2
-    assert [row["key"]["picture"] for row in json.loads(path.read_text())["rows"]] == ["a", "b"]
+    third = results.Results(path, "rate")
+    third.get({"picture": "b", "colours": 64}, measure)
+    third.save()
+    assert len(calls) == 2
+    stored = json.loads(path.read_text())
+    assert [[row["key"]["picture"] for row in stored[part]] for part in ("rows", "earlier")] == [["b"], ["a"]]
     assert [file.name for file in path.parent.iterdir()] == ["f.json"]
 
 
 def test_figures_of_other_code_are_measured_anew(tmp_path, capsys):
     path = tmp_path / "f.json"
     row = {"key": {"picture": "a"}, "value": {"bytes": 1}}
-    path.write_text(json.dumps({"bench": "rate", "made_by": {"code": "older"}, "rows": [row]}))
+    path.write_text(json.dumps({"bench": "rate", "made_by": {"code": "older"}, "rows": [row], "earlier": []}))
     assert results.Results(path, "rate", keep=True).get(row["key"], lambda: {"bytes": 2}) == {"bytes": 1}
     assert results.Results(path, "rate").get(row["key"], lambda: {"bytes": 2}) == {"bytes": 2}
     assert "measured anew" in capsys.readouterr().out
