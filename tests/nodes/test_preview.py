@@ -3,6 +3,7 @@
 import asyncio
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -37,7 +38,9 @@ def ask(*requests):
                     answers.append((response.status, response.content_type, body))
         return answers
 
-    return asyncio.run(talk())
+    # In a thread of its own: Playwright, once started, keeps a loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(talk())).result()
 
 
 @pytest.mark.parametrize("latent_format", [space.name for space in codec.LATENT_FORMATS])

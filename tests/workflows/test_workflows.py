@@ -201,7 +201,7 @@ def test_compress_then_decompress(server, make_prompt):
     shown = server.client.run(decompress)
     decoded, _ = find(decompress, "PreviewImage")
     assert np.array_equal(pixels(server, shown[decoded]), pixels(server, outputs[preview]))
-    assert "130x99" in shown[load_node]["text"][1]
+    assert "130x99" in shown[load_node]["text"][0]
     assert pixels(server, shown[find(decompress, "SaveImage")[0]]).shape == (96, 128, 3)
 
 
