@@ -9,6 +9,7 @@ async def comfy_entrypoint():
 
     from .nodes.compare import SDCCompare
     from .nodes.ddim_invert import SDCDDIMInvert
+    from .nodes.inversion_parts import SDCExactSampler, SDCInversionSampler, SDCInversionSigmas, SDCInvertedNoise
     from .nodes.latent_quantize import SDCLatentQuantize
     from .nodes.load_sdc import SDCLoad
     from .nodes.regenerate_canny import SDCRegenerateCanny
@@ -17,7 +18,18 @@ async def comfy_entrypoint():
 
     class SDCExtension(ComfyExtension):
         async def get_node_list(self):
-            return [SDCLatentQuantize, SDCSave, SDCLoad, SDCDDIMInvert, SDCRegenerateCanny, SDCCompare]
+            return [
+                SDCLatentQuantize,
+                SDCSave,
+                SDCLoad,
+                SDCDDIMInvert,
+                SDCRegenerateCanny,
+                SDCInversionSigmas,
+                SDCInversionSampler,
+                SDCInvertedNoise,
+                SDCExactSampler,
+                SDCCompare,
+            ]
 
     add_routes(PromptServer.instance.routes)
     return SDCExtension()

@@ -15,6 +15,7 @@ Examples
 
 from .container import MAX_FILE_BYTES
 from .encoder import DITHERS, PAPER_PRESET, encode
+from .error_estimate import estimate_error
 from .errors import (
     SdcArgumentError,
     SdcChecksumError,
@@ -56,6 +57,7 @@ __all__ = [
     "SdcUnsupportedError",
     "decode",
     "encode",
+    "estimate_error",
     "read",
     "read_file",
     "with_metadata",

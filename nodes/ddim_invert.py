@@ -1,11 +1,17 @@
 import logging
 
+import torch
 from comfy_api.v0_0_2 import io
 from comfy_extras.nodes_custom_sampler import DisableNoise
 
+from .. import codec
+from .exact_pair import invert_exactly
 from .guidance import make_guider
-from .inversion import check_sigmas, ddim_schedule, invert, lowest_levels
-from .sockets import CATEGORY, check_pictures
+from .inversion import MAX_REFINE, invert
+from .schedule import check_sigmas, ddim_schedule, lowest_levels, strength_of_noise
+from .sockets import CATEGORY, SDC, check_pictures
+
+DDIM, EXACT_PAIR = "DDIM", "exact pair"
 
 
 class SDCDDIMInvert(io.ComfyNode):
@@ -70,6 +76,45 @@ class SDCDDIMInvert(io.ComfyNode):
                     optional=True,
                     tooltip="Noise levels of your own, high to low, from any scheduler, instead of steps.",
                 ),
+                io.Int.Input(
+                    "refine",
+                    default=0,
+                    min=0,
+                    max=MAX_REFINE,
+                    optional=True,
+                    tooltip=(
+                        "Extra model calls a step that make the way back exact: 4 is as good as lossless, and takes "
+                        "five times as long. With unchanged settings you then get the compressed picture back, "
+                        "artefacts included: right for editing with another prompt, wrong for cleaning up. 0 is the "
+                        "paper's, whose drift is part of the cleaning."
+                    ),
+                ),
+                io.Combo.Input(
+                    "method",
+                    options=[DDIM, EXACT_PAIR],
+                    default=DDIM,
+                    optional=True,
+                    tooltip=(
+                        "DDIM is the paper's, and any sampler can go on from its noise. exact pair comes back to the "
+                        "compressed picture to the last digit at no extra cost, for editing with another prompt; only "
+                        "Regenerate with Canny or SDC Exact Sampler can go on from it, with the same settings. It "
+                        "ignores refine."
+                    ),
+                ),
+                io.Boolean.Input(
+                    "auto_strength",
+                    default=False,
+                    optional=True,
+                    tooltip=(
+                        "Goes just as far towards noise as the compression itself has disturbed the picture, judged by "
+                        "its palette: cleans up and changes least. Needs sdc, and then strength does not count."
+                    ),
+                ),
+                SDC.Input(
+                    "sdc",
+                    optional=True,
+                    tooltip="The compressed picture as a file, from the node that gave latent; for auto_strength.",
+                ),
             ],
             outputs=[
                 io.Noise.Output(
@@ -88,19 +133,36 @@ class SDCDDIMInvert(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, positive, latent, steps, guidance_scale, strength, negative=None, sigmas=None
+        cls,
+        model,
+        positive,
+        latent,
+        steps,
+        guidance_scale,
+        strength,
+        negative=None,
+        sigmas=None,
+        refine=0,
+        method=DDIM,
+        auto_strength=False,
+        sdc=None,
     ) -> io.NodeOutput:
         guider = make_guider(model, positive, negative, guidance_scale)
         latent, notes = prepare(model, latent)
         schedule = check_sigmas(ddim_schedule(model, steps) if sigmas is None else sigmas)
+        if auto_strength:
+            level = palette_noise(model, latent, sdc)
+            strength = strength_of_noise(model.get_model_object("model_sampling"), schedule, level)
+            notes.append(f"auto strength {strength:.2f}, for a quantisation error of {level:.2f}")
         schedule = lowest_levels(schedule, strength)
         if len(schedule) == 0:
             no_noise = DisableNoise.execute().result[0]
             return io.NodeOutput(no_noise, schedule, latent, ui={"text": ["unchanged: no steps", *notes]})
-        noise, inverted = invert(model, guider, latent, schedule, guidance_scale)
-        intervals = len(schedule) - 1
-        line = f"{intervals} step{'s' if intervals > 1 else ''} up to sigma {schedule[0].item():.3g}"
-        return io.NodeOutput(noise, schedule, inverted, ui={"text": [line, *notes]})
+        if method == EXACT_PAIR:
+            noise, inverted, report = invert_exactly(model, guider, latent, schedule, guidance_scale)
+        else:
+            noise, inverted, report = invert(model, guider, latent, schedule, guidance_scale, refine)
+        return io.NodeOutput(noise, schedule, inverted, ui={"text": [*report.lines(), *notes]})
 
 
 def prepare(model, latent: dict) -> tuple[dict, list[str]]:
@@ -118,3 +180,16 @@ def prepare(model, latent: dict) -> tuple[dict, list[str]]:
         logging.warning("DDIM Invert: %s", notes[-1].removeprefix("⚠ "))
         latent = {key: value for key, value in latent.items() if key != "noise_mask"}
     return latent, notes
+
+
+def palette_noise(model, latent: dict, sdc) -> float:
+    """Estimated quantisation error in the units of the model's noise; the largest one of a batch."""
+    if not sdc:
+        raise ValueError("auto_strength judges the palette of the file: connect sdc, or switch auto_strength off.")
+    channels = latent["samples"].shape[1]
+    if any(picture.channels != channels for picture in sdc):
+        raise ValueError(f"sdc is of another model family than latent, which has {channels} channels.")
+    one, zero = torch.ones(1, channels, 1, 1), torch.zeros(1, channels, 1, 1)
+    latent_format = model.get_model_object("latent_format")
+    scale = (latent_format.process_in(one) - latent_format.process_in(zero)).square().mean().sqrt().item()
+    return scale * max(codec.estimate_error(picture) for picture in sdc)

@@ -1,107 +1,143 @@
-"""DDIM inversion, Eq. (1) of "Post-processing Based Image Coding via Stable Diffusion" (Jin et al.).
+"""DDIM inversion, Eq. (1) of "Post-processing Based Image Coding via Stable Diffusion" (Jin et al.), and exact.
 
 With x = z / sqrt(a) and sigma = sqrt(1/a - 1), Eq. (1) is a forward Euler step up the noise levels,
-x' = x + (sigma' - sigma) eps(x, sigma), the mirror image of what ComfyUI's `euler` sampler does downwards.
+x' = x + (sigma' - sigma) eps(x, sigma), the mirror image of what ComfyUI's `euler` sampler does downwards. That
+sampler asks for eps at the upper end of each step, so x' = x + (sigma' - sigma) eps(x', sigma') undoes it exactly:
+a fixed point, found by asking the model more often. The same holds for every family, flow models included, with
+eps = (x - denoised) / sigma.
 """
-
-import math
 
 import comfy.samplers
 import torch
 from comfy.utils import model_trange
 from comfy_extras.nodes_custom_sampler import DisableNoise, SamplerCustomAdvanced
 
+from .implicit_step import ImplicitStep, norm
+from .inversion_report import Report
+from .inverted_noise import InvertedNoise, no_numbers, noise_scaling
 
-class DDIMInversion(comfy.samplers.Sampler):
-    """Sampler that walks a picture up a rising list of noise levels, one model call a step.
+MAX_REFINE = 10
+TOLERANCE = 1e-6  # of a step, relative: what float32 can still tell apart
+
+
+class Asker:
+    """Asks a model for eps along a list of noise levels; every call shows on the progress bar and can be cancelled.
+
+    At level 0 the picture is clean and a model cannot be asked (ComfyUI's models return the picture itself there, and
+    eps would be 0/0); nor, in float32, just above it, where core's FlipSigmas starts. Below the smallest sigma that
+    the model knows it is asked at that one, with the input it would see at the true level.
+
+    Parameters
+    ----------
+    sigmas, extra_args, callback :
+        As a `comfy.samplers.Sampler` is given them.
+    most_calls : int
+        Length of the progress bar.
+    """
+
+    def __init__(self, model_wrap, sigmas: torch.Tensor, extra_args: dict, callback, most_calls: int):
+        self.model_wrap, self.extra_args, self.callback, self.most_calls = model_wrap, extra_args, callback, most_calls
+        self.calls = 0
+        self.model_sampling = model_wrap.inner_model.model_sampling
+        self.levels, self.asked = sigmas, sigmas
+        smallest = float(self.model_sampling.sigma_min)
+        if sigmas[0] < smallest:
+            self.asked = sigmas.clone()
+            self.asked[0] = min(smallest, float(sigmas[1]))
+            # Hooks look the current sigma up in this list, so it holds the level the model is really asked at.
+            extra_args["model_options"]["transformer_options"]["sample_sigmas"] = self.asked
+
+    def eps(self, x: torch.Tensor, level: int) -> torch.Tensor:
+        """eps(x, sigmas[level]), (B, C, H, W)."""
+        sigma = self.asked[level]
+        if sigma != self.levels[level]:
+            x = x * (self.input_scale(level) / input_scale(self.model_sampling, sigma))
+        denoised = self.model_wrap(x, sigma.expand(x.shape[0]), **self.extra_args)
+        if self.callback is not None:
+            self.callback(self.calls, denoised, x, self.most_calls)
+        self.calls += 1
+        return (x - denoised) / sigma
+
+    def input_scale(self, level: int) -> float:
+        return input_scale(self.model_sampling, self.levels[level])
+
+
+class Inversion(comfy.samplers.Sampler):
+    """Sampler that walks a picture up a rising list of noise levels.
 
     Takes the latent it is given for the picture at the first level and ignores the noise.
 
     Parameters
     ----------
-    from_clean : bool
-        The first sigma stands for level zero, where the picture is clean and a model cannot be asked
-        (ComfyUI's models return the picture itself there, and eps would be 0/0). The model is then asked
-        at that first, smallest sigma, with the input it would see at level zero.
+    refine : int
+        0 asks the model once a step, at its lower end: Eq. (1). n spends up to n more calls a step, on
+        average, on the fixed point at its upper end, so that `euler` comes back to the picture.
+
+    Attributes
+    ----------
+    report : Report or None
+        What the last walk took and how far its steps were from exact.
     """
 
-    def __init__(self, from_clean: bool):
-        self.from_clean = from_clean
+    def __init__(self, refine: int = 0):
+        self.refine = refine
+        self.report: Report | None = None
 
     def sample(
         self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False
     ):
-        model_sampling = model_wrap.inner_model.model_sampling
+        check_rising(sigmas)
+        check_hooks(model_wrap)
         steps = len(sigmas) - 1
-        x = latent_image if self.from_clean else latent_image * latent_share(model_sampling, sigmas[0])
-        for i in model_trange(steps, disable=disable_pbar):
-            start, asked = sigmas[i], x
-            if i == 0 and self.from_clean:
-                start = torch.zeros_like(start)
-                asked = x * input_scale(model_sampling, start) / input_scale(model_sampling, sigmas[i])
-            denoised = model_wrap(asked, sigmas[i].expand(x.shape[0]), **extra_args)
-            eps = (asked - denoised) / sigmas[i]
-            x = x + (sigmas[i + 1] - start) * eps
-            if callback is not None:
-                callback(i, denoised, x, steps)
+        asker = Asker(model_wrap, sigmas, extra_args, callback, steps * (1 + self.refine))
+        x = latent_image.float() * noise_scaling(asker.model_sampling, sigmas[0])[1]
+        walk = self.walk_refined if self.refine else self.walk
+        x, residuals = walk(asker, x, sigmas.diff(), model_trange(steps, disable=disable_pbar))
+        z = x * asker.input_scale(-1)
+        self.report = Report.of(z, residuals, float(sigmas[-1]), steps, asker.calls)
         return x
 
+    def walk(self, asker: Asker, x, steps, indices):
+        """Eq. (1). eps at the start of a step is eps at the end of the one before: so its residual costs nothing."""
+        residuals, below = [], None
+        for i in indices:
+            eps = asker.eps(x, i)
+            if i > 0:
+                residuals.append(norm(below + steps[i - 1] * eps - x) / norm(below))
+            below, x = x, x + steps[i] * eps
+        return x, residuals
 
-class InvertedNoise:
-    """NOISE that makes a stock sampler start from exactly x_T, whatever latent is wired beside it.
+    def walk_refined(self, asker: Asker, x, steps, indices):
+        """The first guess of each step is free: eps at the end of the step before. What a step saves, later ones spend.
 
-    A sampler starts from `gain * noise + share * latent`, so the noise is what remains of x_T once the
-    wired latent is taken out.
-
-    Parameters
-    ----------
-    x : torch.Tensor
-        x_T in LATENT space (unscaled), (B, C, H, W) float32.
-    gain, share : float
-        How the model's noise scaling weighs noise and latent at the top of the schedule.
-    guidance_scale : float
-        w of the inversion, for the regeneration to compare with.
-    """
-
-    seed = 0
-
-    def __init__(self, x, gain, share, latent_format, guidance_scale, batch_index=None):
-        self.x = x
-        self.gain = gain
-        self.share = share
-        self.latent_format = latent_format
-        self.guidance_scale = guidance_scale
-        self.batch_index = batch_index
-
-    def generate_noise(self, latent: dict) -> torch.Tensor:
-        samples = latent["samples"].to(device="cpu", dtype=torch.float32)
-        x = self.select(latent)
-        if x.shape != samples.shape:
-            raise ValueError(
-                f"The noise was inverted from a latent of shape {tuple(x.shape)}, but the latent beside it has shape "
-                f"{tuple(samples.shape)}. Connect LATENT of DDIM Invert, or an empty latent of the same size."
-            )
-        x = self.latent_format.process_in(x)
-        if torch.count_nonzero(samples) > 0:  # as CFGGuider does: an empty latent is not shifted
-            x = x - self.share * self.latent_format.process_in(samples)
-        return x / self.gain
-
-    def select(self, latent: dict) -> torch.Tensor:
-        """The items of the batch that `latent` holds, when it was taken out of the inverted batch."""
-        wanted = latent.get("batch_index")
-        own = list(self.batch_index or range(len(self.x)))
-        if wanted is None or list(wanted) == own or not set(wanted) <= set(own):
-            return self.x
-        return self.x[[own.index(i) for i in wanted]]
+        So where items of a batch have not converged within their own 1 + refine calls a step, the others can give
+        them more by needing fewer themselves; never less.
+        """
+        residuals, eps = [], None
+        for i in indices:
+            if i == 0:
+                eps = asker.eps(x, 0)
+            end = ImplicitStep(x, steps[i], eps, TOLERANCE)
+            while asker.calls < (i + 1) * (1 + self.refine) and not end.done.all():
+                end.judge(asker.eps(end.x, i + 1))
+            residuals.append(end.residual)
+            if steps[i] != 0:
+                eps = (end.solution - x) / steps[i]
+            x = end.solution
+        return x, residuals
 
 
-def invert(model, guider, latent: dict, sigmas: torch.Tensor, guidance_scale: float) -> tuple[InvertedNoise, dict]:
+def invert(
+    model, guider, latent: dict, sigmas: torch.Tensor, guidance_scale: float, refine: int = 0
+) -> tuple[InvertedNoise, dict, Report]:
     """Invert a LATENT along `sigmas` and return the NOISE and LATENT to regenerate from.
 
     Parameters
     ----------
     sigmas : torch.Tensor
         (N + 1,), falling, as the regeneration will use them; N >= 1.
+    refine : int
+        As in `Inversion`.
 
     Returns
     -------
@@ -110,46 +146,17 @@ def invert(model, guider, latent: dict, sigmas: torch.Tensor, guidance_scale: fl
     latent : dict
         x_T itself where adding no noise to it restarts from x_T too (EPS and V models); for flow
         models, whose start is a mix of noise and latent, the latent as it came.
+    report : Report
+
+    Raises ValueError when the inversion gives values that are not numbers.
     """
-    model_sampling = model.get_model_object("model_sampling")
-    rising = sigmas.flip(0)
-    from_clean = float(rising[0]) == 0.0
-    if from_clean:
-        # Hooks look the current sigma up in this list, so it holds the level the model is really asked at.
-        rising[0] = min(float(model_sampling.sigma_min), float(rising[1]))
+    sampler = Inversion(refine)
     no_noise = DisableNoise.execute().result[0]
-    inverted = SamplerCustomAdvanced.execute(no_noise, guider, DDIMInversion(from_clean), rising, latent).result[0]
-    gain, share = noise_scaling(model_sampling, sigmas[0], starts_at_maximum(model_sampling, sigmas[0]))
-    x = inverted["samples"].to(device="cpu", dtype=torch.float32)
-    if not torch.isfinite(x).all():
-        raise ValueError(
-            "The inversion gave values that are not numbers. The model may overflow in half precision: start ComfyUI "
-            "with --force-fp32, or check that model and latent belong together."
-        )
-    noise = InvertedNoise(
-        x, gain, share, model.get_model_object("latent_format"), guidance_scale, latent.get("batch_index")
-    )
-    return noise, inverted if share == 1.0 else latent
-
-
-def noise_scaling(model_sampling, sigma, max_denoise=False) -> tuple[float, float]:
-    """How a stock sampler weighs (noise, latent) when it starts at `sigma`."""
-    one, zero = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)
-    sigma = sigma.cpu()
-    gain = model_sampling.noise_scaling(sigma, one.clone(), zero, max_denoise)
-    share = model_sampling.noise_scaling(sigma, zero.clone(), one, max_denoise)
-    return gain.item(), share.item()
-
-
-def starts_at_maximum(model_sampling, sigma) -> bool:
-    """Whether ComfyUI calls this start max-denoise and scales the noise by sqrt(1 + sigma^2) instead of sigma."""
-    maximum, sigma = float(model_sampling.sigma_max), float(sigma)
-    return sigma > maximum or math.isclose(maximum, sigma, rel_tol=1e-5)
-
-
-def latent_share(model_sampling, sigma) -> float:
-    """Weight of the picture at `sigma`: 1 for EPS and V models, 1 - sigma for flow."""
-    return noise_scaling(model_sampling, sigma)[1]
+    inverted = SamplerCustomAdvanced.execute(no_noise, guider, sampler, sigmas.flip(0), latent).result[0]
+    if sampler.report.residual.isinf().any():
+        raise no_numbers()
+    noise = InvertedNoise.of(model, inverted, sigmas[0], guidance_scale)
+    return noise, inverted if noise.share == 1.0 else latent, sampler.report
 
 
 def input_scale(model_sampling, sigma) -> float:
@@ -157,39 +164,22 @@ def input_scale(model_sampling, sigma) -> float:
     return model_sampling.calculate_input(sigma.cpu(), torch.ones(1, 1, 1, 1)).item()
 
 
-def ddim_schedule(model, steps: int) -> torch.Tensor:
-    """ComfyUI's `ddim_uniform` SIGMAS: every (1000 // steps)-th level, so often more steps than asked for.
-
-    With 50 and 100 asked for there are 50 and 100; with 30, 31; with 300, 333. Few steps end below full noise,
-    since the levels are counted from the lowest: SD1.x ends at sigma 0.04 with one step, 8.4 with 10, 11.0 with
-    20, 13.1 with 50, of 14.6.
-    """
-    return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "ddim_uniform", steps)
-
-
-def check_sigmas(sigmas: torch.Tensor) -> torch.Tensor:
-    """Return `sigmas` as float32 on the CPU once they are sure to fall from one finite level to the next.
-
-    Raises ValueError that says what was found otherwise.
-    """
-    sigmas = sigmas.detach().to(device="cpu", dtype=torch.float32)
-    if sigmas.ndim != 1 or not torch.isfinite(sigmas).all() or (sigmas < 0).any():
-        raise ValueError(f"sigmas must be one list of finite noise levels, none below 0, but are {sigmas.tolist()}.")
-    if len(sigmas) > 1 and not (sigmas.diff() < 0).all():
+def check_rising(sigmas: torch.Tensor):
+    if not (sigmas.diff() >= 0).all():
         raise ValueError(
-            "sigmas must fall from high noise to low, as schedulers give them, but do not: "
-            f"{[round(s, 4) for s in sigmas.tolist()]}. DDIM Invert turns them round itself: remove FlipSigmas."
+            "The SDC Inversion Sampler walks from low noise to high, but its sigmas fall: connect the rising SIGMAS "
+            "of SDC Inversion Sigmas to the sampling that inverts, and the falling ones to the way back."
         )
-    return sigmas
 
 
-def lowest_levels(sigmas: torch.Tensor, strength: float) -> torch.Tensor:
-    """The lowest round(strength * N) of the N intervals of a falling schedule, at least one unless strength is 0.
-
-    Empty at strength 0, which ComfyUI's samplers take for "change nothing".
-    """
-    intervals = len(sigmas) - 1
-    if strength <= 0 or intervals < 1:
-        return sigmas.new_empty(0)
-    kept = max(1, round(strength * intervals))
-    return sigmas[-(kept + 1) :].clone()
+def check_hooks(guider):
+    """Keyframes of hooks only ever move on to lower noise, so on the way up the last one would hold throughout."""
+    for conditioning in guider.conds.values():
+        for entry in conditioning or ():
+            for hook in getattr(entry.get("hooks"), "hooks", ()):
+                if len(hook.hook_keyframe.keyframes) > 1:
+                    raise ValueError(
+                        "The conditioning carries hook keyframes (a LoRA or prompt that changes on the way), which "
+                        "ComfyUI can only play from high noise to low. Invert with conditioning without keyframes; "
+                        "regenerating with them is fine."
+                    )

@@ -2,11 +2,12 @@ import math
 
 import comfy.model_management
 import comfy.samplers
-from comfy_api.v0_0_2 import io
+from comfy_api.v0_0_2 import io, ui
 from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 from nodes import ControlNetApplyAdvanced  # ComfyUI's own nodes, not the folder of this file
 
-from .edges import canny_edges, fit_to_latent
+from .edges import canny_edges, edge_picture, fit_to_latent
+from .exact_pair import ExactNoise, ExactRegeneration
 from .guidance import make_guider
 from .sockets import CATEGORY
 
@@ -54,7 +55,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     min=0,
                     max=1000,
                     tooltip="Faint edges count when above this and joined to a strong one. Lower: more lines. "
-                    "OpenCV's scale, where Detect Edges (Canny) of ComfyUI uses another filter on 0..1.",
+                    "OpenCV's scale: 100 here is about 0.4 of ComfyUI's own Canny, which counts 0 to 1.",
                 ),
                 io.Int.Input(
                     "high_threshold",
@@ -92,6 +93,20 @@ class SDCRegenerateCanny(io.ComfyNode):
                     "negative", optional=True, tooltip="What to steer away from; needed when guidance_scale is not 1."
                 ),
                 io.Vae.Input("vae", optional=True, tooltip="Only for ControlNets that ask for a VAE (SD3, Flux)."),
+                io.Combo.Input(
+                    "thresholds",
+                    options=["manual", "auto"],
+                    default="manual",
+                    optional=True,
+                    tooltip="auto takes both thresholds from how bright each picture is, and low_threshold and "
+                    "high_threshold do not count. manual uses them.",
+                ),
+                io.Image.Input(
+                    "edge_image",
+                    optional=True,
+                    tooltip="Edges of your own, white on black, instead of those found in image: drawn by hand, or of "
+                    "the original picture.",
+                ),
             ],
             outputs=[
                 io.Latent.Output(
@@ -119,9 +134,19 @@ class SDCRegenerateCanny(io.ComfyNode):
         guidance_scale,
         negative=None,
         vae=None,
+        thresholds="manual",
+        edge_image=None,
     ) -> io.NodeOutput:
         factor = model.get_model_object("latent_format").spacial_downscale_ratio
-        edges = canny_edges(fit_to_latent(image, latent["samples"], factor), low_threshold, high_threshold)
+        if edge_image is not None:
+            edges = edge_picture(fit_to_latent(edge_image, latent["samples"], factor, "edge_image"))
+        else:
+            auto = thresholds == "auto"
+            edges = canny_edges(
+                fit_to_latent(image, latent["samples"], factor),
+                None if auto else low_threshold,
+                None if auto else high_threshold,
+            )
         edges = edges.to(comfy.model_management.intermediate_device())
         # ControlNetApplyAdvanced wants two conditionings, and at w = 1 there need be only one.
         positive_edges, negative_edges = ControlNetApplyAdvanced().apply_controlnet(
@@ -135,9 +160,13 @@ class SDCRegenerateCanny(io.ComfyNode):
             vae=vae,
         )
         guider = make_guider(model, positive_edges, None if negative is None else negative_edges, guidance_scale)
-        sampler = comfy.samplers.sampler_object("euler")  # "ddim" is the same, but reseeds the global generator
+        notes = notes_on_guidance(noise, guidance_scale)
+        if isinstance(noise, ExactNoise):
+            noise, sampler = noise.start(), ExactRegeneration(noise.pair)
+        else:
+            sampler = comfy.samplers.sampler_object("euler")  # "ddim" is the same, but reseeds the global generator
         regenerated = SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent).result[0]
-        return io.NodeOutput(regenerated, edges, ui={"text": notes_on_guidance(noise, guidance_scale)})
+        return io.NodeOutput(regenerated, edges, ui={**ui.PreviewImage(edges, cls=cls).as_dict(), "text": notes})
 
 
 def notes_on_guidance(noise, guidance_scale: float) -> list[str]:

@@ -157,3 +157,79 @@ def test_missing_opencv_says_what_to_do(image, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)  # what Python does for a module that cannot be imported
     with pytest.raises(ImportError, match="Install opencv-python"):
         canny_edges(image, 100, 200)
+
+
+def test_auto_thresholds_follow_the_median_of_each_picture(image):
+    auto = canny_edges(image, None, None)
+    for picture, found in zip(image, auto, strict=True):
+        grey = cv2.cvtColor((picture * 255).round().byte().numpy(), cv2.COLOR_RGB2GRAY)
+        median = max(np.median(grey), 45)
+        expected = torch.from_numpy(cv2.Canny(grey, 0.67 * median, 1.33 * median)) / 255
+        assert torch.equal(found[..., 0], expected)
+
+
+def test_auto_thresholds_see_no_grain_in_the_dark():
+    grain = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(1)) * 0.02
+    assert not canny_edges(grain, None, None).any() and canny_edges(grain, 1, 2).any()
+
+
+def test_auto_thresholds_reach_the_control_net(model, prompt, control_net, image, inverted):
+    output = regenerate(model, prompt(""), control_net, image, inverted, thresholds="auto", low_threshold=999)
+    assert torch.equal(output.result[1], canny_edges(image, None, None))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_own_edges_are_used_instead(model, prompt, control_net, image, inverted, channels):
+    own = torch.zeros(2, 64, 96, channels)
+    own[:, 30:34] = 1
+    output = regenerate(model, prompt(""), control_net, image, inverted, edge_image=own)
+    assert torch.equal(output.result[1], own[..., :1].expand(-1, -1, -1, 3))
+    found = regenerate(model, prompt(""), control_net, image, inverted)
+    assert not torch.equal(output.result[0]["samples"], found.result[0]["samples"])
+
+
+def test_own_edges_of_another_shape_are_refused(model, prompt, control_net, image, inverted):
+    with pytest.raises(ValueError, match="edge_image is 64x64"):
+        regenerate(model, prompt(""), control_net, image, inverted, edge_image=torch.zeros(1, 64, 64, 3))
+
+
+def test_edges_are_previewed(model, prompt, control_net, image, inverted, comfyui_folders):
+    shown = regenerate(model, prompt(""), control_net, image, inverted).ui
+    assert len(shown["images"]) == 2
+    assert all((comfyui_folders / "temp" / entry["filename"]).is_file() for entry in shown["images"])
+
+
+@pytest.mark.parametrize("size", [(64, 96), (67, 103), (71, 97)])
+def test_hint_is_the_latents_crop_for_odd_sizes(model, prompt, control_net, vae, inverted, size, monkeypatch):
+    """What reaches the ControlNet's network are the edges of exactly the pixels that VAE Encode kept."""
+    image = torch.rand(2, *size, 3, generator=torch.Generator().manual_seed(2)).round()
+    hints = []
+    forward = control_net.control_model.forward
+
+    def spy(*args, **kwargs):
+        hints.append(kwargs["hint"].clone())
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(control_net.control_model, "forward", spy)
+    regenerate(model, prompt(""), control_net, image, inverted, canny_strength=0.5)
+    expected = canny_edges(vae.vae_encode_crop_pixels(image), 100, 200)
+    assert torch.equal(hints[0].float().cpu().movedim(1, -1), expected)
+
+
+def test_canny_strength_zero_is_bit_exactly_no_control_net(model, prompt, control_net, image, inverted):
+    noise, sigmas, latent = inverted
+    guided = regenerate(model, prompt(""), control_net, image, inverted, canny_strength=0.0).result[0]["samples"]
+    guider = BasicGuider.execute(model, prompt("")).result[0]
+    euler = comfy.samplers.sampler_object("euler")
+    plain = SamplerCustomAdvanced.execute(noise, guider, euler, sigmas, latent).result[0]["samples"]
+    assert torch.equal(guided, plain)
+
+
+def test_exact_pair_regenerates_here_and_edges_may_pull(model, prompt, control_net, image, latent):
+    exact = SDCDDIMInvert.execute(model, prompt(""), latent, 6, 1.0, 1.0, method="exact pair").result
+    back = regenerate(model, prompt(""), control_net, image, exact, canny_strength=0.0).result[0]["samples"]
+    assert ((back - latent["samples"]).norm() / back.norm()) < 1e-6
+    pulled = regenerate(model, prompt(""), control_net, image, exact, canny_strength=1.0).result[0]["samples"]
+    assert torch.isfinite(pulled).all() and not torch.equal(pulled, back)
+    with pytest.raises(ValueError, match="guidance_scale was 1"):
+        regenerate(model, prompt(""), control_net, image, exact, guidance_scale=3.0, negative=prompt(""))

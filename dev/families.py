@@ -1,0 +1,109 @@
+"""Small random models of every family, of ComfyUI's own classes: what the mathematics must hold for.
+
+Where stand-in checkpoints (standins.py) show that files load, these show that the sampling of a family works. They
+are made on the spot, in memory. Import after ComfyUI is ready.
+"""
+
+import itertools
+
+import comfy.model_base
+import comfy.model_management
+import comfy.model_patcher
+import comfy.supported_models
+import torch
+
+GAIN, LAST_GAIN = 0.6, 0.1  # as in standins.py: eps stays smooth in its input
+
+UNET = {
+    "image_size": 32,
+    "in_channels": 4,
+    "out_channels": 4,
+    "model_channels": 64,
+    "num_res_blocks": [1],
+    "channel_mult": [1],
+    "transformer_depth": [1],
+    "transformer_depth_output": [1, 1],
+    "transformer_depth_middle": -2,
+    "use_spatial_transformer": True,
+    "legacy": False,
+}
+MMDIT = {
+    "in_channels": 16,
+    "depth": 2,
+    "input_size": None,
+    "adm_in_channels": 64,
+    "context_embedder_config": {"target": "torch.nn.Linear", "params": {"in_features": 64, "out_features": 128}},
+    "num_patches": 64,
+    "pos_embed_max_size": 8,
+    "qk_norm": "rms",
+}
+FLUX = {
+    "image_model": "flux",
+    "in_channels": 16,
+    "out_channels": 16,
+    "patch_size": 2,
+    "vec_in_dim": 64,
+    "context_in_dim": 64,
+    "hidden_size": 96,
+    "mlp_ratio": 2.0,
+    "num_heads": 3,
+    "depth": 1,
+    "depth_single_blocks": 1,
+    "axes_dim": [8, 12, 12],
+    "theta": 10000,
+    "qkv_bias": True,
+    "guidance_embed": True,
+    "txt_ids_dims": [],
+}
+
+# Class of the family, its network in small, width of the prompt's encoding and of its pooled one.
+FAMILIES = {
+    "SD1.x": ("SD15", {**UNET, "context_dim": 64, "use_linear_in_transformer": False, "adm_in_channels": None}, 64, 0),
+    "SD2.x v": ("SD20", {**UNET, "context_dim": 64, "use_linear_in_transformer": True, "adm_in_channels": None}, 64, 0),
+    "SDXL": (
+        "SDXL",
+        {
+            **UNET, "context_dim": 64, "use_linear_in_transformer": True,
+            "num_classes": "sequential", "adm_in_channels": 64 + 6 * 256,
+        },
+        64,
+        64,
+    ),
+    "SD3": ("SD3", MMDIT, 64, 64),
+    "Flux": ("Flux", FLUX, 64, 64),
+}  # fmt: skip
+
+
+def build(family: str, seed: int = 1):
+    """MODEL and CONDITIONING of a family; see FAMILIES for the names."""
+    name, network, width, pooled = FAMILIES[family]
+    config = getattr(comfy.supported_models, name)({**network, "dtype": torch.float32})
+    state = {}
+    if family == "SD2.x v":  # by the spread of this norm does ComfyUI tell that a model predicts v
+        state["output_blocks.11.1.transformer_blocks.0.norm1.bias"] = torch.tensor([-1.0, 1.0])
+    random = torch.Generator().manual_seed(seed)
+    device = comfy.model_management.get_torch_device()
+    model = config.get_model(state, device="cpu")
+    for key, parameter in itertools.chain(
+        model.diffusion_model.named_parameters(), model.diffusion_model.named_buffers()
+    ):
+        parameter.copy_(values(key, parameter, random))
+    patcher = comfy.model_patcher.ModelPatcher(model, device, torch.device("cpu"))
+    words = torch.randn(1, 5, width, generator=random)
+    return patcher, [[words, {"pooled_output": torch.randn(1, pooled, generator=random)} if pooled else {}]]
+
+
+def values(key: str, like: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    """Weights N(0, GAIN^2 / fan_in), zero biases, unit norms."""
+    if like.ndim < 2 or not like.numel():
+        return torch.zeros_like(like) if key.endswith("bias") else torch.ones_like(like)
+    fan_in = like[0].numel()
+    gain = LAST_GAIN if key == "out.2.weight" else GAIN
+    return torch.randn(like.shape, generator=random) * (gain / fan_in**0.5)
+
+
+def draw_latent(model, height: int = 8, width: int = 12, count: int = 1, seed: int = 7) -> dict:
+    """A LATENT of the family's channels that has about unit variance in model space."""
+    latent_format = model.get_model_object("latent_format")
+    shape = (count, latent_format.latent_channels, height, width)
+    return {"samples": latent_format.process_out(torch.randn(shape, generator=torch.Generator().manual_seed(seed)))}
