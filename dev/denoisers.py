@@ -1,20 +1,30 @@
 """Denoisers known in closed form, put in a model's place through ComfyUI's own wrapper: ground truth to invert."""
 
+import comfy.model_sampling
 import torch
 
 
 def use_gaussian(model, mean: float = 0.3, deviation: float = 0.9):
-    """Make `model` the exact denoiser of data drawn from N(mean, deviation^2): eps = s (x - m) / (d^2 + s^2).
+    """Make `model` the exact denoiser of data drawn from N(mean, deviation^2), on the way to noise of its family.
 
+    With x = share x0 + gain n: for EPS and V models share 1 and gain sigma, so eps = s (x - m) / (d^2 + s^2); for flow
+    models share 1 - sigma and gain sigma times its noise_scale.
     Returns the function that says where the probability flow takes a clean x at sigma.
     """
+    sampling = model.get_model_object("model_sampling")
+    flow, noise_scale = isinstance(sampling, comfy.model_sampling.CONST), getattr(sampling, "noise_scale", 1.0)
+
+    def path(sigma):
+        share, gain = (1 - sigma, sigma * noise_scale) if flow else (1.0, sigma)
+        return share, (share**2 * deviation**2 + gain**2) ** 0.5
 
     def wrapper(_, options):
-        x, sigma = options["input"], options["timestep"].view(-1, 1, 1, 1)
-        return x - sigma**2 * (x - mean) / (deviation**2 + sigma**2)
+        share, spread = path(options["timestep"].view(-1, 1, 1, 1))
+        return mean + share * (deviation / spread) ** 2 * (options["input"] - share * mean)
 
     def exact(x, sigma):
-        return mean + (x - mean) * ((deviation**2 + sigma**2) / deviation**2) ** 0.5
+        share, spread = path(sigma)
+        return share * mean + (x - mean) * spread / deviation
 
     model.set_model_unet_function_wrapper(wrapper)
     return exact

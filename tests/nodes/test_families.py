@@ -10,7 +10,7 @@ from comfy_extras.nodes_hooks import CreateHookKeyframe, CreateHookModelAsLora, 
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete, ModelSamplingFlux, ModelSamplingSD3
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 
-from dev import families
+from dev import denoisers, families
 
 
 def invert(model, positive, latent, sigmas, refine=0, **optional):
@@ -118,22 +118,15 @@ def test_flow_reaches_the_closed_form_and_back_from_sigma_1(noise_scale):
     else:
         sampling.set_noise_scale(noise_scale)
 
-    def moments(t):
-        return (1 - t) * mean, ((1 - t) ** 2 * deviation**2 + (t * noise_scale) ** 2) ** 0.5
-
-    def wrapper(_, options):
-        x, t = options["input"], options["timestep"].view(-1, 1, 1, 1)
-        centre, spread = moments(t)
-        return mean + (1 - t) * deviation**2 / spread**2 * (x - centre)
-
-    model.set_model_unet_function_wrapper(wrapper)
+    exact = denoisers.use_gaussian(model, mean, deviation)
     latent = families.draw_latent(model)
     x = model.get_model_object("latent_format").process_in(latent["samples"])
     found = []
     for steps in (50, 100):
         noise, sigmas, beside = invert(model, positive, latent, schedule(model, "simple", steps)).result
         assert sigmas[0] == 1
-        expected = noise_scale * (x - mean) / deviation
+        expected = exact(x, 1.0)
+        assert distance(expected, noise_scale * (x - mean) / deviation) < 1e-6
         found.append(distance(noise.latent_format.process_in(noise.x), expected))
     assert 1.7 < found[0] / found[1] < 2.3 and found[1] < 0.05
     noise, sigmas, beside = invert(model, positive, latent, sigmas, 6).result
