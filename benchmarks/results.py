@@ -25,6 +25,7 @@ CHAPTERS = {  # file name -> heading and how the file is made
     "table1": ("The paper's Table 1", "table1 --images ../shared/images/paper"),
     "kodak": ("Kodak, 24 photographs", "rate --images ../shared/images/kodak"),
     "generated": ("Pictures made with ComfyUI", "rate --images ../shared/images/generated"),
+    "inversion": ("Inversion and back", "inversion --images ../shared/images/kodak/kodim{03,13,23}.png --size 256"),
     "speed": ("Speed and memory", "speed --images ../shared/images/kodak"),
 }
 INTRODUCTION = """# Results

@@ -6,10 +6,10 @@ Models" (2024), in (x, sigma): with h the step below level i, H the one above, r
     x[i-1] = r^2 x[i+1] + (1 - r^2) x[i] - h (1 + r) eps(x[i], sigma[i]),
 
 of second order, and solved for x[i+1] just as well. It is one model call a step both ways and needs two neighbouring
-latents to go on from. Measured against BDIA (Zhang et al., 2023) and the reversible scheme of McCallum and Foster
-(2024), which come back as exactly: where the way back has another prompt than the way up, O-BELM stays nearest to
-where the probability flow leads (a Gaussian mixture moved by 0.4, 20 steps: 0.06 off; BDIA 0.39, at its gamma 0.9
-0.10; McCallum-Foster 0.18 to 0.37; euler 0.22), at the price of a noise whose deviation is a few percent off.
+latents to go on from. BDIA (Zhang et al., 2023) and the coupled scheme of McCallum and Foster (2024) come back as
+exactly. Where the way back has another prompt than the way up, only O-BELM stayed near to where the probability flow
+leads on every test (`run.py bench inversion --parts pairs`), at the price of a noise whose deviation is some percent
+off.
 """
 
 from dataclasses import dataclass
