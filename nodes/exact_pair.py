@@ -59,7 +59,7 @@ class ExactInversion(comfy.samplers.Sampler):
         levels = sigmas.double().cpu()
 
         def eps(x, level):
-            return asker.eps(x.to(latent_image), level).double().cpu()
+            return asker.eps(x.to(latent_image.device, torch.float32), level).double().cpu()
 
         below = latent_image.double().cpu() * noise_scaling(asker.model_sampling, sigmas[0])[1]
         x = below + (levels[1] - levels[0]) * eps(below, 0)
@@ -71,7 +71,7 @@ class ExactInversion(comfy.samplers.Sampler):
         self.top, self.below = x, below
         z = x * asker.input_scale(-1)
         self.report = Report.of(z, [torch.zeros(len(x))], float(levels[-1]), steps, asker.calls)
-        return x.to(latent_image)
+        return x.to(latent_image.device, torch.float32)
 
 
 class ExactRegeneration(comfy.samplers.Sampler):
@@ -91,11 +91,15 @@ class ExactRegeneration(comfy.samplers.Sampler):
         asker = Asker(model_wrap, sigmas, extra_args, callback, steps - 1)
         levels = sigmas.double().cpu()
         above, x = self.pair.top, self.pair.below
+
+        def eps(x, level):
+            return asker.eps(x.to(noise.device, torch.float32), level).double().cpu()
+
         for i in model_trange(1, steps, disable=disable_pbar):
             h = levels[i] - levels[i + 1]
             r = h / (levels[i - 1] - levels[i])
-            above, x = x, r**2 * above + (1 - r**2) * x - h * (1 + r) * asker.eps(x.to(noise), i).double().cpu()
-        return asker.model_sampling.inverse_noise_scaling(sigmas[-1], x.to(noise))
+            above, x = x, r**2 * above + (1 - r**2) * x - h * (1 + r) * eps(x, i)
+        return asker.model_sampling.inverse_noise_scaling(sigmas[-1], x.to(noise.device, torch.float32))
 
 
 class ExactNoise:
