@@ -217,7 +217,6 @@ class Bench:
         sigmas = levels(model, 50)
         estimate = palette_noise(model, latent, files)
         auto = strength_of_noise(model.get_model_object("model_sampling"), sigmas, estimate)
-        lpips, _ = measure.load_lpips(self.options.shared)
         rows = []
         for strength in (*STRENGTHS, auto):
             kept = lowest_levels(sigmas, strength)
@@ -234,7 +233,7 @@ class Bench:
                     "sigma": kept[0].item() if len(kept) else 0.0,
                     "moved": returned or 0.0,
                     "error": distance(samples, original["samples"]),
-                    **measure.figures(pixels, shown, lpips),
+                    **measure.figures(pixels, shown, self.options.shared),
                 }
             )
         return {"true": true, "estimate": estimate, "auto": auto, "rows": rows}

@@ -3,9 +3,8 @@
 import torch
 
 MEMORY = 4  # earlier moves that the next guess is made from
-# A residual below this share of the one before falls fast enough to extrapolate, and to take the next guess for better
-# than the one just judged.
-FALLING = 0.3
+FALLING = 0.5  # a residual above this share of the one before is not falling fast enough to extrapolate
+TRUSTED = 0.4  # below it, the next guess is taken for better than the one just judged
 
 
 class ImplicitStep:
@@ -64,7 +63,7 @@ class ImplicitStep:
             careful = self.x + secant_share(move, change) * defect
             following = choose(self.hard, careful, self.extrapolate(defect))
         following = choose(norm(following).isfinite(), following, self.best)
-        trusted = better & ~self.hard & (residual < FALLING * self.last_residual)
+        trusted = better & ~self.hard & (residual < TRUSTED * self.last_residual)
         self.solution = choose(self.done, self.solution, choose(trusted, following, self.best))
         self.done = self.done | (self.residual < self.tolerance)
         self.last, self.last_residual = (self.x, defect), residual
