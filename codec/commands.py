@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import container, latent_files
+from . import container, latent_files, picture_files
 from .encoder import encode
 from .errors import SdcArgumentError, SdcError
 from .files import read_file, write_file
@@ -56,31 +56,57 @@ def extract(options):
     return _for_each(options, [".sdc"], work, "extracted")
 
 
+def encode_pictures(options):
+    kinds = picture_files.SUFFIXES
+
+    def work(name):
+        picture = picture_files.from_bytes(_read_input(name, limited=False), **settings)
+        outputs.write_encoded(outputs.target(name, ".sdc"), picture)
+
+    settings = _settings(options)
+    outputs = Outputs(options, kinds)
+    return _for_each(options, kinds, work, "encoded", talks=True)
+
+
+def decode_pictures(options):
+    suffix = options.output.suffix if options.output and options.output.suffix else ".png"
+
+    def work(name):
+        outputs.write(outputs.target(name, suffix), picture_files.to_bytes(read(_read_input(name)), suffix))
+
+    outputs = Outputs(options, [".sdc"])
+    return _for_each(options, [".sdc"], work, "decoded")
+
+
 def pack(options):
     kinds = [".latent", ".npy"]
 
     def work(name):
-        latents = latent_files.from_bytes(_read_input(name, None))
+        latents = latent_files.from_bytes(_read_input(name, limited=False))
         for number, latent in enumerate(latents, 1):
             picture = encode(
                 latent,
-                colours=options.colours,
-                dither=options.dither,
-                dither_strength=options.dither_strength,
-                seed=options.seed,
                 latent_format=options.latent_format,
                 width=options.width,
                 height=options.height,
-                metadata=metadata,
+                **settings,
             )
-            target = outputs.target(name, ".sdc", number if len(latents) > 1 else None)
-            outputs.write(target, picture.data)
-            if target != PIPE:
-                print(f"{target}: {picture.size} bytes, {picture.bits_per_pixel:.4f} bits per pixel")
+            outputs.write_encoded(outputs.target(name, ".sdc", number if len(latents) > 1 else None), picture)
 
-    metadata = None if options.prompt is None else {"prompt": options.prompt}
+    settings = _settings(options)
     outputs = Outputs(options, kinds)
     return _for_each(options, kinds, work, "packed", talks=True)
+
+
+def _settings(options):
+    """What encode() is told, as the command line has it."""
+    return {
+        "colours": options.colours,
+        "dither": options.dither,
+        "dither_strength": options.dither_strength,
+        "seed": options.seed,
+        "metadata": None if options.prompt is None else {"prompt": options.prompt},
+    }
 
 
 class Outputs:
@@ -117,6 +143,11 @@ class Outputs:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_file(target, data, overwrite=self.force)
         self.written.add(target)
+
+    def write_encoded(self, target, picture):
+        self.write(target, picture.data)
+        if target != PIPE:
+            print(f"{target}: {picture.size} bytes, {picture.bits_per_pixel:.4f} bits per pixel")
 
 
 def _for_each(options, kinds, work, done, talks=False):

@@ -293,3 +293,35 @@ def test_the_example_in_the_package_docstring_holds(run_python):
     script = "import codec, doctest; print(doctest.testmod(codec))"
     result = run_python("-c", script)
     assert result.stdout == "TestResults(failed=0, attempted=7)\n"
+
+
+def test_encode_and_decode_pictures(run, tmp_path):
+    from PIL import Image
+
+    y, x = np.mgrid[0:75, 0:100]
+    pixels = np.stack([2 * x, 3 * y, 200 - x], axis=-1).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    encoded = run("encode", tmp_path / "photo.png", "--colours", "32", "--prompt", "a ramp")
+    assert (encoded.returncode, encoded.stderr) == (0, "")
+    picture = codec.read((tmp_path / "photo.sdc").read_bytes())
+    assert (picture.width, picture.height, picture.metadata) == (100, 75, {"prompt": "a ramp"})
+    assert f"photo.sdc: {picture.size} bytes" in encoded.stdout
+
+    refused = run("decode", tmp_path / "photo.sdc")
+    assert refused.returncode == 1 and "exists" in refused.stderr  # the original is not overwritten
+    decoded = run("decode", tmp_path / "photo.sdc", "-o", tmp_path / "again.png")
+    assert (decoded.returncode, decoded.stderr) == (0, "")
+    restored = np.asarray(Image.open(tmp_path / "again.png"))
+    assert restored.shape == pixels.shape
+    assert np.abs(restored.astype(int) - pixels).mean() < 25
+
+
+def test_without_torch_pictures_are_refused_and_the_rest_works(run_python, tmp_path, smooth_latent):
+    (tmp_path / "torch.py").write_text("raise ImportError('not here', name='torch')")
+    (tmp_path / "in.sdc").write_bytes(codec.encode(smooth_latent()).data)
+    script = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); from codec.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    refused = run_python("-c", script, tmp_path, "decode", tmp_path / "in.sdc")
+    assert refused.returncode == 1 and "torch is not installed" in refused.stderr
+    assert run_python("-c", script, tmp_path, "verify", tmp_path / "in.sdc").returncode == 0

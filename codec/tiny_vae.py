@@ -1,0 +1,136 @@
+"""A small autoencoder for the latent space of Stable Diffusion 1.x: pictures to latents and back. Needs torch.
+
+It has the architecture of TAESD (github.com/madebyollin/taesd), whose latents and pictures it was trained to
+reproduce, but grows narrower towards full resolution, where the work is. ComfyUI reads it as a TAESD once every
+layer is padded with zeros to 64 channels, which changes nothing.
+"""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+# Channels at full, half, quarter and eighth resolution.
+WIDTHS = (32, 48, 64, 64)
+LATENT_CHANNELS = 4
+SCALE = 0.18215  # between ComfyUI's LATENT and the latents of the networks, whose variance is about 1
+
+
+def conv(inputs: int, outputs: int, **options) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1, **options)
+
+
+class Clamp(nn.Module):
+    """Latents of real pictures lie within 3; what lies beyond is bent back softly."""
+
+    def forward(self, x):
+        return torch.tanh(x / 3) * 3
+
+
+class Block(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.conv = nn.Sequential(
+            conv(width, width), nn.ReLU(), conv(width, width), nn.ReLU(), conv(width, width)
+        )  # fmt: skip
+
+    def forward(self, x):
+        return torch.relu(self.conv(x) + x)
+
+
+def make_encoder(widths=WIDTHS) -> nn.Sequential:
+    """(B, 3, H, W) in 0..1 -> (B, 4, H / 8, W / 8), scaled latents; H and W multiples of 8."""
+    full, half, quarter, eighth = widths
+    return nn.Sequential(
+        conv(3, full), Block(full),
+        conv(full, half, stride=2, bias=False), *(Block(half) for _ in range(3)),
+        conv(half, quarter, stride=2, bias=False), *(Block(quarter) for _ in range(3)),
+        conv(quarter, eighth, stride=2, bias=False), *(Block(eighth) for _ in range(3)),
+        conv(eighth, LATENT_CHANNELS),
+    )  # fmt: skip
+
+
+def make_decoder(widths=WIDTHS) -> nn.Sequential:
+    """(B, 4, h, w) scaled latents -> (B, 3, 8 h, 8 w), about 0..1 and not clamped."""
+    full, half, quarter, eighth = widths
+    return nn.Sequential(
+        Clamp(), conv(LATENT_CHANNELS, eighth), nn.ReLU(),
+        *(Block(eighth) for _ in range(3)), nn.Upsample(scale_factor=2), conv(eighth, quarter, bias=False),
+        *(Block(quarter) for _ in range(3)), nn.Upsample(scale_factor=2), conv(quarter, half, bias=False),
+        *(Block(half) for _ in range(3)), nn.Upsample(scale_factor=2), conv(half, full, bias=False),
+        Block(full), conv(full, 3),
+    )  # fmt: skip
+
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+TILE = 96  # latents a side that are worked on at once, so that a large picture needs no more memory than a small one
+REACH = 20  # latents beyond a tile that its pixels, or latents, still depend on
+
+
+@functools.cache
+def encoder() -> nn.Sequential:
+    return _load(make_encoder(), "sdc_tiny_vae_encoder.safetensors")
+
+
+@functools.cache
+def decoder() -> nn.Sequential:
+    return _load(make_decoder(), "sdc_tiny_vae_decoder.safetensors")
+
+
+def _load(network: nn.Sequential, file: str) -> nn.Sequential:
+    from safetensors.torch import load_file
+
+    network.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS / file).items()})
+    return network.eval().requires_grad_(False)
+
+
+def encode(pixels: np.ndarray) -> np.ndarray:
+    """Latent of a picture.
+
+    Parameters
+    ----------
+    pixels : (H, W, 3) uint8 array
+        Sides that are no multiples of 8 are filled up to the right and below with the last column and row.
+
+    Returns
+    -------
+    (4, ceil(H / 8), ceil(W / 8)) float32 array
+        In the convention of ComfyUI's LATENT, as `codec.encode` takes it.
+    """
+    below, right = (-side % 8 for side in pixels.shape[:2])
+    pixels = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge")
+    image = torch.from_numpy(pixels).permute(2, 0, 1)
+    return (_tiled(lambda tile: encoder()(tile.float() / 255), image, 8, 1) / SCALE).numpy()
+
+
+def decode(latent: np.ndarray) -> np.ndarray:
+    """Picture of a latent (4, h, w) in the convention of ComfyUI's LATENT: (8 h, 8 w, 3) uint8."""
+    z = torch.from_numpy(np.ascontiguousarray(latent)) * SCALE
+
+    def pixels(tile):
+        return (decoder()(tile).clamp(0, 1) * 255).round().to(torch.uint8)
+
+    return _tiled(pixels, z, 1, 8).permute(1, 2, 0).contiguous().numpy()
+
+
+@torch.inference_mode()
+def _tiled(network, x: torch.Tensor, before: int, after: int) -> torch.Tensor:
+    """Run `network` over (C, H, W), which has `before` pixels a latent and is to have `after`, tile by tile."""
+    height, width = (side // before for side in x.shape[1:])
+    rows = []
+    for top in range(0, height, TILE):
+        row = []
+        for left in range(0, width, TILE):
+            first_row, first_column = max(0, top - REACH), max(0, left - REACH)
+            tile = x[
+                :,
+                first_row * before : (top + TILE + REACH) * before,
+                first_column * before : (left + TILE + REACH) * before,
+            ]
+            y = network(tile[None])[0]
+            bottom, right = min(top + TILE, height) - first_row, min(left + TILE, width) - first_column
+            row.append(y[:, (top - first_row) * after : bottom * after, (left - first_column) * after : right * after])
+        rows.append(torch.cat(row, dim=2))
+    return torch.cat(rows, dim=1)
