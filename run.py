@@ -51,7 +51,9 @@ def parse(argv: list[str]) -> tuple[dict, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__, **options)
     commands = parser.add_subparsers(dest="command", required=True)
 
-    demo = commands.add_parser("demo", help="pictures through the shipped workflow", **options)
+    demo = commands.add_parser(
+        "demo", help="pictures through a shipped workflow, with the tiny models or yours", **options
+    )
     demo.add_argument("pictures", nargs="*", type=Path, metavar="PICTURE", help="default: a photograph that is at hand")
     demo.add_argument("--output", type=Path, metavar="DIR", help="where results go (default: sdc-demo)")
     demo.add_argument("--steps", type=int, metavar="N", help="fewer steps are faster (default: as in the workflow)")
@@ -68,10 +70,15 @@ def parse(argv: list[str]) -> tuple[dict, list[str]]:
         **options,
     )
     commands.add_parser("fuzz", help="damage .sdc files and read them: --seconds N, --seed S", **options)
+    models = commands.add_parser("models", help="write the tiny models into a models folder of ComfyUI", **options)
+    models.add_argument("folder", type=Path, metavar="DIR", help="such as ComfyUI/models; nothing there is overwritten")
+    commands.add_parser(
+        "train", help="train the tiny models of weights/: vae, unet, controlnet", add_help=False, **options
+    )
     commands.add_parser("lock", help="pin the newest packages for the environments", **options)
 
     arguments, rest = parser.parse_known_args(argv)
-    if rest and arguments.command not in ("bench", "comfyui", "fuzz", "test"):
+    if rest and arguments.command not in ("bench", "comfyui", "fuzz", "test", "train"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return vars(arguments), rest
 
@@ -85,14 +92,17 @@ def choose(arguments: dict) -> comfyui.Install:
 
 def demo(arguments: dict, _rest) -> int:
     arguments["output"] = str(arguments.get("output", Path("sdc-demo")).resolve())
-    arguments["workflow"] = arguments.get("workflow", ROOT / "workflows" / "sdc_full_pipeline.json")
+    shipped = "sdc_full_pipeline.json" if "checkpoint" in arguments else "sdc_demo_tiny.json"
+    arguments["workflow"] = arguments.get("workflow", ROOT / "workflows" / shipped)
     # Before minutes of set-up.
     named = [arguments[key] for key in ("checkpoint", "controlnet", "workflow") if key in arguments]
     for path in (*arguments.setdefault("pictures", []), *named):
         if not path.is_file():
             raise SetupError(f"There is no file {path}")
     if ("checkpoint" in arguments) != ("controlnet" in arguments):
-        raise SetupError("--checkpoint and --controlnet go together: a real model and a random one make no picture.")
+        raise SetupError(
+            "--checkpoint and --controlnet go together: a ControlNet serves the models it was made for."
+        )
     if arguments.get("steps", 1) < 1:
         raise SetupError("--steps must be 1 or more.")
     return run_inside(choose(arguments), "demo", arguments)
@@ -102,8 +112,18 @@ def test(arguments: dict, rest: list[str]) -> int:
     return run_inside(choose(arguments), "test", {"arguments": rest})
 
 
+def models(arguments: dict, _rest) -> int:
+    if not arguments["folder"].is_dir():
+        raise SetupError(f"There is no folder {arguments['folder']}")
+    return run_inside(choose(arguments), "models", {"folder": arguments["folder"].resolve()})
+
+
 def bench(arguments: dict, rest: list[str]) -> int:
     return run_inside(choose(arguments), "bench", {"arguments": rest})
+
+
+def train(arguments: dict, rest: list[str]) -> int:
+    return run_inside(choose(arguments), "train", {"arguments": rest})
 
 
 def fuzz(arguments: dict, rest: list[str]) -> int:
@@ -113,14 +133,14 @@ def fuzz(arguments: dict, rest: list[str]) -> int:
 def start_comfyui(arguments: dict, rest: list[str]) -> int:
     install = choose(arguments)
     cache = environment.cache_root()
-    if code := run_inside(install, "standins", {}):
+    if code := run_inside(install, "models", {}):
         return code
     base = cache / "base"
     server.make_base(base, ROOT)
     database = (base / "user" / "comfyui.db").as_posix()
-    models = environment.standins_folder(cache)
+    models = environment.models_folder(cache)
     say(f"Pictures and .sdc files go to {base / 'output'}; your models belong in {base / 'models'}")
-    say("The models named sdc-standin are random: they try out the nodes and make no pictures.")
+    say("The models named sdc-tiny come with the pack; prompts do nothing with them.")
     command = server.serve_command(install.comfyui, install.python, base, [models], "--cpu" in rest or None)
     rest = [argument for argument in rest if argument != "--cpu"]
     return run_child([*command, "--database-url", f"sqlite:///{database}", *rest])
@@ -157,7 +177,9 @@ def run_child(command: list) -> int:
 
 
 COMMANDS = {
-    "bench": bench, "comfyui": start_comfyui, "demo": demo, "fuzz": fuzz, "lock": relock, "test": test,
+    "bench": bench, "comfyui": start_comfyui, "demo": demo, "fuzz": fuzz, "lock": relock,
+    "models": models, "test": test,
+    "train": train,
 }  # fmt: skip
 
 if __name__ == "__main__":

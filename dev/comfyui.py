@@ -35,6 +35,8 @@ NEEDED = {
     "fuzz": {"numpy": "numpy", "zstandard": "zstandard"},
 }  # fmt: skip
 NEEDED["bench"] = {**NEEDED["demo"], "lpips": "lpips", "matplotlib": "matplotlib", "tqdm": "tqdm"}
+NEEDED["models"] = {"safetensors": "safetensors", "torch": "torch"}
+NEEDED["train"] = {**NEEDED["demo"], "lpips": "lpips"}
 NEEDED["test"] = {**NEEDED["demo"], "hypothesis": "hypothesis", "playwright": "playwright", "pytest": "pytest"}
 
 

@@ -1,0 +1,46 @@
+"""`python run.py train`: trains the tiny models and writes them to `weights/`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from sdc_pack.nodes.tiny_models import WEIGHTS
+
+from dev.environment import SetupError, say
+
+from . import controlnet, unet, vae
+
+TRAININGS = {"vae": vae, "unet": unet, "controlnet": controlnet}  # the last needs the one before
+
+
+def main(arguments: list[str], settings: dict) -> int:
+    parser = argparse.ArgumentParser(prog="run.py train", description=__doc__, allow_abbrev=False)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"{', '.join(TRAININGS)} (default: all)")
+    parser.add_argument("--steps", type=int, metavar="N", help="fewer are faster and worse")
+    parser.add_argument(
+        "--folder", type=Path, metavar="DIR", help="where a run is kept, to go on later (default: cache)"
+    )
+    options = parser.parse_args(arguments)
+    if unknown := set(options.models) - set(TRAININGS):
+        parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(TRAININGS)}")
+    if options.steps is not None and options.steps < 1:
+        parser.error("--steps must be 1 or more")
+    folder = options.folder or Path(settings["cache"]) / "training"
+    try:
+        for name in options.models or TRAININGS:
+            say(f"Training {name}; stop it at any time, the same command goes on.")
+            trained = TRAININGS[name].train(Path(settings["shared"]), folder / f"{name}.pt", options.steps)
+            for file, network in TRAININGS[name].parts(trained).items():
+                write(WEIGHTS / file, network)
+    except (SetupError, FileNotFoundError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def write(path: Path, network: torch.nn.Module):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(save({name: value.half().contiguous().cpu() for name, value in network.state_dict().items()}))
+    say(f"wrote {path.name}: {path.stat().st_size / 1e6:.1f} MB")

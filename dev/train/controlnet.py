@@ -1,0 +1,163 @@
+"""The tiny Canny ControlNet: leads the denoiser from what a decoder has back to the photograph.
+
+A step of training repeats what the nodes do: a decoded latent is inverted along the first levels of a DDIM schedule
+by the denoiser alone (Eq. (1) of "Post-processing Based Image Coding via Stable Diffusion"), and on the way back
+denoiser and ControlNet together shall end at the latent of the photograph, given the edges of the decoded picture.
+What counts is how the picture looks that the denoised latent x - sigma epsilon decodes to (with x = z / sqrt(a) and
+sigma = sqrt(1 / a - 1)): LPIPS on SqueezeNet, so that AlexNet is left for measuring.
+"""
+
+from pathlib import Path
+
+import torch
+from torch.nn.functional import l1_loss
+
+from . import data, loop, networks, vae
+
+STEPS = 8_000
+BATCH = 4
+CROP = 20  # latents, 160 pixels
+MARGIN = 2  # latents at the edge of a crop whose pixels depend on what lies outside
+RATE = 5e-4
+# Schedules of DDIM that a step may follow: (steps, most levels of inversion).
+SCHEDULES = ((10, 2), (20, 4), (50, 6))
+FROM_NOISE = 0.1  # share of steps that start from random noise at any level, as full strength comes near to
+AT_ONCE = 0.25  # share of steps that take the decoded latent itself for one with noise, of any of these levels
+AT_ONCE_LEVELS = (20, 200)
+SECOND = 0.4  # share of steps that train a lower level of the way, reached by the ControlNet as it is
+
+
+def inner(x, margin: int):
+    return x[..., margin:-margin, margin:-margin]
+
+
+def sigmas() -> torch.Tensor:
+    """(1000,) float32 noise levels of SD 1.x."""
+    alphas = networks.alphas_cumprod()
+    return (1 / alphas - 1).sqrt().float()
+
+
+def levels(steps: int) -> list[int]:
+    """Timesteps of ComfyUI's `ddim_uniform`, rising."""
+    return list(range(1, 1000, 1000 // steps))
+
+
+def epsilon(unet, x, label: int, control=None):
+    """Epsilon of x (B, 4, h, w) at one level, and of the ControlNet where `control` is (network, edges)."""
+    labels = torch.full((len(x),), label, device=x.device)
+    z = (x / (1 + sigmas()[label] ** 2).sqrt()).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(x.device.type, dtype=torch.bfloat16):
+        added = control[0](z, labels, control[1]) if control else None
+        return unet(z, labels, added).float()
+
+
+@torch.no_grad()
+def invert(unet, x, labels: list[int]):
+    """Eq. (1) from level zero, where the model is asked at its lowest level, up to the last of `labels`."""
+    sigma = sigmas()
+    rising = [0.0, *sigma[labels].tolist()]
+    for asked, low, high in zip([0, *labels], rising, rising[1:], strict=False):
+        x = x + (high - low) * epsilon(unet, x, asked)
+    return x
+
+
+@torch.no_grad()
+def regenerate(unet, x, labels: list[int], control=None):
+    """DDIM from the last of `labels` down to level zero."""
+    falling = [*sigmas()[labels].tolist()[::-1], 0.0]
+    for label, high, low in zip(labels[::-1], falling, falling[1:], strict=False):
+        x = x + (low - high) * epsilon(unet, x, label, control)
+    return x
+
+
+def train(shared: Path, state: Path, steps: int | None = None):
+    device = loop.device()
+    torch.manual_seed(0)
+    unet = networks.UNet()
+    unet.load_state_dict(torch.load(state.with_name("unet.pt"), map_location="cpu", weights_only=True)["average"])
+    unet = unet.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    network = networks.ControlNet()
+    network.start_from(unet)
+    network = network.to(device, memory_format=torch.channels_last)
+
+    decoder = data.taesd(shared, "decoder").to(device)
+    perceptual = vae.load_lpips(shared).to(device)
+
+    def load(paths, name):
+        clean = data.latents(shared, paths, state.with_name(f"latents{name}.safetensors"), device, loop.progress)
+        found, edges = data.decoded(clean, shared, state.with_name(f"decoded{name}.safetensors"), device, loop.progress)
+        pixels = [torch.from_numpy(data.load(path).copy()).permute(2, 0, 1) for path in paths]
+        maps = [(clean[key], found[key], edges[key], picture) for key, picture in zip(clean, pixels, strict=True)]
+        return data.Crops(maps, CROP, factors=(1, 1, 8, 8))
+
+    chosen, held_out = data.photographs(shared)
+    crops, held = load(chosen, ""), load(held_out, "-held-out")
+    sigma = sigmas().to(device)
+
+    def draw(source, generator, count):
+        parts = [part.to(device, memory_format=torch.channels_last).float() for part in source.batch(count, generator)]
+        clean, found, edges, pixels = parts
+        return clean, found, edges.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last), pixels / 255
+
+    def integer(below, generator):
+        return torch.randint(below, (), generator=generator).item()
+
+    def distance(z, pixels):
+        """How far the pictures of latents look from the photographs, and are."""
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            shown = decoder(z.contiguous(memory_format=torch.channels_last))
+            shown, pixels = (inner(x, MARGIN * 8) for x in (shown.float(), pixels))
+            look = perceptual(shown * 2 - 1, pixels * 2 - 1)
+        return look.float().mean(), l1_loss(shown, pixels)
+
+    def loss(network, _step, generator):
+        clean, found, edges, pixels = draw(crops, generator, BATCH)
+        kind = torch.rand((), generator=generator).item()
+        if kind < FROM_NOISE:
+            label = integer(1000, generator)
+            noise = torch.randn(found.shape, generator=generator).to(device)
+            eps = epsilon(unet, found + sigma[label] * noise, label, (network, edges))
+            return (eps - noise - (found - clean) / sigma[label]).square().mean() * sigma[label].clamp(max=1) ** 2
+        if kind < FROM_NOISE + AT_ONCE:
+            lowest, highest = AT_ONCE_LEVELS
+            way, x = [lowest + integer(highest - lowest, generator)], found
+        else:
+            count, most = SCHEDULES[integer(len(SCHEDULES), generator)]
+            way = levels(count)[: 2 + integer(most - 1, generator)]
+            x = invert(unet, found, way)
+        label = way[-1]
+        if len(way) > 1 and torch.rand((), generator=generator) < SECOND:
+            lower = way[integer(len(way) - 1, generator)]
+            with torch.no_grad():
+                eps = epsilon(unet, x, label, (network, edges))
+            x, label = x + (sigma[lower] - sigma[label]) * eps, lower
+        z = x - sigma[label] * epsilon(unet, x, label, (network, edges))
+        look, error = distance(z, pixels)
+        return look + error + 0.5 * (inner(z - clean, MARGIN)).square().mean()
+
+    @torch.no_grad()
+    def measure(network):
+        parts = []
+        for part in range(4):
+            clean, found, edges, pixels = draw(held, loop.generator(1, part), 8)
+            control, way = (network, edges), levels(20)[:2]
+            inverted = invert(unet, found, way)
+            ends = {
+                "photograph": clean,
+                "decoded": found,
+                "2 of 20 steps": regenerate(unet, inverted, way, control),
+                "without ControlNet": regenerate(unet, inverted, way),
+                "at once": found - sigma[100] * epsilon(unet, found, 100, control),
+            }
+            parts.append([distance(end, pixels)[0].item() for end in ends.values()])
+        return {
+            f"LPIPS {name}": sum(values) / len(values)
+            for name, values in zip(ends, zip(*parts, strict=True), strict=True)
+        }
+
+    return loop.train(network, loss, measure, steps or STEPS, state, RATE)
+
+
+def parts(network) -> dict:
+    """File in `weights/` -> what it holds."""
+    return {"sdc_tiny_canny.safetensors": network}

@@ -1,0 +1,146 @@
+"""The training photographs and their latents, which are worked out once and kept in the cache folder."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from sdc_pack import codec
+from sdc_pack.codec import tiny_vae
+from sdc_pack.nodes import edges
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+HELD_OUT = 20  # every 20th photograph is kept for measuring how training goes
+THRESHOLDS = (100, 200)  # of Canny edges, as Regenerate with Canny starts with
+SMALLEST = 256  # pixels; smaller photographs are enlarged, so that every crop fits
+
+
+def photographs(shared: Path) -> tuple[list[Path], list[Path]]:
+    """Paths to train with and paths held out."""
+    folder = shared / "images" / "train"
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise FileNotFoundError(f"No photographs in {folder}: training needs SDC_SHARED.")
+    held_out = paths[::HELD_OUT]
+    return [path for path in paths if path not in set(held_out)], held_out
+
+
+def load(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8, sides multiples of 8 and at least 256."""
+    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    if min(picture.size) < SMALLEST:
+        size = [max(SMALLEST, round(side * SMALLEST / min(picture.size))) for side in picture.size]
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    width, height = (side // 8 * 8 for side in picture.size)
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return np.asarray(picture.crop((left, top, left + width, top + height)))
+
+
+def to_tensor(pixels: np.ndarray, device="cpu") -> torch.Tensor:
+    """(H, W, 3) uint8 -> (1, 3, H, W) in 0..1."""
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].to(device).float() / 255
+
+
+def taesd(shared: Path, half: str) -> torch.nn.Module:
+    """TAESD's "encoder" or "decoder", the teacher."""
+    make = {"encoder": tiny_vae.make_encoder, "decoder": tiny_vae.make_decoder}[half]
+    network = make(widths=(64, 64, 64, 64))
+    path = shared / "models" / "vae_approx" / f"taesd_{half}.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(f"No {path}, which the tiny models learn from: training needs SDC_SHARED.")
+    weights = load_file(path)
+    network.load_state_dict({name: value.float() for name, value in weights.items()})
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def run(network: torch.nn.Module, x: torch.Tensor, device: torch.device) -> torch.Tensor:
+    with torch.autocast(device.type, dtype=torch.bfloat16):
+        return network(x.to(device, memory_format=torch.channels_last)).float().cpu()
+
+
+def cached(path: Path, recipe: dict, make) -> dict[str, torch.Tensor]:
+    """The tensors of `make()`, kept in `path` for as long as `recipe` stays the same."""
+    key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+    if path.is_file():
+        with safe_open(path, "pt") as file:
+            if (file.metadata() or {}).get("recipe") == key:
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    tensors = {name: tensor.contiguous() for name, tensor in make().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path, metadata={"recipe": key})
+    return tensors
+
+
+def latents(shared: Path, paths: list[Path], path: Path, device: torch.device, progress) -> dict[str, torch.Tensor]:
+    """TAESD's scaled latents of the photographs, name -> (4, h, w) float16."""
+
+    def make():
+        encoder = taesd(shared, "encoder").to(device)
+        found = {}
+        for picture in progress(paths, "encoding"):
+            found[f"{picture.parent.name}/{picture.name}"] = run(encoder, to_tensor(load(picture)), device)[0].half()
+        return found
+
+    names = [f"{picture.parent.name}/{picture.name}" for picture in paths]
+    return cached(path, {"names": names, "version": 1}, make)
+
+
+class Crops:
+    """Random crops, mirrored half of the time, of maps that lie in memory side by side.
+
+    `maps` holds for each photograph one or more tensors (C, h * factor, w * factor), cropped alike.
+    """
+
+    def __init__(self, maps: list[tuple[torch.Tensor, ...]], size: int, factors: tuple[int, ...] = (1,)):
+        self.maps, self.size, self.factors = maps, size, factors
+        # Large photographs hold more to learn from than small ones.
+        self.shares = torch.tensor([float(first[0].numel()) for first in maps])
+
+    def batch(self, count: int, generator: torch.Generator) -> list[torch.Tensor]:
+        chosen = torch.multinomial(self.shares, count, replacement=True, generator=generator)
+        batch = [[] for _ in self.factors]
+        for index in chosen.tolist():
+            height, width = self.maps[index][0].shape[-2:]
+            height, width = height // self.factors[0], width // self.factors[0]
+            top = torch.randint(height - self.size + 1, (), generator=generator).item()
+            left = torch.randint(width - self.size + 1, (), generator=generator).item()
+            mirrored = torch.rand((), generator=generator) < 0.5
+            for kept, tensor, factor in zip(batch, self.maps[index], self.factors, strict=True):
+                size = self.size * factor
+                crop = tensor[:, top * factor : top * factor + size, left * factor : left * factor + size]
+                kept.append(crop.flip(-1) if mirrored else crop)
+        return [torch.stack(kept) for kept in batch]
+
+
+def decoded(clean: dict[str, torch.Tensor], shared: Path, path: Path, device: torch.device, progress):
+    """What the decoder has of each photograph: its quantised latent, and the edges of the picture that this gives.
+
+    Returns
+    -------
+    latents : dict of (4, h, w) float16
+        Scaled, from files of the preset `paper`; of every third photograph from files without dither.
+    edges : dict of (1, 8 h, 8 w) uint8
+        1 on a Canny edge, with the thresholds that Regenerate with Canny starts with.
+    """
+
+    def make():
+        decoder = taesd(shared, "decoder").to(device)
+        found = {}
+        for number, (name, latent) in enumerate(progress(clean.items(), "quantising")):
+            # Small photographs get fewer colours, so that each colour serves as many latents as in one of 512x512.
+            colours = max(16, min(256, round(latent[0].numel() / 64)))
+            preset = codec.PAPER_PRESET | {"colours": colours} | ({"dither": "none"} if number % 3 == 2 else {})
+            file = codec.encode(latent.float().numpy() / tiny_vae.SCALE, **preset)
+            z = torch.from_numpy(codec.decode(file)) * tiny_vae.SCALE
+            pictures = run(decoder, z[None], device).clamp(0, 1).permute(0, 2, 3, 1)
+            found[f"latents/{name}"] = z.half()
+            found[f"edges/{name}"] = edges.canny_edges(pictures, *THRESHOLDS)[..., 0].to(torch.uint8)
+        return found
+
+    tensors = cached(path, {"names": list(clean), "thresholds": THRESHOLDS, "version": 1}, make)
+    return tuple({name: tensors[f"{kind}/{name}"] for name in clean} for kind in ("latents", "edges"))

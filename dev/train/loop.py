@@ -1,0 +1,125 @@
+"""A training run that can be stopped at any moment and goes on where it was."""
+
+import copy
+import math
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+WARM_UP = 200  # steps over which the learning rate rises
+COOL_DOWN = 0.25  # share of the steps over which it falls to nothing at the end
+KEEP_EVERY = 120  # seconds between two states on the disk
+
+
+class Average:
+    """Running average of a network's weights: what is measured and shipped. Its memory grows with the run."""
+
+    def __init__(self, network: torch.nn.Module):
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def follow(self, network: torch.nn.Module, step: int):
+        share = 1 - min(0.9995, (1 + step) / (10 + step))
+        for mean, value in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
+            mean.lerp_(value, share)
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def generator(seed: int, step: int) -> torch.Generator:
+    """Randomness of one step, the same whether or not the run was interrupted before it."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+
+
+def progress(items, label: str):
+    """Yield `items`, saying now and then how far it is."""
+    items, since = list(items), time.monotonic()
+    for number, item in enumerate(items):
+        if time.monotonic() - since > 10 or number == 0:
+            since = time.monotonic()
+            print(f"{label} {number}/{len(items)}", flush=True)
+        yield item
+
+
+def train(network, loss, measure, steps: int, state: Path, rate: float, seed: int = 0, measure_every: int = 500):
+    """Train `network` and return the average of its weights over the last steps.
+
+    Parameters
+    ----------
+    loss : callable
+        (network, step, generator) -> scalar tensor, the loss of one step.
+    measure : callable
+        (averaged network) -> dict of figures on held-out photographs, printed on the way.
+    state : Path
+        Where the run is kept; it goes on from there.
+    rate : float
+        Highest learning rate of AdamW.
+    """
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    average, done = Average(network), 0
+    if state.is_file():
+        kept = torch.load(state, map_location="cpu", weights_only=True)
+        network.load_state_dict(kept["network"])
+        average.network.load_state_dict(kept["average"])
+        optimiser.load_state_dict(kept["optimiser"])
+        done = kept["done"]
+        print(f"going on from step {done} of {steps}", flush=True)
+
+    def keep():
+        state.parent.mkdir(parents=True, exist_ok=True)
+        part = state.with_suffix(".part")
+        torch.save(
+            {
+                "network": network.state_dict(),
+                "average": average.network.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "done": done,
+            },
+            part,
+        )
+        part.replace(state)
+
+    stopped = []
+    previous = {name: signal.signal(name, lambda number, _: stopped.append(number)) for name in STOPS}
+    kept_at, mean, since, since_step = time.monotonic(), None, time.monotonic(), done
+    try:
+        while done < steps and not stopped:
+            remaining = (steps - done) / max(1, COOL_DOWN * steps)
+            for group in optimiser.param_groups:
+                group["lr"] = rate * min(1.0, (done + 1) / WARM_UP, remaining)
+            value = loss(network, done, generator(seed, done))
+            optimiser.zero_grad(set_to_none=True)
+            value.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            done += 1
+            average.follow(network, done)
+            mean = value.item() if mean is None else 0.98 * mean + 0.02 * value.item()
+            if not math.isfinite(mean):
+                raise FloatingPointError(f"The loss is {mean} at step {done}.")
+            if done % 50 == 0:
+                pace = (time.monotonic() - since) / (done - since_step)
+                print(f"step {done}/{steps}  loss {mean:.4f}  {pace:.2f} s/step", flush=True)
+                since, since_step = time.monotonic(), done
+            if done % measure_every == 0 or done == steps:
+                figures = "  ".join(f"{name} {figure:.4f}" for name, figure in measure(average.network).items())
+                print(f"step {done}/{steps}  held out: {figures}", flush=True)
+            if time.monotonic() - kept_at > KEEP_EVERY:
+                keep()
+                kept_at = time.monotonic()
+    finally:
+        for name, handler in previous.items():
+            signal.signal(name, handler)
+    keep()
+    if stopped:
+        print(f"Stopped at step {done}; the same command goes on from there.", flush=True)
+        sys.exit(128 + stopped[0])
+    return average.network
+
+
+STOPS = (signal.SIGINT, signal.SIGTERM)

@@ -1,0 +1,49 @@
+"""`run.py train` on three photographs, one step each: it runs from the photographs to files that the nodes can load."""
+
+import os
+from pathlib import Path
+
+import pytest
+import skimage.data
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from dev.train import command, networks
+
+SHARED = Path(os.environ["SDC_SHARED"])
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """The teachers of the shared folder, and photographs of scikit-image: the first one is held out."""
+    folder = tmp_path / "shared"
+    (folder / "images" / "train").mkdir(parents=True)
+    (folder / "models").symlink_to(SHARED / "models", target_is_directory=True)
+    for number, pixels in enumerate((skimage.data.astronaut(), skimage.data.chelsea(), skimage.data.coffee())):
+        Image.fromarray(pixels).resize((264, 256)).save(folder / "images" / "train" / f"{number}.png")
+    return folder
+
+
+@pytest.mark.skipif(not (SHARED / "models" / "lpips").is_dir(), reason="no models/lpips under SDC_SHARED")
+def test_every_model_is_trained_from_photographs(shared, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "WEIGHTS", tmp_path / "weights")
+    settings = {"shared": shared, "cache": tmp_path / "cache"}
+    assert command.main(["--steps", "1"], settings) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("step 1/1  held out: ") == 4  # two stages of the autoencoder, denoiser, ControlNet
+    written = {path.stem.removeprefix("sdc_tiny_"): load_file(path) for path in (tmp_path / "weights").iterdir()}
+    assert written.keys() == {"vae_encoder", "vae_decoder", "unet", "canny"}
+    network = networks.UNet()
+    network.load_state_dict(written["unet"])
+    assert all(torch.isfinite(value).all() for weights in written.values() for value in weights.values())
+    assert command.main(["unet", "--steps", "1"], settings) == 0
+    assert "going on from step 1 of 1" in capsys.readouterr().out
+
+
+def test_training_without_photographs_says_what_is_missing(tmp_path, capsys):
+    assert command.main(["vae"], {"shared": tmp_path, "cache": tmp_path}) == 1
+    assert "SDC_SHARED" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        command.main(["gan"], {"shared": tmp_path, "cache": tmp_path})
+    assert "no such model: gan; there are vae, unet, controlnet" in capsys.readouterr().err
