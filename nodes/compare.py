@@ -166,9 +166,9 @@ def usable_rivals(wanted: dict[str, bool], budgets) -> tuple[list[str], list[str
     """Which of the wanted rivals can be used, and notes for the artist about the others."""
     names = [name for name, on in wanted.items() if on]
     if names and not budgets:
-        return [], ["⚠ No rivals: connect an SDC, whose bytes they may take, or set rival_bytes."]
+        return [], ["\u26a0 No rivals: connect an SDC, whose bytes they may take, or set rival_bytes."]
     missing = {name: rivals.missing(name) for name in names}
-    return [name for name in names if not missing[name]], [f"⚠ {reason}." for reason in missing.values() if reason]
+    return [name for name in names if not missing[name]], [f"\u26a0 {reason}." for reason in missing.values() if reason]
 
 
 def load_lpips(network: str):

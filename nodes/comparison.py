@@ -113,7 +113,7 @@ HEADER = ["", "bytes", "bits per pixel", *(name for name, _ in metrics.COLUMNS.v
 
 
 def show(value: float | None, form: str) -> str:
-    return "–" if value is None else "∞" if math.isinf(value) else format(value, form)
+    return "–" if value is None else "\u221e" if math.isinf(value) else format(value, form)
 
 
 def to_markdown(batch: list[Comparison], notes: list[str]) -> str:

@@ -1,5 +1,6 @@
 import logging
 
+import comfy.latent_formats
 import torch
 from comfy_api.v0_0_2 import io
 from comfy_extras.nodes_custom_sampler import DisableNoise
@@ -12,6 +13,13 @@ from .schedule import check_sigmas, ddim_schedule, lowest_levels, strength_of_no
 from .sockets import CATEGORY, SDC, check_pictures
 
 DDIM, EXACT_PAIR = "DDIM", "exact pair"
+# Families whose latents look alike and mean different things.
+FAMILIES = {
+    comfy.latent_formats.SD15: "SD1.x",
+    comfy.latent_formats.SDXL: "SDXL",
+    comfy.latent_formats.SD3: "SD3",
+    comfy.latent_formats.Flux: "Flux",
+}
 
 
 class SDCDDIMInvert(io.ComfyNode):
@@ -174,10 +182,16 @@ def prepare(model, latent: dict) -> tuple[dict, list[str]]:
             f"The latent has {samples.shape[1]} channels, but this model works with {channels}. The picture was "
             "compressed for another model family: load the checkpoint that its latent_format names."
         )
+    stored, wanted = latent.get("latent_format"), FAMILIES.get(type(model.get_model_object("latent_format")))
+    if None not in (stored, wanted) and stored != wanted:
+        raise ValueError(
+            f"The picture was compressed for {stored}, but this model works with latents of {wanted}. Load a "
+            f"checkpoint of {stored}; or, if you compressed it with {wanted}, set latent_format in SD Latent Quantize."
+        )
     notes = []
     if "noise_mask" in latent:
-        notes.append("⚠ The latent's noise mask is ignored: inversion always covers the whole picture.")
-        logging.warning("DDIM Invert: %s", notes[-1].removeprefix("⚠ "))
+        notes.append("\u26a0 The latent's noise mask is ignored: inversion always covers the whole picture.")
+        logging.warning("DDIM Invert: %s", notes[-1].removeprefix("\u26a0 "))
         latent = {key: value for key, value in latent.items() if key != "noise_mask"}
     return latent, notes
 

@@ -121,7 +121,7 @@ def load_lpips(folders, net: str = "alex"):
             f"LPIPS needs torchvision's ImageNet weights of its network: put {LPIPS_WEIGHTS[net]}-*.pth, which "
             f"download.pytorch.org/models offers, into {' or '.join(map(str, folders))}."
         )
-    network = _lpips_network(found[0], net)
+    network = lpips_network(found[0], net)
 
     def lpips(original, restored) -> float:
         a, b = _pair(original, restored)
@@ -134,7 +134,7 @@ def load_lpips(folders, net: str = "alex"):
 
 
 @functools.lru_cache(maxsize=1)
-def _lpips_network(weights: Path, net: str):
+def lpips_network(weights: Path, net: str):
     try:
         from lpips import LPIPS
     except ImportError as error:

@@ -1,17 +1,21 @@
-"""A small picture of what a `.sdc` file holds, made without any model."""
+"""A small picture of what a `.sdc` file holds, made without any model of the user's."""
 
 import comfy.latent_formats
 import numpy as np
+import torch
 from PIL import Image
+from torch.nn.functional import interpolate
 
 from .. import codec
+from ..codec import tiny_vae
 
 SIDE = 256
 MAX_PIXELS = 4096**2  # of the true picture; the latent of a larger one is not decoded just to look at it
+MOST_LATENTS = 64  # a side; what the autoencoder is given of a larger latent is its average, for the sake of time
 
-# ComfyUI's own rough colours, which its sampling previews use when no TAESD is there.
+DECODED = "SD1.x"  # the latent space of the project's own autoencoder
+# Of the others ComfyUI's own rough colours, which its sampling previews use when no TAESD is there.
 FAMILIES = {
-    "SD1.x": comfy.latent_formats.SD15,
     "SDXL": comfy.latent_formats.SDXL,
     "SD3": comfy.latent_formats.SD3,
     "Flux": comfy.latent_formats.Flux,
@@ -24,11 +28,37 @@ def thumbnail(picture: codec.EncodedPicture) -> Image.Image:
     Raises codec.SdcLimitError for a picture of more than 4096x4096 pixels.
     """
     latent = codec.decode(codec.read(picture.data, max_pixels=MAX_PIXELS))
-    family = FAMILIES[picture.latent_format]()
+    shown = decoded(latent, picture) if picture.latent_format == DECODED else rough(latent, picture.latent_format)
+    scale = min(1, SIDE / max(picture.width, picture.height))
+    size = [max(1, round(scale * side)) for side in (picture.width, picture.height)]
+    return Image.fromarray(shown).resize(size, Image.Resampling.LANCZOS)
+
+
+def decoded(latent: np.ndarray, picture: codec.EncodedPicture) -> np.ndarray:
+    height, width = latent.shape[1:]
+    share = min(1, MOST_LATENTS / max(height, width))
+    if share < 1:
+        size = max(1, round(height * share)), max(1, round(width * share))
+        latent = interpolate(torch.from_numpy(latent)[None], size, mode="area")[0].numpy()
+    pixels = tiny_vae.decode(latent)
+    # What fills the last latents beyond the true picture is no part of it.
+    rows, columns = (
+        round(side * true / (8 * latents))
+        for side, true, latents in zip(pixels.shape, (picture.height, picture.width), (height, width), strict=False)
+    )
+    return pixels[: max(1, rows), : max(1, columns)]
+
+
+def rough(latent: np.ndarray, latent_format: str) -> np.ndarray:
+    family = FAMILIES[latent_format]()
     factors = np.asarray(family.latent_rgb_factors, np.float32)  # (C, 3)
     bias = np.asarray(family.latent_rgb_factors_bias or 0, np.float32)
     colours = np.einsum("chw,cd->hwd", family.process_in(latent), factors) + bias  # -1..1
-    pixels = ((colours + 1) / 2).clip(0, 1) * 255
-    scale = min(1, SIDE / max(picture.width, picture.height))
-    size = [max(1, round(scale * side)) for side in (picture.width, picture.height)]
-    return Image.fromarray(pixels.round().astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    return (((colours + 1) / 2).clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def preview_note(picture: codec.EncodedPicture) -> list[str]:
+    """What the thumbnail does not show, for the lines beside it."""
+    if picture.latent_format == DECODED:
+        return []
+    return [f"{picture.latent_format} latent: the preview shows rough colours only"]

@@ -174,6 +174,6 @@ def notes_on_guidance(noise, guidance_scale: float) -> list[str]:
     if inverted_at is None or math.isclose(inverted_at, guidance_scale):
         return []
     return [
-        f"⚠ DDIM Invert used guidance_scale {inverted_at:g} and this node {guidance_scale:g}: "
+        f"\u26a0 DDIM Invert used guidance_scale {inverted_at:g} and this node {guidance_scale:g}: "
         "the picture will change. Set both alike to get it back."
     ]

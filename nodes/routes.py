@@ -2,10 +2,13 @@
 
 import asyncio
 import io
+from pathlib import Path
 
+import folder_paths
 from aiohttp import web
 
 from .. import codec
+from . import tiny_models
 from .load_sdc import read
 from .paths import name_in_list
 from .preview import thumbnail
@@ -24,6 +27,14 @@ def add_routes(routes: web.RouteTableDef):
     @routes.get("/sdc/thumbnail")
     async def show(request):
         return await answer(lambda: jpeg(thumbnail(read(request.query.get("file")))), status=400)
+
+    @routes.post("/sdc/tiny_models")
+    async def install(_request):
+        def write():
+            written = tiny_models.install(lambda kind: Path(folder_paths.get_folder_paths(kind)[0]))
+            return web.json_response({"written": [path.name for path in written]})
+
+        return await answer(write)
 
     @routes.post("/sdc/inspect")
     async def inspect(request):

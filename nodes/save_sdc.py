@@ -7,6 +7,7 @@ from PIL import Image
 
 from .. import codec
 from .paths import save_under
+from .preview import preview_note
 from .sockets import CATEGORY, SDC, describe, to_latent
 
 # The assets view lists media only, and takes a file of another kind for one by its "format". Of the kinds it knows,
@@ -77,7 +78,8 @@ class SDCSave(io.ComfyNode):
             written.append(codec.read(codec.read_file(path), max_pixels=math.inf))
             results.append({**ui.SavedResult(filename, subfolder, io.FolderType.output), "format": FORMAT})
             texts.append(f"{filename}: {describe(written[-1])} · {times_smaller(written[-1], image, index)}")
-        return io.NodeOutput(written, to_latent(written), ui={"files": results, "text": texts + notes})
+        preview_notes = sorted({line for picture in written for line in preview_note(picture)})
+        return io.NodeOutput(written, to_latent(written), ui={"files": results, "text": texts + preview_notes + notes})
 
     @classmethod
     def new_metadata(cls, embed: str, prompt: str) -> tuple[dict, list[str]]:
@@ -88,15 +90,15 @@ class SDCSave(io.ComfyNode):
         if embed == "workflow":
             workflow = (cls.hidden.extra_pnginfo or {}).get("workflow")
             if args.disable_metadata:
-                notes.append("⚠ No workflow was embedded: ComfyUI was started with --disable-metadata.")
+                notes.append("\u26a0 No workflow was embedded: ComfyUI was started with --disable-metadata.")
             elif workflow is None:
-                notes.append("⚠ No workflow was embedded: this run came without one.")
+                notes.append("\u26a0 No workflow was embedded: this run came without one.")
             else:
                 try:
                     codec.metadata.to_bytes({"workflow": workflow})
                     metadata["workflow"] = workflow
                 except codec.SdcArgumentError as error:  # no reason to lose the picture
-                    notes.append(f"⚠ No workflow was embedded: {error}.")
+                    notes.append(f"\u26a0 No workflow was embedded: {error}.")
         return metadata, notes
 
 

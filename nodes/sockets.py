@@ -6,6 +6,7 @@ import torch
 from comfy_api.v0_0_2 import io
 
 from .. import codec
+from .preview import preview_note
 
 CATEGORY = "model/latent/SDC"
 
@@ -31,9 +32,10 @@ def to_arrays(latent: dict) -> list[np.ndarray]:
 
 
 def to_latent(pictures: list[codec.EncodedPicture]) -> dict:
-    """Decode pictures into one LATENT, (B, C, H, W) float32, from their very bytes."""
+    """Decode pictures into one LATENT, (B, C, H, W) float32, from their very bytes; it remembers the model family."""
     samples = torch.from_numpy(np.stack([codec.decode(picture) for picture in pictures]))
-    return {"samples": samples.to(comfy.model_management.intermediate_device())}
+    samples = samples.to(comfy.model_management.intermediate_device())
+    return {"samples": samples, "latent_format": pictures[0].latent_format}
 
 
 def describe(picture: codec.EncodedPicture) -> str:
@@ -47,4 +49,5 @@ def describe_file(picture: codec.EncodedPicture) -> list[str]:
     return [
         f"{describe(picture)} · {picture.width}x{picture.height}",
         f"{picture.latent_format} · {picture.colours} colours · {picture.coder} · {inside} inside",
+        *preview_note(picture),
     ]

@@ -8,6 +8,10 @@ export function warn(message) {
   app.extensionManager.toast.add({ severity: "warn", summary: "SDC", detail: message, life: 10000 })
 }
 
+export function tell(message) {
+  app.extensionManager.toast.add({ severity: "success", summary: "SDC", detail: message, life: 10000 })
+}
+
 async function ask(route, options) {
   const response = await api.fetchApi(route, options)
   const answer = await response.json()
@@ -20,6 +24,8 @@ export const info = (file) => ask(`/sdc/info?${new URLSearchParams({ file })}`)
 
 // The same for a file in the browser, with its workflow; nothing is kept on the server.
 export const inspect = (file) => ask("/sdc/inspect", { method: "POST", body: file })
+
+export const installTinyModels = () => ask("/sdc/tiny_models", { method: "POST" })
 
 export const thumbnail = (file) => api.apiURL(`/sdc/thumbnail?${new URLSearchParams({ file, t: Date.now() })}`)
 

@@ -33,10 +33,13 @@ def server(tmp_path_factory, photograph):
     (base / "input").mkdir()
     shutil.copy(photograph, base / "input" / "example.png")  # as every ComfyUI has one
     with Server(os.environ["SDC_COMFYUI"], sys.executable, pack=ROOT, models=[MODELS], base=base) as server:
-        # No introduction, no questions.
-        settings = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingModelsWarning": False}
-        server.client.request("/settings", json.dumps(settings).encode())
+        skip_introduction(server)
         yield server
+
+
+def skip_introduction(server: Server):
+    settings = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingModelsWarning": False}
+    server.client.request("/settings", json.dumps(settings).encode())
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,14 @@ import comfy.nested_tensor
 import comfy.patcher_extension
 import comfy.samplers
 import comfy.utils
+import numpy as np
 import pytest
+import sdc_pack.codec as codec
 import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, DisableNoise, RandomNoise, SamplerCustomAdvanced
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete, ModelSamplingSD3
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
+from sdc_pack.nodes.sockets import to_latent
 
 from dev import denoisers
 
@@ -260,6 +263,9 @@ def test_latent_of_no_picture_is_refused(model, prompt):
 def test_latent_of_another_family_is_refused(model, prompt):
     with pytest.raises(ValueError, match="16 channels.*works with 4"):
         invert(model, prompt(""), {"samples": torch.ones(1, 16, 8, 8)})
+    picture = codec.encode(np.ones((4, 8, 8), np.float32), latent_format="SDXL")
+    with pytest.raises(ValueError, match="compressed for SDXL.*works with latents of SD1.x.*set latent_format"):
+        invert(model, prompt(""), to_latent([picture]))
 
 
 def test_progress_is_told_every_step_and_previews_the_picture(model, prompt, latent, monkeypatch):

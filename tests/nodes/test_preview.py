@@ -8,12 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import sdc_pack.codec as codec
+import skimage.data
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
+from sdc_pack.codec import tiny_vae
+from sdc_pack.nodes import metrics
 from sdc_pack.nodes.paths import name_in_list
-from sdc_pack.nodes.preview import FAMILIES, thumbnail
+from sdc_pack.nodes.preview import DECODED, FAMILIES, thumbnail
 from sdc_pack.nodes.routes import add_routes
+from sdc_pack.nodes.sockets import describe_file
 
 
 def encoded(latent_format="SD1.x", height=8, width=12, **metadata):
@@ -48,20 +52,41 @@ def test_every_family_has_a_thumbnail_in_the_shape_of_the_picture(latent_format)
     picture = thumbnail(encoded(latent_format))
     assert (picture.size, picture.mode) == ((96, 64), "RGB")
     assert np.asarray(picture).std() > 5
-    assert FAMILIES.keys() == {space.name for space in codec.LATENT_FORMATS}
+    assert {*FAMILIES, DECODED} == {space.name for space in codec.LATENT_FORMATS}
+
+
+def test_only_thumbnails_in_rough_colours_say_so():
+    assert not [line for line in describe_file(encoded()) if "rough" in line]
+    (line,) = (line for line in describe_file(encoded("Flux")) if "rough" in line)
+    assert "Flux" in line
 
 
 def test_thumbnail_is_as_wide_as_the_picture_and_at_most_256():
     assert thumbnail(encoded(height=8, width=64)).size == (256, 32)
 
 
-def test_thumbnail_tells_bright_from_dark():
+@pytest.mark.parametrize("rows, columns", [(512, 512), (341, 512)])
+def test_thumbnail_shows_the_photograph(rows, columns):
+    """Also of sides that are no multiples of 8, and of latents so large that they are averaged."""
+    pixels = np.asarray(Image.fromarray(skimage.data.astronaut()).resize((2 * columns, 2 * rows)))[::2, ::2]
+    for factor in (1, 2):
+        original = np.ascontiguousarray(pixels.repeat(factor, 0).repeat(factor, 1))
+        latent = tiny_vae.encode(original)
+        shown = thumbnail(
+            codec.encode(latent, colours=4096, dither="none", width=original.shape[1], height=original.shape[0])
+        )
+        expected = Image.fromarray(original).resize(shown.size, Image.Resampling.LANCZOS)
+        assert shown.size == (256, round(256 * rows / columns))
+        assert metrics.psnr(np.asarray(expected), np.asarray(shown)) > 20
+
+
+def test_rough_colours_tell_bright_from_dark():
     """Along the direction of the latent that ComfyUI's own table calls brightest."""
-    factors = np.asarray(FAMILIES["SD1.x"]().latent_rgb_factors)
-    direction = factors.sum(1) / 0.18215 / np.square(factors.sum(1)).sum()
+    factors = np.asarray(FAMILIES["SDXL"]().latent_rgb_factors)
+    direction = factors.sum(1) / 0.13025 / np.square(factors.sum(1)).sum()
     latent = np.zeros((4, 8, 8), np.float32)
     latent[:, :, :4], latent[:, :, 4:] = -direction[:, None, None], direction[:, None, None]
-    pixels = np.asarray(thumbnail(codec.encode(latent, colours=2)), float)
+    pixels = np.asarray(thumbnail(codec.encode(latent, colours=2, latent_format="SDXL")), float)
     assert pixels[:, :24].mean() < 100 < 155 < pixels[:, 40:].mean()
 
 

@@ -1,0 +1,97 @@
+"""What goes wrong is told in the page, in words that say what to do."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+import sdc_pack.codec as codec
+from sdc_pack.nodes import tiny_models as tiny
+
+from dev.server import Server
+
+from .comfy_page import ComfyPage
+from .conftest import ROOT, SCREENSHOTS, skip_introduction
+from .test_workflows import open_template
+
+
+def test_a_missing_model_is_told(canvas_page):
+    page = canvas_page
+    open_template(page, "sdc_full_pipeline")
+    page.queue()
+    page.error_box("v1-5-pruned-emaonly-fp16.safetensors")
+    page.forgive("400")
+    page.forgive("Prompt execution failed")
+
+
+@pytest.mark.parametrize(
+    "latent_format, message", [("SDXL", "compressed for SDXL, but this model works with latents of SD1.x"),
+                               ("Flux", "The latent has 16 channels, but this model works with 4")],
+)  # fmt: skip
+def test_a_file_of_another_family_is_told(canvas_page, latent_format, message):
+    page = canvas_page
+    channels = codec.latent_formats.by_name(latent_format).channels
+    latent = np.random.default_rng(1).normal(size=(channels, 8, 8)).astype(np.float32)
+    name = f"{latent_format}.sdc"
+    (page.server.base / "input" / name).write_bytes(codec.encode(latent, latent_format=latent_format).data)
+    kinds = ["SDCLoad", "CheckpointLoaderSimple", "CLIPTextEncode", "SDCDDIMInvert", "PreviewAny"]
+    load, checkpoint, text, invert, preview = (
+        page.add(kind, (60 + 300 * number, 200)) for number, kind in enumerate(kinds)
+    )
+    page.set(load, "file", name)
+    assert f"{latent_format} latent: the preview shows rough colours only" in page.status(load, "rough")
+    page.set(checkpoint, "ckpt_name", tiny.NAMES["checkpoint"])
+    links = [
+        (load, 0, invert, "latent"), (checkpoint, 0, invert, "model"), (checkpoint, 1, text, "clip"),
+        (text, 0, invert, "positive"), (invert, 1, preview, "source"),
+    ]  # fmt: skip
+    page.run(
+        """links => { for (const [from, slot, to, name] of links) {
+            const target = app.graph.getNodeById(to)
+            app.graph.getNodeById(from).connect(slot, target, target.findInputSlot(name)) } }""",
+        links,
+    )
+    page.queue()
+    page.error_box(message)
+
+
+@pytest.fixture(scope="module")
+def bare_page(tmp_path_factory, chromium, photograph):
+    """A ComfyUI of its own that has no models, and whose Python cannot import OpenCV."""
+    base = tmp_path_factory.mktemp("bare")
+    (base / "modules").mkdir()
+    (base / "modules" / "cv2.py").write_text('raise ImportError("No module named cv2")', encoding="utf-8")
+    (base / "input").mkdir()
+    (base / "input" / "example.png").write_bytes(photograph.read_bytes())
+    environment = {"PYTHONPATH": str(base / "modules")}
+    with Server(os.environ["SDC_COMFYUI"], sys.executable, pack=ROOT, base=base, environment=environment) as server:
+        skip_introduction(server)
+        context = chromium.new_context(viewport={"width": 1600, "height": 900})
+        page = ComfyPage(context.new_page(), server, SCREENSHOTS)
+        page.open()
+        page.clear()
+        yield page
+        context.close()
+
+
+def test_the_tiny_models_are_installed_from_the_menu(bare_page, session_page):
+    page, models = bare_page, bare_page.server.base / "models"
+    page.page.locator(".comfy-menu-button-wrapper").first.click()
+    page.page.get_by_role("menuitem", name="Extensions").first.hover()
+    page.page.get_by_text("SDC", exact=True).last.hover()
+    page.page.get_by_text("Install the tiny models").last.click()
+    page.toast("Installed: sdc-tiny.safetensors, sdc-tiny-canny.safetensors")
+    page.shoot("tiny_models")
+    assert sorted(path.name for path in models.rglob("sdc-tiny*")) == sorted(tiny.NAMES.values())
+    loader = page.add("CheckpointLoaderSimple")
+    page.set(loader, "ckpt_name", tiny.NAMES["checkpoint"])
+    assert not page.problems
+
+
+def test_missing_opencv_is_told_where_edges_are_needed(bare_page, session_page):
+    page = bare_page
+    page.server.client.request("/sdc/tiny_models", b"")  # as the menu does
+    open_template(page, "sdc_demo_tiny")
+    page.queue()
+    page.error_box("Install opencv-python into the Python that runs ComfyUI and restart ComfyUI")
+    page.shoot("missing_opencv")

@@ -1,0 +1,128 @@
+"""The project's trained models through ComfyUI's own loaders."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from sdc_pack.nodes import tiny_models as tiny
+
+from benchmarks.harness.comfy import call
+from benchmarks.harness.regenerator import BEST
+
+SHARED = Path(os.environ["SDC_SHARED"])
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """(model, clip, vae) of the installed checkpoint."""
+    import nodes
+
+    return nodes.CheckpointLoaderSimple().load_checkpoint(tiny.NAMES["checkpoint"])[:3]
+
+
+@pytest.fixture(scope="module")
+def controlnet():
+    import nodes
+
+    return nodes.ControlNetLoader().load_controlnet(tiny.NAMES["controlnet"])[0]
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    """(denoiser, ControlNet) as they were trained."""
+    from dev.train import networks
+
+    made = []
+    for network, file in ((networks.UNet(), "unet"), (networks.ControlNet(), "canny")):
+        weights = load_file(tiny.WEIGHTS / f"sdc_tiny_{file}.safetensors")
+        network.load_state_dict({name: value.float() for name, value in weights.items()})
+        made.append(network.eval().requires_grad_(False))
+    return made
+
+
+@torch.inference_mode()
+def test_padded_models_compute_what_the_narrow_ones_do(loaded, controlnet, narrow):
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(2, 4, 24, 16, generator=generator)
+    labels, context = torch.tensor([3, 700]), torch.randn(2, 77, 768, generator=generator)
+    edges = (torch.rand(2, 3, 192, 128, generator=generator) > 0.9).float()
+    unet, control = narrow
+    wide, wide_control = loaded[0].model.diffusion_model, controlnet.control_model.float()
+    assert wide.input_blocks[0][0].weight.shape[0] == 320
+    torch.testing.assert_close(wide(z, labels.float(), context=context), unet(z, labels), rtol=0, atol=1e-5)
+
+    skips, middle = control(z, labels, edges)
+    found = wide_control(x=z, hint=edges, timesteps=labels.float(), context=context)
+    assert max(skip.abs().max() for skip in skips) > 1e-3  # it was trained
+    width = middle.shape[1]
+    for ours, theirs in zip((*skips, middle), (*found["output"], *found["middle"]), strict=True):
+        torch.testing.assert_close(theirs[:, :width], ours, rtol=1e-5, atol=1e-5)
+        assert not theirs[:, width:].any()
+    together = {"output": list(found["output"]), "middle": list(found["middle"])}
+    theirs = wide(z, labels.float(), context=context, control=together)
+    torch.testing.assert_close(theirs, unet(z, labels, (skips, middle)), rtol=0, atol=2e-5)
+
+
+def test_autoencoder_is_the_one_of_the_codec(loaded):
+    import nodes
+    import skimage.data
+    from sdc_pack.codec import tiny_vae
+
+    pixels = skimage.data.astronaut()[100:228, 150:310]
+    image = torch.from_numpy(pixels / np.float32(255))[None]
+    latent = nodes.VAEEncode().encode(loaded[2], image)[0]
+    np.testing.assert_allclose(latent["samples"][0].numpy(), tiny_vae.encode(pixels), atol=1e-4)
+    picture = nodes.VAEDecode().decode(loaded[2], latent)[0][0]
+    assert np.abs(picture.numpy() * 255 - tiny_vae.decode(latent["samples"][0].numpy())).max() <= 1
+
+
+def test_text_encoder_answers_every_prompt_alike(loaded):
+    import nodes
+
+    answers = [nodes.CLIPTextEncode().encode(loaded[1], text)[0] for text in ("", "a cat (on: 1.3) a mat" * 40)]
+    assert all(torch.isfinite(answer[0][0]).all() for answer in answers)
+    assert torch.equal(answers[0][0][0][:, :77], answers[1][0][0][:, :77])
+    assert torch.isfinite(answers[0][0][1]["pooled_output"]).all()
+
+
+@pytest.mark.skipif(not (SHARED / "models" / "lpips").is_dir(), reason="no models/lpips under SDC_SHARED")
+@torch.inference_mode()
+def test_regeneration_brings_the_decoded_picture_nearer_to_the_photograph(loaded, controlnet):
+    """On photographs of scikit-image, with the settings of the shipped workflow, through the nodes."""
+    import nodes
+    import skimage.data
+    from sdc_pack import codec
+    from sdc_pack.nodes import metrics
+    from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
+    from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
+
+    model, clip, vae = loaded
+    empty = nodes.CLIPTextEncode().encode(clip, "")[0]
+    lpips, changes = metrics.load_lpips([SHARED / "models" / "lpips"], "alex"), []
+    for original in (skimage.data.astronaut()[:256, 100:356], skimage.data.chelsea()[20:276, 100:356]):
+        image = torch.from_numpy(original / np.float32(255))[None]
+        latent = nodes.VAEEncode().encode(vae, image)[0]["samples"]
+        file = codec.encode(latent[0].numpy(), **codec.PAPER_PRESET)
+        samples = {"samples": torch.from_numpy(codec.decode(file))[None]}
+        decoded = nodes.VAEDecode().decode(vae, samples)[0]
+        noise, sigmas, inverted = call(
+            SDCDDIMInvert, model=model, positive=empty, latent=samples, steps=BEST.steps, strength=BEST.strength
+        )[:3]
+        painted = call(
+            SDCRegenerateCanny, model=model, positive=empty, control_net=controlnet, image=decoded, latent=inverted,
+            noise=noise, sigmas=sigmas, canny_strength=BEST.canny_strength,
+        )[0]  # fmt: skip
+        regenerated = nodes.VAEDecode().decode(vae, painted)[0]
+        before, after = (
+            metrics.measure(original, metrics.to_pixels(shown[0]), lpips) for shown in (decoded, regenerated)
+        )
+        changes.append((after["lpips"] / before["lpips"] - 1, after["ssim"] - before["ssim"]))
+    nearer, ssim = np.mean(changes, axis=0)
+    assert nearer < -0.04 and ssim > -0.001, changes
+
+
+def test_weights_stay_within_their_budget():
+    assert sum(path.stat().st_size for path in tiny.WEIGHTS.iterdir()) <= 24e6
