@@ -20,6 +20,7 @@ from dev import standins
 from dev.environment import SetupError, say
 
 from .harness import comfy, pictures, plots, timing
+from .harness.regenerator import Regenerator
 from .harness.stored import options_of_autoencoder
 from .harness.tables import Table
 
@@ -114,7 +115,7 @@ def measure_nodes(picture: np.ndarray, autoencoder, options) -> dict:
     from sdc_pack.nodes.save_sdc import SDCSave
 
     names = standins.build(options.models, options.shared)
-    regenerator = comfy.Regenerator(names["checkpoint"], names["controlnet"], STEPS, 1.0, 0.3)
+    regenerator = Regenerator(names["checkpoint"], names["controlnet"])
     model, prompt, control_net = regenerator.model, regenerator.prompt, regenerator.control_net
     image = torch.from_numpy(picture.astype(np.float32) / 255)[None]
     latent = nodes.VAEEncode().encode(autoencoder.vae, image)[0]

@@ -11,8 +11,6 @@ from sdc_pack.nodes.metrics import to_pixels
 
 from dev.environment import SetupError
 
-TRAINED = "sdc-tiny"  # how the names of the models begin that the project has trained
-
 
 def start(options):
     """Make ComfyUI ready: its device, the model folders of run.py and of the shared material, folders for output.
@@ -51,6 +49,13 @@ class Autoencoder:
         self.latent_format = self.LATENT_FORMATS.get(name, "SD1.x")
         self.vae = nodes.VAELoader().load_vae(name)[0]
 
+    @classmethod
+    def of_checkpoint(cls, name: str, vae):
+        """The VAE of an SD 1.x checkpoint that is loaded already."""
+        made = cls.__new__(cls)
+        made.name, made.latent_format, made.vae = name, "SD1.x", vae
+        return made
+
     @torch.inference_mode()
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         import nodes
@@ -65,47 +70,6 @@ class Autoencoder:
         return to_pixels(nodes.VAEDecode().decode(self.vae, {"samples": torch.from_numpy(latent)[None]})[0][0])
 
 
-class Regenerator:
-    """The decoder's second half by the pack's own nodes: DDIM Invert, then Regenerate with Canny, empty prompt."""
-
-    def __init__(self, checkpoint: str, controlnet: str, steps: int, strength: float, canny_strength: float):
-        import nodes
-
-        self.settings = {"checkpoint": checkpoint, "controlnet": controlnet, "steps": steps, "strength": strength}
-        self.settings["canny_strength"] = canny_strength
-        self.model, clip, _ = nodes.CheckpointLoaderSimple().load_checkpoint(checkpoint)
-        self.control_net = nodes.ControlNetLoader().load_controlnet(controlnet)[0]
-        self.prompt = nodes.CLIPTextEncode().encode(clip, "")[0]
-
-    @torch.inference_mode()
-    def run(self, latent: np.ndarray, decoded: np.ndarray) -> np.ndarray:
-        """(C, h, w) latent of the picture painted again; `decoded` is what the autoencoder made of the one given."""
-        from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
-        from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
-
-        image = torch.from_numpy(decoded.astype(np.float32) / 255)[None]
-        noise, sigmas, inverted = call(
-            SDCDDIMInvert,
-            model=self.model,
-            positive=self.prompt,
-            latent={"samples": torch.from_numpy(latent)[None]},
-            steps=self.settings["steps"],
-            strength=self.settings["strength"],
-        )
-        painted, _ = call(
-            SDCRegenerateCanny,
-            model=self.model,
-            positive=self.prompt,
-            control_net=self.control_net,
-            image=image,
-            latent=inverted,
-            noise=noise,
-            sigmas=sigmas,
-            canny_strength=self.settings["canny_strength"],
-        )
-        return painted["samples"][0].float().cpu().numpy()
-
-
 def call(node, **inputs) -> tuple:
     """Run a node of the pack; inputs that are not given have the defaults of its schema."""
     from comfy_api.v0_0_2 import io
@@ -115,28 +79,3 @@ def call(node, **inputs) -> tuple:
     }
     clone = node.PREPARE_CLASS_CLONE({"hidden_inputs": {io.Hidden.extra_pnginfo: None}})
     return clone.execute(**{**defaults, **inputs}).result
-
-
-def options_of_regenerator(parser):
-    parser.add_argument("--checkpoint", metavar="NAME", help="trained model, as Load Checkpoint lists it")
-    parser.add_argument("--controlnet", metavar="NAME", help="trained Canny ControlNet, as Load ControlNet lists it")
-    parser.add_argument("--steps", type=int, default=50, metavar="N", help="of DDIM Invert (default: 50)")
-    parser.add_argument("--strength", type=float, default=1.0, metavar="X", help="of DDIM Invert (default: 1)")
-    parser.add_argument("--canny-strength", type=float, default=0.3, metavar="X", help="of Regenerate (default: 0.3)")
-
-
-def find_regenerator(options) -> Regenerator | None:
-    """By the models named, else by a tiny trained pair if there is one: random stand-ins say nothing of quality."""
-    import folder_paths
-
-    names = {}
-    for kind, given in (("checkpoints", options.checkpoint), ("controlnet", options.controlnet)):
-        listed = folder_paths.get_filename_list(kind)
-        if given and given not in listed:
-            raise SetupError(f"ComfyUI lists no {given!r} among its {kind}, only {', '.join(listed)}.")
-        names[kind] = given or next((name for name in listed if Path(name).name.startswith(TRAINED)), None)
-    if (options.checkpoint is None) != (options.controlnet is None):
-        raise SetupError("--checkpoint and --controlnet go together.")
-    if None in names.values():
-        return None
-    return Regenerator(*names.values(), options.steps, options.strength, options.canny_strength)

@@ -35,10 +35,10 @@ class Picture:
     def sdc(self, settings: dict) -> dict:
         return self.get({"row": "SDC", "vae": self.autoencoder.name, **settings}, partial(self.measure_sdc, settings))
 
-    def regenerated(self, settings: dict, regenerator) -> dict:
+    def regenerated(self, settings: dict, regenerator, setting) -> dict:
         """SDC, then inverted and repainted."""
-        key = {"row": "SDC", "vae": self.autoencoder.name, **settings, **regenerator.settings}
-        return self.get(key, partial(self.measure_sdc, settings, regenerator))
+        key = {"row": "SDC", "vae": self.autoencoder.name, **settings, **regenerator.key_of(setting)}
+        return self.get(key, partial(self.measure_sdc, settings, partial(regenerator.run, setting=setting)))
 
     def rival(self, name: str, quality: int) -> dict:
         return self.get(
@@ -52,12 +52,13 @@ class Picture:
     def get(self, key: dict, measure) -> dict:
         return self.results.get({**self.key, **key}, measure)
 
-    def measure_sdc(self, settings: dict, regenerator=None) -> dict:
+    def measure_sdc(self, settings: dict, regenerate=None) -> dict:
         encoded = codec.encode(self.latent(), **settings, latent_format=self.autoencoder.latent_format)
         latent = codec.decode(encoded)
         restored = self.autoencoder.decode(latent)
-        if regenerator is not None:
-            restored = self.autoencoder.decode(regenerator.run(latent, restored))
+        if regenerate is not None:
+            painted, _ = regenerate(latent, restored)
+            restored = self.autoencoder.decode(painted)
         return {"bytes": encoded.size, **self.figures(restored)}
 
     def measure_rival(self, encoded: rivals.RivalPicture) -> dict:

@@ -11,9 +11,11 @@ import pytest
 import sdc_pack.codec as codec
 import skimage.data
 from PIL import Image
+from sdc_pack.nodes import tiny_models as tiny
 
-from benchmarks import rate, results, speed, table1
-from benchmarks.harness import command, timing
+from benchmarks import quality, rate, results, speed, table1
+from benchmarks.harness import command, regenerator, timing
+from benchmarks.harness.regenerator import BEST
 from dev.environment import SetupError
 
 SHARED = Path(os.environ["SDC_SHARED"])
@@ -42,24 +44,45 @@ def bench(tmp_path):
 def test_table1_prints_the_papers_rows_beside_ours(bench, capsys):
     rows = bench("table1")
     printed = capsys.readouterr().out
-    for name, figures in table1.PAPER["peppers"].items():
+    for name, figures in table1.PRINTED["peppers"].items():
         (line,) = (line for line in printed.splitlines() if line.startswith(f"peppers, {name}  "))
         assert line.removeprefix(f"peppers, {name}").split()[:3] == [f"{figure:g}" for figure in figures]
     by_label = {table1.label(row["key"]): row["value"] for row in rows}
     assert str(by_label["without inversion"]["bytes"]) in printed
-    assert "with inversion is missing" in printed and "autoencoder taesd" in printed and "not comparable" in printed
+    assert by_label["with inversion"]["bytes"] == by_label["without inversion"]["bytes"]
+    assert by_label["with inversion"]["psnr"] != by_label["with inversion, paper's settings"]["psnr"]
+    assert f"with inversion by sdc-tiny.safetensors and sdc-tiny-canny.safetensors, {BEST}" in printed
+    assert "autoencoder taesd" in printed and "not comparable" in printed
     assert bench("table1") == rows
 
 
-@needs_taesd
-def test_table1_regenerates_with_the_models_named(bench, capsys):
-    models = ["--checkpoint", min(p.name for p in Path(os.environ["SDC_MODELS"], "checkpoints").glob("*.ckpt"))]
-    models += ["--controlnet", "sdc-standin-canny.safetensors", "--steps", "2"]
-    rows = bench("table1", *models)
-    by_label = {table1.label(row["key"]): row["value"] for row in rows}
-    assert by_label["with inversion"]["bytes"] == by_label["without inversion"]["bytes"]
-    assert by_label["with inversion"]["psnr"] != by_label["without inversion"]["psnr"]
-    assert f"{models[1]} and {models[3]}" in capsys.readouterr().out
+def test_quality_measures_before_and_after(bench, tmp_path, capsys):
+    settings = ["--settings", "20:0.1:1", "0:0.35:1", "--plot", str(tmp_path / "quality.svg")]
+    rows = bench("quality", *settings, "--gallery", str(tmp_path / "shown"))
+    (table,) = quality.report(rows)
+    assert table.text() in capsys.readouterr().out
+    assert [(line[0], line[2]) for line in table.rows[:3]] == [
+        ("paper: decoded", "0"),
+        ("paper: 20 steps, strength 0.1, canny strength 1", "4"),
+        ("paper: once at sigma 0.35, canny strength 1", "1"),
+    ]
+    assert len(table.rows) == 2 * 3
+    assert len({row["value"]["psnr"] for row in rows}) == 3  # with 64 latents the presets are the same
+    assert len(list((tmp_path / "shown").glob("peppers, paper, *.png"))) == 3
+    assert "<svg" in (tmp_path / "quality.svg").read_text()
+    assert bench("quality", *settings) == rows  # taken from the file
+
+
+def test_narrow_networks_regenerate_as_the_padded_ones_do(monkeypatch):
+    latent = np.random.default_rng(2).normal(size=(4, 16, 16)).astype(np.float32) * 5
+    decoded = np.random.default_rng(3).integers(0, 256, (128, 128, 3), np.uint8)
+    names = tiny.NAMES["checkpoint"], tiny.NAMES["controlnet"]
+    narrow = regenerator.Regenerator(*names).run(latent, decoded, BEST)
+    monkeypatch.setattr(regenerator, "use_narrow_networks", lambda *_: None)
+    padded = regenerator.Regenerator(*names).run(latent, decoded, BEST)
+    assert narrow[1] == padded[1] == 6
+    assert np.abs(narrow[0] - latent).max() > 0.1
+    np.testing.assert_allclose(narrow[0], padded[0], atol=1e-3)
 
 
 @needs_taesd

@@ -1,0 +1,152 @@
+"""The decoder's second half by the pack's own nodes: DDIM Invert, then Regenerate with Canny, empty prompt."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from sdc_pack.nodes import tiny_models as tiny
+
+from dev.environment import SetupError
+from dev.train import networks
+
+from .comfy import call
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What DDIM Invert and Regenerate with Canny are set to.
+
+    With 0 steps nothing is inverted: the decoded latent is taken for one with noise of sigma `strength`, and the model
+    is asked once.
+    """
+
+    steps: int
+    strength: float
+    canny_strength: float
+
+    @classmethod
+    def parse(cls, text: str):
+        steps, strength, canny_strength = text.split(":")
+        return cls(int(steps), float(strength), float(canny_strength))
+
+    def __str__(self):
+        how = f"{self.steps} steps, strength {self.strength:g}" if self.steps else f"once at sigma {self.strength:g}"
+        return f"{how}, canny strength {self.canny_strength:g}"
+
+
+PAPER = Setting(50, 1.0, 0.3)  # 50 steps at full strength, as the paper has it, and a small Canny strength
+# Chosen for the tiny models on the photographs that `run.py train` holds out.
+BEST = Setting(20, 0.15, 1.0)
+
+
+class Regenerator:
+    """A checkpoint and a ControlNet by the names that ComfyUI lists."""
+
+    def __init__(self, checkpoint: str, controlnet: str):
+        import nodes
+
+        self.key = {"checkpoint": checkpoint, "controlnet": controlnet}
+        self.model, clip, self.vae = nodes.CheckpointLoaderSimple().load_checkpoint(checkpoint)[:3]
+        self.control_net = nodes.ControlNetLoader().load_controlnet(controlnet)[0]
+        self.prompt = nodes.CLIPTextEncode().encode(clip, "")[0]
+        if [checkpoint, controlnet] == [tiny.NAMES["checkpoint"], tiny.NAMES["controlnet"]]:
+            self.key["weights"] = tiny.fingerprint()
+            use_narrow_networks(self.model, self.control_net)
+
+    @torch.inference_mode()
+    def run(self, latent: np.ndarray, decoded: np.ndarray, setting: Setting) -> tuple[np.ndarray, int]:
+        """(C, h, w) latent of the picture painted again, and how often the UNet was asked.
+
+        `decoded` is the picture (H, W, 3) uint8 that the autoencoder makes of `latent`.
+        """
+        from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
+        from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
+
+        calls = []
+        model = self.model.clone()
+        model.set_model_unet_function_wrapper(
+            lambda apply, given: calls.append(1) or apply(given["input"], given["timestep"], **given["c"])
+        )
+        samples = {"samples": torch.from_numpy(latent)[None]}
+        common = {"model": model, "positive": self.prompt}
+        noise, sigmas = {}, torch.tensor([setting.strength, 0.0])
+        if setting.steps:
+            found, sigmas, samples = call(
+                SDCDDIMInvert, **common, latent=samples, steps=setting.steps, strength=setting.strength
+            )[:3]
+            noise = {"noise": found}
+        else:
+            from comfy_extras.nodes_custom_sampler import DisableNoise
+
+            noise = {"noise": DisableNoise.execute().result[0]}
+        painted = call(
+            SDCRegenerateCanny,
+            **common,
+            **noise,
+            control_net=self.control_net,
+            image=torch.from_numpy(decoded.astype(np.float32) / 255)[None],
+            latent=samples,
+            sigmas=sigmas,
+            canny_strength=setting.canny_strength,
+        )[0]
+        return painted["samples"][0].float().cpu().numpy(), len(calls)
+
+    def key_of(self, setting: Setting) -> dict:
+        return {**self.key, **asdict(setting)}
+
+
+def use_narrow_networks(model, control_net):
+    """Let ComfyUI ask the tiny networks as they were trained, which takes a fraction of the time of the padded ones.
+
+    tests/nodes/test_tiny_models.py shows that both compute the same.
+    """
+
+    def load(network, file):
+        weights = load_file(tiny.WEIGHTS / file)
+        network.load_state_dict({name: value.float() for name, value in weights.items()})
+        return network.eval().requires_grad_(False).to(model.load_device, memory_format=torch.channels_last)
+
+    model.model.diffusion_model = NarrowUNet(load(networks.UNet(), "sdc_tiny_unet.safetensors"))
+    control_net.control_model = NarrowControlNet(load(networks.ControlNet(), "sdc_tiny_canny.safetensors"))
+
+
+class NarrowUNet(torch.nn.Module):
+    dtype = torch.float32
+
+    def __init__(self, network: networks.UNet):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x, timesteps, context=None, control=None, **_):
+        if control is not None:
+            control = control["output"], control["middle"][0]
+        return self.network(x.float(), timesteps, control)
+
+
+class NarrowControlNet(torch.nn.Module):
+    dtype = torch.float32
+
+    def __init__(self, network: networks.ControlNet):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x, hint, timesteps, **_):
+        skips, middle = self.network(x.float(), timesteps, hint.float())
+        return {"output": skips, "middle": [middle]}
+
+
+def add_options(parser):
+    names = tiny.NAMES
+    parser.add_argument("--checkpoint", default=names["checkpoint"], metavar="NAME", help="as Load Checkpoint lists it")
+    parser.add_argument("--controlnet", default=names["controlnet"], metavar="NAME", help="as Load ControlNet lists it")
+
+
+def load_regenerator(options) -> Regenerator:
+    import folder_paths
+
+    for kind, given in (("checkpoints", options.checkpoint), ("controlnet", options.controlnet)):
+        listed = folder_paths.get_filename_list(kind)
+        if given not in listed:
+            raise SetupError(f"ComfyUI lists no {given!r} among its {kind}, only {', '.join(listed)}.")
+    return Regenerator(options.checkpoint, options.controlnet)
