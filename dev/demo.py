@@ -38,7 +38,7 @@ STAGES = {
 }
 
 
-def run(settings: dict, models: Path, standins: dict[str, str]) -> int:
+def run(settings: dict, models: Path, tiny: dict[str, str]) -> int:
     output = Path(settings["output"])
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sdc-demo-", ignore_cleanup_errors=True) as folder:
@@ -55,16 +55,16 @@ def run(settings: dict, models: Path, standins: dict[str, str]) -> int:
                 prompt = to_prompt(workflow, object_info)
                 say(f"\n{name} ({path})")
                 uploaded = server.client.upload(path)
-                for line in swap(prompt, object_info, uploaded, given, standins, settings.get("steps")):
+                for line in swap(prompt, object_info, uploaded, given, tiny, settings.get("steps")):
                     say(f"  {line}")
                 rows.append(process(server, prompt, workflow, name, path, output))
     say("\n" + report.table(rows))
     if settings.get("json"):
         Path(settings["json"]).parent.mkdir(parents=True, exist_ok=True)
         Path(settings["json"]).write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    if any(row["standins"] for row in rows):
-        say("\nThe diffusion models were random stand-ins: this proves that everything works together and says")
-        say("nothing about picture quality. Real ones: --checkpoint FILE --controlnet FILE")
+    if any(row["tiny"] for row in rows):
+        say("\nThe models were the small ones that come with the pack; a real checkpoint knows far more of pictures:")
+        say("--checkpoint FILE --controlnet FILE")
     return 0
 
 
@@ -108,11 +108,11 @@ def real_models(settings: dict, base: Path) -> dict[str, str]:
     return given
 
 
-def swap(prompt: dict, object_info: dict, image: str, given: dict, standins: dict, steps: int | None) -> list[str]:
+def swap(prompt: dict, object_info: dict, image: str, given: dict, tiny: dict, steps: int | None) -> list[str]:
     """Put this machine's files into a prompt, and the number of steps if asked; nothing else. Return what was done."""
     wanted: dict[str, object] = dict(given)
     if not given and not has_models(prompt, object_info):
-        wanted = {"ckpt_name": standins["checkpoint"], "control_net_name": standins["controlnet"]}
+        wanted = {"ckpt_name": tiny["checkpoint"], "control_net_name": tiny["controlnet"]}
     if steps is not None:
         wanted["steps"] = steps
     lines = []
@@ -153,7 +153,7 @@ def process(server: Server, prompt: dict, workflow: dict, name: str, path: Path,
     report.side_by_side(images, len(contents["sdc"])).save(output / f"{name}_side_by_side.png")
     return {
         "picture": name,
-        "standins": any("sdc-standin" in str(value) for node in prompt.values() for value in node["inputs"].values()),
+        "tiny": any("sdc-tiny" in str(value) for node in prompt.values() for value in node["inputs"].values()),
         "bytes": len(contents["sdc"]),
         "bpp": 8 * len(contents["sdc"]) / (images["original"].width * images["original"].height),
         "decoded": report.compare(images["original"], images["decoded"]),

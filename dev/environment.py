@@ -17,7 +17,9 @@ except ImportError:  # Windows
     import msvcrt
 
 OLDEST_PYTHON = (3, 11)
-UV_LOCK = Path(__file__).resolve().parent / "locks" / "uv.txt"
+DEV = Path(__file__).resolve().parent
+UV_LOCK = DEV / "locks" / "uv.txt"
+WEIGHTS = DEV.parent / "weights"  # what the project trained
 
 
 class SetupError(Exception):
@@ -38,10 +40,13 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sdc"
 
 
-def standins_folder(cache: Path) -> Path:
-    """Where the model stand-ins lie: a folder for each state of the code that makes them."""
-    recipe = Path(__file__).with_name("standins.py").read_bytes()
-    return cache / f"standins-{hashlib.sha256(recipe).hexdigest()[:12]}"
+def models_folder(cache: Path) -> Path:
+    """Where the models for trying out lie: a folder for each state of what they are made from."""
+    digest = hashlib.sha256()
+    made_by = DEV / "standins.py", DEV.parent / "nodes" / "tiny_models.py"
+    for path in (*made_by, *sorted(WEIGHTS.glob("*.safetensors"))):
+        digest.update(path.read_bytes())
+    return cache / f"models-{digest.hexdigest()[:12]}"
 
 
 @contextlib.contextmanager

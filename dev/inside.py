@@ -23,9 +23,12 @@ def load_package(name: str, folder: Path):
 # there instead, `nodes` would. So packages are loaded by their place and the path left clean.
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() not in (DEV, REPO)]
 load_package("dev", DEV)
+load_package("sdc_pack", REPO)
+
+from sdc_pack.nodes import tiny_models  # noqa: E402
 
 from dev import standins  # noqa: E402
-from dev.environment import SetupError, standins_folder  # noqa: E402
+from dev.environment import SetupError, models_folder  # noqa: E402
 
 
 def stop(*_):
@@ -36,8 +39,11 @@ def stop(*_):
 
 def main(command: str, settings: dict) -> int:
     signal.signal(signal.SIGTERM, stop)
-    models = standins_folder(Path(settings["cache"]))
-    names = standins.build(models, Path(settings["shared"]))
+    models = models_folder(Path(settings["cache"]))
+    if command in ("bench", "test"):
+        standins.build(models, Path(settings["shared"]))
+    if command != "train":
+        tiny_models.install(lambda kind: models / kind)
     if command in ("bench", "test"):
         load_package("benchmarks", REPO / "benchmarks")
     if command == "test":
@@ -49,18 +55,25 @@ def main(command: str, settings: dict) -> int:
         options = ["--import-mode=importlib", f"--rootdir={REPO}", "-o", "testpaths=tests", "-rs"]
         return int(pytest.main([*options, *settings["arguments"]]))
     if command == "bench":
-        load_package("sdc_pack", REPO)
         sys.path.insert(0, settings["comfyui"])
         from benchmarks.harness import command as bench
 
         return bench.main(settings["arguments"], {**settings, "models": models})
+    if command == "models" and "folder" in settings:
+        written = tiny_models.install(lambda kind: Path(settings["folder"]) / kind)
+        print("\n".join(f"wrote {path}" for path in written) or "They are there already.")
+        return 0
+    if command == "train":
+        from dev.train import command as train
+
+        return train.main(settings["arguments"], settings)
     if command == "demo":
         from dev import demo
         from dev.client import ComfyError
         from dev.prompt import WorkflowError
 
         try:
-            return demo.run(settings, models, names)
+            return demo.run(settings, models, tiny_models.NAMES)
         except (SetupError, ComfyError, WorkflowError) as error:
             print(f"\n{error}", file=sys.stderr)
             return 1

@@ -25,15 +25,16 @@ class Server:
 
     `models` are folders laid out like ComfyUI's models/. `pack` is the custom node pack to load, None for none.
     `base` holds input, output, user and the log; by default it is a temporary folder and is gone afterwards.
-    `cpu=None` asks the Python whether it sees an accelerator.
+    `cpu=None` asks the Python whether it sees an accelerator. `environment` is added to this process's own.
     """
 
     def __init__(
         self, comfyui: Path, python: Path, pack: Path | None = None, models=(), base: Path | None = None,
-        cpu: bool | None = None, arguments=(), start_timeout: float = 300,
+        cpu: bool | None = None, arguments=(), environment=(), start_timeout: float = 300,
     ):  # fmt: skip
         self.comfyui, self.python, self.pack, self.models = Path(comfyui), Path(python), pack, list(models)
         self.base, self.cpu, self.arguments, self.start_timeout = base, cpu, list(arguments), start_timeout
+        self.environment = {**os.environ, **dict(environment)}
         self.process: subprocess.Popen | None = None
         self.closing = contextlib.ExitStack()
 
@@ -72,8 +73,9 @@ class Server:
         )
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=self.base, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **group
-            )
+                command, cwd=self.base, env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT, **group,
+            )  # fmt: skip
         self.closing.callback(self.stop)
         self.wait_until_ready()
 

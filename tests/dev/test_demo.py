@@ -14,9 +14,9 @@ from dev import demo, report
 from dev.environment import SetupError
 
 REPO = Path(demo.__file__).parents[1]
-STANDINS = {"checkpoint": "standin.ckpt", "controlnet": "standin.safetensors"}
+TINY = {"checkpoint": "tiny.safetensors", "controlnet": "tiny-canny.safetensors"}
 OBJECT_INFO = {
-    "CheckpointLoaderSimple": {"input": {"required": {"ckpt_name": [["real.ckpt", "standin.ckpt"]]}}},
+    "CheckpointLoaderSimple": {"input": {"required": {"ckpt_name": [["real.ckpt", "tiny.safetensors"]]}}},
     "ControlNetLoader": {"input": {"required": {"control_net_name": ["COMBO", {"options": ["real.pth"]}]}}},
 }
 
@@ -49,29 +49,29 @@ def differences(before, after):
 
 def test_only_loader_names_are_swapped_and_all_of_them_told(prompt):
     before = copy.deepcopy(prompt)
-    lines = demo.swap(prompt, OBJECT_INFO, "photo.png", {}, STANDINS, None)
+    lines = demo.swap(prompt, OBJECT_INFO, "photo.png", {}, TINY, None)
     assert differences(before, prompt) == {
         ("1", "image"): "photo.png",
-        ("2", "ckpt_name"): "standin.ckpt",
-        ("3", "control_net_name"): "standin.safetensors",
+        ("2", "ckpt_name"): "tiny.safetensors",
+        ("3", "control_net_name"): "tiny-canny.safetensors",
     }
-    assert len(lines) == 3 and "missing.ckpt -> standin.ckpt" in lines[1]
+    assert len(lines) == 3 and "missing.ckpt -> tiny.safetensors" in lines[1]
 
 
 def test_steps_are_swapped_when_asked(prompt):
     before = copy.deepcopy(prompt)
-    demo.swap(prompt, OBJECT_INFO, "example.png", {}, STANDINS, 4)
+    demo.swap(prompt, OBJECT_INFO, "example.png", {}, TINY, 4)
     assert differences(before, prompt)["5", "steps"] == 4
 
 
 def test_models_of_the_workflow_stay_where_the_server_has_them(prompt):
     prompt["2"]["inputs"]["ckpt_name"] = "real.ckpt"
-    assert demo.swap(prompt, OBJECT_INFO, "example.png", {}, STANDINS, None) == []
+    assert demo.swap(prompt, OBJECT_INFO, "example.png", {}, TINY, None) == []
 
 
 def test_given_models_come_before_all_others(prompt):
     given = {"ckpt_name": "mine.ckpt", "control_net_name": "mine.pth"}
-    demo.swap(prompt, OBJECT_INFO, "photo.png", given, STANDINS, None)
+    demo.swap(prompt, OBJECT_INFO, "photo.png", given, TINY, None)
     assert prompt["2"]["inputs"]["ckpt_name"] == "mine.ckpt"
     assert prompt["3"]["inputs"]["control_net_name"] == "mine.pth"
 
@@ -136,11 +136,11 @@ def test_sheet_and_table_show_every_picture():
 
 
 def test_demo_leaves_every_file_and_the_figures(tmp_path):
-    """The whole command as a person gives it, short: a real server, the shipped workflow, two steps."""
+    """The whole command as a person gives it, short: a real server, the shipped workflow with the tiny models."""
     photo = tmp_path / "photo.png"
     Image.fromarray(skimage.data.astronaut()).resize((136, 100)).save(photo)
     output, figures = tmp_path / "out", tmp_path / "new" / "figures.json"
-    command = [sys.executable, REPO / "run.py", "demo", photo, "--output", output, "--steps", "2", "--json", figures]
+    command = [sys.executable, REPO / "run.py", "demo", photo, "--output", output, "--json", figures]
     own = ["--comfyui", os.environ["SDC_COMFYUI"], "--python", sys.executable]
     done = subprocess.run([*command, *own], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -151,4 +151,5 @@ def test_demo_leaves_every_file_and_the_figures(tmp_path):
     assert row["bytes"] == (output / "photo.sdc").stat().st_size
     assert 0.3 < row["decoded"]["ssim"] <= 1 and row["seconds"]["invert"] > 0
     assert "photo" in done.stdout and str(row["bytes"]) in done.stdout
-    assert "swapped LoadImage" in done.stdout and "random stand-ins" in done.stdout
+    assert row["regenerated"]["ssim"] > row["decoded"]["ssim"]
+    assert "swapped LoadImage" in done.stdout and "small ones that come with the pack" in done.stdout

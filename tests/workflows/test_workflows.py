@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import sdc_pack.codec as codec
 from PIL import Image
+from sdc_pack.nodes import tiny_models as tiny
 
+from benchmarks.harness.regenerator import BEST
 from dev.client import ComfyError
 from dev.prompt import to_prompt
 
@@ -106,6 +108,9 @@ def test_loaders_name_real_models_with_their_downloads(name):
         if node["type"].startswith("SDC"):
             assert node["properties"]["cnr_id"] == "comfyui-sdc" and node["properties"]["ver"]
         if node["type"] in ("CheckpointLoaderSimple", "ControlNetLoader"):
+            if name == "sdc_demo_tiny":  # whose models come with the pack
+                assert node["widgets_values"][0] in tiny.NAMES.values()
+                continue
             (model,) = node["properties"]["models"]
             assert model["name"] == node["widgets_values"][0] == model["url"].rsplit("/")[-1]
             assert model["directory"] == ("checkpoints" if node["type"] == "CheckpointLoaderSimple" else "controlnet")
@@ -132,6 +137,25 @@ def test_full_pipeline(server, make_prompt):
     assert decoded.shape == edges.shape == regenerated.shape == (96, 128, 3)
     assert set(np.unique(edges)) == {0, 255}
     assert (decoded != regenerated).any()
+
+
+def test_demo_runs_as_it_is_with_the_settings_that_measured_best(server, make_prompt):
+    prompt = make_prompt("sdc_demo_tiny")
+    names = find(prompt, "CheckpointLoaderSimple")[1]["inputs"], find(prompt, "ControlNetLoader")[1]["inputs"]
+    assert (names[0]["ckpt_name"], names[1]["control_net_name"]) == (tiny.NAMES["checkpoint"], tiny.NAMES["controlnet"])
+    _, invert = find(prompt, "SDCDDIMInvert")
+    _, regenerate = find(prompt, "SDCRegenerateCanny")
+    settings = invert["inputs"]["steps"], invert["inputs"]["strength"], regenerate["inputs"]["canny_strength"]
+    assert settings == (BEST.steps, BEST.strength, BEST.canny_strength)
+    outputs = server.client.run(prompt)
+    shown = {
+        node["_meta"]["title"][0]: pixels(server, outputs[node_id]).astype(float)
+        for node_id, node in prompt.items()
+        if node["class_type"] in ("PreviewImage", "SaveImage")
+    }
+    original = shown["1"][:96, 1:129]  # VAE Encode takes the middle of it
+    decoded, regenerated = (np.abs(shown[stage] - original).mean() for stage in "24")
+    assert regenerated < 25 and regenerated < 1.1 * decoded
 
 
 def test_table1_shows_measures_and_writes_every_picture(server, make_prompt):
