@@ -100,9 +100,7 @@ def demo(arguments: dict, _rest) -> int:
         if not path.is_file():
             raise SetupError(f"There is no file {path}")
     if ("checkpoint" in arguments) != ("controlnet" in arguments):
-        raise SetupError(
-            "--checkpoint and --controlnet go together: a ControlNet serves the models it was made for."
-        )
+        raise SetupError("--checkpoint and --controlnet go together: a ControlNet serves the models it was made for.")
     if arguments.get("steps", 1) < 1:
         raise SetupError("--steps must be 1 or more.")
     return run_inside(choose(arguments), "demo", arguments)

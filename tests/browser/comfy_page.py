@@ -173,9 +173,13 @@ class ComfyPage:
     def menu(self, node: int, item: str):
         """Choose an item of a node's context menu."""
         self.settle()
+        self.choose(lambda: self.page.mouse.click(*self.point_on(node), button="right"), item)
+
+    def choose(self, open_menu, item: str):
+        """Open a menu and choose an item of it."""
         entry = self.page.get_by_text(item, exact=True).last
         for _ in range(5):  # a node that is being laid out, or a message that goes, may close the menu again
-            self.page.mouse.click(*self.point_on(node), button="right")
+            open_menu()
             with contextlib.suppress(PlaywrightTimeout):
                 entry.click(timeout=PATIENCE / 6)
                 return
