@@ -32,7 +32,10 @@ CHAPTERS = {  # file name -> heading and how the file is made
         "What regeneration adds where TAESD decodes",
         "quality --images ../shared/images/kodak --vae taesd --settings 20:0.15:1 20:0.1:1",
     ),
-    "inversion": ("Inversion and back", "inversion --images ../shared/images/kodak/kodim{03,13,23}.png --size 256"),
+    "inversion": (
+        "Inversion and back",
+        "inversion --images ../shared/images/kodak/kodim{03,13,23}.png --size 256 --checkpoint sdc-tiny.safetensors",
+    ),
     "speed": ("Speed and memory", "speed --images ../shared/images/kodak"),
 }
 INTRODUCTION = """# Results
@@ -54,8 +57,8 @@ Where this codec should not be used. Lettering becomes other lettering, a face a
 texture: sharp, plausible and wrong, where AVIF is soft and right. In PSNR and SSIM AVIF is nearer to the original at
 these sizes, and for whatever has to be read, recognised or measured it is the better choice. (AVIF was given the bytes
 of the preset `paper`; where its smallest file has more, that one is shown.) Regeneration is that of the tiny models:
-once with the settings that measured best, once with the paper's, full strength and 50 steps, where so small a model
-paints what was never there.
+once with the settings that measured best, once with the paper's, full strength and 50 steps, more than so small a model
+can bear: colours fade and detail turns to mush.
 """
 CREDITS = {
     "faces": "Photograph of Eileen Collins by NASA, public domain (scikit-image).",
