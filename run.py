@@ -175,9 +175,8 @@ def run_child(command: list) -> int:
 
 
 COMMANDS = {
-    "bench": bench, "comfyui": start_comfyui, "demo": demo, "fuzz": fuzz, "lock": relock,
-    "models": models, "test": test,
-    "train": train,
+    "bench": bench, "comfyui": start_comfyui, "demo": demo, "fuzz": fuzz, "lock": relock, "models": models,
+    "test": test, "train": train,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -45,11 +45,14 @@ def run(options, results):
         raise SetupError("Name pictures to measure on: --images DIR")
     comfy.start(options)
     regenerator = load_regenerator(options)
-    if options.vae:
-        autoencoder = comfy.Autoencoder(options.vae)
-    else:
-        autoencoder = comfy.Autoencoder.of_checkpoint(options.checkpoint, regenerator.vae)
+    own = None if options.vae else regenerator.vae
+    autoencoder = comfy.Autoencoder(options.vae or options.checkpoint, own)
     originals = pictures.load(options.images, options.size)
+    if autoencoder.latent_format == "SD1.x" and (options.shared / "models" / "vae_approx").is_dir():
+        beside = comfy.Autoencoder("taesd")
+        for name, pixels in originals.items():
+            key = {**picture_key(name, pixels), "vae": autoencoder.name, **regenerator.key, "row": "autoencoder"}
+            results.get(key, partial(measure_autoencoder, pixels, autoencoder, beside, options.shared))
     work = [(name, preset) for name in originals for preset in PRESETS]
     for name, preset in tqdm(work, unit="picture", disable=None):
         picture = Picture(name, originals[name], preset, autoencoder, regenerator, options)
@@ -60,6 +63,16 @@ def run(options, results):
     say(measure.load_lpips(options.shared)[1])
     if options.plot:
         plot(results.rows, options.plot)
+
+
+def measure_autoencoder(pixels, autoencoder, beside, shared) -> dict:
+    """Encoded and decoded; the latents, and the picture of the latents, of another autoencoder of the same space."""
+    latent, other = autoencoder.encode(pixels), beside.encode(pixels)
+    return {
+        **measure.figures(pixels, autoencoder.decode(latent), shared),
+        "apart": float(np.linalg.norm(latent - other) / np.linalg.norm(other)),
+        "other_lpips": measure.figures(pixels, autoencoder.decode(other), shared)["lpips"],
+    }
 
 
 class Picture:
@@ -100,6 +113,8 @@ def groups(rows: list[dict]) -> dict[tuple[str, str], list[dict]]:
     found: dict[tuple, list[dict]] = {}
     for row in rows:
         key = row["key"]
+        if "preset" not in key:
+            continue
         known = "steps" in key
         setting = str(Setting(key["steps"], key["strength"], key["canny_strength"])) if known else UNCHANGED
         found.setdefault((key["preset"], setting), []).append(row["value"])
@@ -123,16 +138,27 @@ def report(rows: list[dict]) -> list[Table]:
             better = sum(after["lpips"] < one["lpips"] for after, one in zip(figures, before, strict=True))
             line += [f"{100 * (means['lpips'] / averages(before)['lpips'] - 1):+.1f} %", str(better)]
         lines.append(line)
-    key = rows[0]["key"]
+    key = rows[-1]["key"]
     notes = [
         f"Means over {len({row['key']['pixels'] for row in rows})} pictures; {key['checkpoint']}, {key['controlnet']}, "
         f"autoencoder {key['vae']}.",
         f"The best setting, chosen on training photographs: {BEST}. The paper's: {PAPER}.",
         "UNet calls of inversion and regeneration together; seconds with the decoding, by the networks as trained, "
-        "which ComfyUI runs padded in about seven times the time.",
+        "which ComfyUI runs padded, in more.",
     ]
     header = ["", "bytes", "UNet calls", "seconds", *measure.HEADER, "LPIPS change", "better pictures"]
-    return [Table("Before and after regeneration", header, lines, notes)]
+    return [*autoencoder_table(rows), Table("Before and after regeneration", header, lines, notes)]
+
+
+def autoencoder_table(rows: list[dict]) -> list[Table]:
+    alone = [row for row in rows if row["key"].get("row") == "autoencoder"]
+    if not alone:
+        return []
+    means = {name: mean([row["value"][name] for row in alone]) for name in alone[0]["value"]}
+    other = "-" if means["other_lpips"] is None else f"{means['other_lpips']:.3f}"
+    line = [alone[0]["key"]["vae"], *measure.cells(means), f"{means['apart']:.3f}", other]
+    header = ["", *measure.HEADER, "latents from TAESD's, relative L2", "LPIPS of TAESD's latents"]
+    return [Table("The autoencoder alone", header, [line], [f"Means over {len(alone)} pictures, nothing is stored."])]
 
 
 def plot(rows: list[dict], path: Path):

@@ -63,7 +63,7 @@ def run(settings: dict, models: Path, tiny: dict[str, str]) -> int:
         Path(settings["json"]).parent.mkdir(parents=True, exist_ok=True)
         Path(settings["json"]).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     if any(row["tiny"] for row in rows):
-        say("\nThe models were the small ones that come with the pack; a real checkpoint knows far more of pictures:")
+        say("\nThe models were the small ones that come with the pack; real ones are taken as")
         say("--checkpoint FILE --controlnet FILE")
     return 0
 

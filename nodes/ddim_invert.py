@@ -1,6 +1,5 @@
 import logging
 
-import comfy.latent_formats
 import torch
 from comfy_api.v0_0_2 import io
 from comfy_extras.nodes_custom_sampler import DisableNoise
@@ -9,17 +8,11 @@ from .. import codec
 from .exact_pair import invert_exactly
 from .guidance import make_guider
 from .inversion import MAX_REFINE, invert
+from .preview import FAMILIES
 from .schedule import check_sigmas, ddim_schedule, lowest_levels, strength_of_noise
 from .sockets import CATEGORY, SDC, check_pictures
 
 DDIM, EXACT_PAIR = "DDIM", "exact pair"
-# Families whose latents look alike and mean different things.
-FAMILIES = {
-    comfy.latent_formats.SD15: "SD1.x",
-    comfy.latent_formats.SDXL: "SDXL",
-    comfy.latent_formats.SD3: "SD3",
-    comfy.latent_formats.Flux: "Flux",
-}
 
 
 class SDCDDIMInvert(io.ComfyNode):
@@ -182,7 +175,9 @@ def prepare(model, latent: dict) -> tuple[dict, list[str]]:
             f"The latent has {samples.shape[1]} channels, but this model works with {channels}. The picture was "
             "compressed for another model family: load the checkpoint that its latent_format names."
         )
-    stored, wanted = latent.get("latent_format"), FAMILIES.get(type(model.get_model_object("latent_format")))
+    # Latents of other families may have as many channels and mean something else.
+    kind = type(model.get_model_object("latent_format"))
+    stored, wanted = latent.get("latent_format"), next((name for name in FAMILIES if FAMILIES[name] is kind), None)
     if None not in (stored, wanted) and stored != wanted:
         raise ValueError(
             f"The picture was compressed for {stored}, but this model works with latents of {wanted}. Load a "

@@ -7,15 +7,15 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from .. import codec
-from ..codec import tiny_vae
+from ..codec import picture_files, tiny_vae
 
 SIDE = 256
 MAX_PIXELS = 4096**2  # of the true picture; the latent of a larger one is not decoded just to look at it
 MOST_LATENTS = 64  # a side; what the autoencoder is given of a larger latent is its average, for the sake of time
 
-DECODED = "SD1.x"  # the latent space of the project's own autoencoder
-# Of the others ComfyUI's own rough colours, which its sampling previews use when no TAESD is there.
+# ComfyUI's classes of the latent spaces that files name.
 FAMILIES = {
+    "SD1.x": comfy.latent_formats.SD15,
     "SDXL": comfy.latent_formats.SDXL,
     "SD3": comfy.latent_formats.SD3,
     "Flux": comfy.latent_formats.Flux,
@@ -28,7 +28,11 @@ def thumbnail(picture: codec.EncodedPicture) -> Image.Image:
     Raises codec.SdcLimitError for a picture of more than 4096x4096 pixels.
     """
     latent = codec.decode(codec.read(picture.data, max_pixels=MAX_PIXELS))
-    shown = decoded(latent, picture) if picture.latent_format == DECODED else rough(latent, picture.latent_format)
+    shown = (
+        decoded(latent, picture)
+        if picture.latent_format == picture_files.FAMILY
+        else rough(latent, picture.latent_format)
+    )
     scale = min(1, SIDE / max(picture.width, picture.height))
     size = [max(1, round(scale * side)) for side in (picture.width, picture.height)]
     return Image.fromarray(shown).resize(size, Image.Resampling.LANCZOS)
@@ -50,6 +54,7 @@ def decoded(latent: np.ndarray, picture: codec.EncodedPicture) -> np.ndarray:
 
 
 def rough(latent: np.ndarray, latent_format: str) -> np.ndarray:
+    """ComfyUI's own rough colours, which its sampling previews use when no TAESD is there."""
     family = FAMILIES[latent_format]()
     factors = np.asarray(family.latent_rgb_factors, np.float32)  # (C, 3)
     bias = np.asarray(family.latent_rgb_factors_bias or 0, np.float32)
@@ -59,6 +64,6 @@ def rough(latent: np.ndarray, latent_format: str) -> np.ndarray:
 
 def preview_note(picture: codec.EncodedPicture) -> list[str]:
     """What the thumbnail does not show, for the lines beside it."""
-    if picture.latent_format == DECODED:
+    if picture.latent_format == picture_files.FAMILY:
         return []
     return [f"{picture.latent_format} latent: the preview shows rough colours only"]

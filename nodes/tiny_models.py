@@ -6,6 +6,7 @@ same numbers, and ComfyUI recognises them. Needs torch and safetensors.
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import torch
@@ -31,17 +32,20 @@ def install(folder_of) -> list[Path]:
         if path.exists():
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Another process may be making the same file: swap it in whole.
-        part = path.with_name(f".{os.getpid()}-{path.name}")
-        part.write_bytes(save(make()))
-        part.replace(path)
+        # Somebody else may be making the same file, and the disk may be full: swap it in whole or not at all.
+        part = path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name}")
+        try:
+            part.write_bytes(save(make()))
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
         written.append(path)
     return written
 
 
 def fingerprint() -> str:
-    """Changes with the weights and with this file."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    """Changes with the weights."""
+    digest = hashlib.sha256()
     for path in sorted(WEIGHTS.glob("*.safetensors")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -32,11 +32,20 @@ def start(options):
 
 
 class Autoencoder:
-    """A VAE by the name that ComfyUI's Load VAE lists, for pictures of (H, W, 3) uint8 and latents of (C, h, w)."""
+    """A VAE for pictures of (H, W, 3) uint8 and latents of (C, h, w).
+
+    By the name that ComfyUI's Load VAE lists; or `vae`, that of an SD 1.x checkpoint of this name.
+    """
 
     LATENT_FORMATS = {"taesdxl": "SDXL", "taesd3": "SD3", "taef1": "Flux"}
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, vae=None):
+        self.name = name
+        self.latent_format = self.LATENT_FORMATS.get(name, "SD1.x")
+        self.vae = vae or self.load(name)
+
+    @staticmethod
+    def load(name: str):
         import nodes
 
         listed = nodes.VAELoader.INPUT_TYPES()["required"]["vae_name"][0]
@@ -45,16 +54,7 @@ class Autoencoder:
                 f"ComfyUI has no autoencoder {name!r}, only {', '.join(listed)}. The TAESD ones are looked for in "
                 "models/vae_approx under the folder that SDC_SHARED names."
             )
-        self.name = name
-        self.latent_format = self.LATENT_FORMATS.get(name, "SD1.x")
-        self.vae = nodes.VAELoader().load_vae(name)[0]
-
-    @classmethod
-    def of_checkpoint(cls, name: str, vae):
-        """The VAE of an SD 1.x checkpoint that is loaded already."""
-        made = cls.__new__(cls)
-        made.name, made.latent_format, made.vae = name, "SD1.x", vae
-        return made
+        return nodes.VAELoader().load_vae(name)[0]
 
     @torch.inference_mode()
     def encode(self, pixels: np.ndarray) -> np.ndarray:

@@ -60,6 +60,7 @@ class Regenerator:
 
         `decoded` is the picture (H, W, 3) uint8 that the autoencoder makes of `latent`.
         """
+        from comfy_extras.nodes_custom_sampler import DisableNoise
         from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
         from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
 
@@ -70,20 +71,16 @@ class Regenerator:
         )
         samples = {"samples": torch.from_numpy(latent)[None]}
         common = {"model": model, "positive": self.prompt}
-        noise, sigmas = {}, torch.tensor([setting.strength, 0.0])
         if setting.steps:
-            found, sigmas, samples = call(
+            noise, sigmas, samples = call(
                 SDCDDIMInvert, **common, latent=samples, steps=setting.steps, strength=setting.strength
             )[:3]
-            noise = {"noise": found}
         else:
-            from comfy_extras.nodes_custom_sampler import DisableNoise
-
-            noise = {"noise": DisableNoise.execute().result[0]}
+            noise, sigmas = DisableNoise.execute().result[0], torch.tensor([setting.strength, 0.0])
         painted = call(
             SDCRegenerateCanny,
             **common,
-            **noise,
+            noise=noise,
             control_net=self.control_net,
             image=torch.from_numpy(decoded.astype(np.float32) / 255)[None],
             latent=samples,

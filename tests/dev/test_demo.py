@@ -151,5 +151,5 @@ def test_demo_leaves_every_file_and_the_figures(tmp_path):
     assert row["bytes"] == (output / "photo.sdc").stat().st_size
     assert 0.3 < row["decoded"]["ssim"] <= 1 and row["seconds"]["invert"] > 0
     assert "photo" in done.stdout and str(row["bytes"]) in done.stdout
-    assert row["regenerated"]["ssim"] > 0.9 * row["decoded"]["ssim"] and row["regenerated"] != row["decoded"]
+    assert row["regenerated"]["ssim"] > row["decoded"]["ssim"] - 0.005 and row["regenerated"] != row["decoded"]
     assert "swapped LoadImage" in done.stdout and "small ones that come with the pack" in done.stdout
