@@ -1,8 +1,8 @@
 """A small autoencoder for the latent space of Stable Diffusion 1.x: pictures to latents and back. Needs torch.
 
 It has the architecture of TAESD (github.com/madebyollin/taesd), whose latents and pictures it was trained to
-reproduce, but grows narrower towards full resolution, where the work is. ComfyUI reads it as a TAESD once every
-layer is padded with zeros to 64 channels, which changes nothing.
+reproduce, but is half as wide at full resolution, where the work is. ComfyUI reads it as a TAESD once every layer is
+padded with zeros to 64 channels, which changes nothing.
 """
 
 import functools
@@ -11,15 +11,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import Conv2d
 
 # Channels at full, half, quarter and eighth resolution.
-WIDTHS = (32, 48, 64, 64)
+WIDTHS = (32, 64, 64, 64)
 LATENT_CHANNELS = 4
 SCALE = 0.18215  # between ComfyUI's LATENT and the latents of the networks, whose variance is about 1
 
 
-def conv(inputs: int, outputs: int, **options) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=1, **options)
+def conv(inputs: int, outputs: int, **options) -> Conv2d:
+    return Conv2d(inputs, outputs, 3, padding=1, **options)
 
 
 class Clamp(nn.Module):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+MUON_FROM = 32  # channels in and out; narrower layers, biases and norms are left to AdamW
 WARM_UP = 200  # steps over which the learning rate rises
 COOL_DOWN = 0.25  # share of the steps over which it falls to nothing at the end
 KEEP_EVERY = 120  # seconds between two states on the disk
@@ -25,6 +26,41 @@ class Average:
         share = 1 - min(0.9995, (1 + step) / (10 + step))
         for mean, value in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
             mean.lerp_(value, share)
+
+
+class Optimiser:
+    """Muon (Jordan et al. 2024) for the wide layers, which here needs half the steps of AdamW; AdamW for the rest.
+
+    Muon of torch takes matrices only, so it works on copies of the convolutions, laid flat.
+    """
+
+    def __init__(self, network: torch.nn.Module):
+        wide = [p.ndim > 1 and min(p.shape[:2]) >= MUON_FROM for p in network.parameters()]
+        self.layers = [p for p, is_wide in zip(network.parameters(), wide, strict=True) if is_wide]
+        self.matrices = [torch.nn.Parameter(layer.detach().flatten(1).clone()) for layer in self.layers]
+        rest = [p for p, is_wide in zip(network.parameters(), wide, strict=True) if not is_wide]
+        self.parts = [torch.optim.AdamW(rest, betas=(0.9, 0.99), weight_decay=1e-4)]
+        if self.matrices:
+            self.parts.append(torch.optim.Muon(self.matrices, weight_decay=1e-3, adjust_lr_fn="match_rms_adamw"))
+
+    def state_dict(self) -> list[dict]:
+        return [part.state_dict() for part in self.parts]
+
+    def load_state_dict(self, kept: list[dict]):
+        for part, state in zip(self.parts, kept, strict=True):
+            part.load_state_dict(state)
+
+    @torch.no_grad()
+    def step(self, rate: float):
+        for matrix, layer in zip(self.matrices, self.layers, strict=True):
+            matrix.copy_(layer.flatten(1))
+            matrix.grad = layer.grad.flatten(1)
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = rate
+            part.step()
+        for matrix, layer in zip(self.matrices, self.layers, strict=True):
+            layer.copy_(matrix.view(layer.shape))
 
 
 def device() -> torch.device:
@@ -58,9 +94,9 @@ def train(network, loss, measure, steps: int, state: Path, rate: float, seed: in
     state : Path
         Where the run is kept; it goes on from there.
     rate : float
-        Highest learning rate of AdamW.
+        Highest learning rate.
     """
-    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    optimiser = Optimiser(network)
     average, done = Average(network), 0
     if state.is_file():
         kept = torch.load(state, map_location="cpu", weights_only=True)
@@ -90,13 +126,11 @@ def train(network, loss, measure, steps: int, state: Path, rate: float, seed: in
     try:
         while done < steps and not stopped:
             remaining = (steps - done) / max(1, COOL_DOWN * steps)
-            for group in optimiser.param_groups:
-                group["lr"] = rate * min(1.0, (done + 1) / WARM_UP, remaining)
             value = loss(network, done, generator(seed, done))
-            optimiser.zero_grad(set_to_none=True)
+            network.zero_grad(set_to_none=True)
             value.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
+            optimiser.step(rate * min(1.0, (done + 1) / WARM_UP, remaining))
             done += 1
             average.follow(network, done)
             mean = value.item() if mean is None else 0.98 * mean + 0.02 * value.item()

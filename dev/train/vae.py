@@ -4,7 +4,6 @@ It learns block by block: where both networks have the same number of channels, 
 TAESD's gives, which is learnt many times sooner than from the ends alone.
 """
 
-import copy
 from pathlib import Path
 
 import torch
@@ -15,16 +14,16 @@ from torch.nn.functional import l1_loss, mse_loss
 
 from . import data, loop
 
-STEPS = 4_000
+ENCODER_STEPS = 3_000
+DECODER_STEPS = 3_600
 BATCH = 4
-CROP = 20  # latents, 160 pixels
-DECODER_STEPS = 4_000  # of the decoder alone, after both
-DECODER_CROP = 16
-RATE = 1e-3
+CROP = 16  # latents, 128 pixels
+RATE = 1.5e-3
+NOISE = 0.4  # most noise on a latent, about what a palette leaves
 LPIPS = "squeeze"  # AlexNet is kept for measuring
-# Layers whose outputs are compared with TAESD's; the last of the encoder is its latent.
-ENCODER_LAYERS = (6, 7, 8, 9, 10, 11, 12, 13, 14)
-DECODER_LAYERS = (2, 3, 4, 5, 7, 8, 9, 10)
+# Layers as wide as TAESD's, whose outputs are compared with its own; the last of the encoder is its latent.
+ENCODER_LAYERS = tuple(range(2, 15))
+DECODER_LAYERS = (2, 3, 4, 5, 7, 8, 9, 10, 12, 13, 14, 15)
 
 
 class Autoencoder(nn.Module):
@@ -60,109 +59,96 @@ def load_lpips(shared: Path) -> nn.Module:
     return metrics.lpips_network(found[0], LPIPS).requires_grad_(False)
 
 
-class Lessons:
-    """The photographs, TAESD, and how far the tiny autoencoder is from it."""
+class Photographs:
+    """Crops of the photographs, and of those held out."""
 
     def __init__(self, shared: Path):
         self.device = loop.device()
-        self.encoder, self.decoder = (data.taesd(shared, half).to(self.device) for half in ("encoder", "decoder"))
-        self.perceptual = load_lpips(shared).to(self.device)
-        self.photographs, held_out = (
-            [(torch.from_numpy(data.load(path).copy()).permute(2, 0, 1),) for path in paths]
+        self.crops, held_out = (
+            data.Crops(
+                [(torch.from_numpy(data.load(path).copy()).permute(2, 0, 1),) for path in paths], CROP, factors=(8,)
+            )
             for paths in data.photographs(shared)
         )
-        crops = data.Crops(held_out, CROP, factors=(8,))
-        self.held = [self.draw(crops, loop.generator(1, part), 8) for part in range(4)]
+        self.held = [self.draw(loop.generator(1, part), 8, held_out) for part in range(6)]
 
-    def crops(self, side: int) -> data.Crops:
-        return data.Crops(self.photographs, side, factors=(8,))
-
-    def draw(self, crops: data.Crops, generator, count: int = BATCH) -> torch.Tensor:
-        (pixels,) = crops.batch(count, generator)
+    def draw(self, generator, count: int = BATCH, crops: data.Crops | None = None) -> torch.Tensor:
+        (pixels,) = (crops or self.crops).batch(count, generator)
         return pixels.to(self.device, memory_format=torch.channels_last).float() / 255
 
-    def cast(self):
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
-
-    def encode(self, encoder, pixels):
-        """(errors of the features and of the latents, own latents, TAESD's)."""
-        with self.cast():
-            own, latents = features(encoder, pixels, ENCODER_LAYERS)
-            with torch.no_grad():
-                taught, wanted = features(self.encoder, pixels, ENCODER_LAYERS)
-        latent = mse_loss(latents.float(), wanted.float()) / wanted.float().square().mean()
-        return (apart(own, taught), latent), latents, wanted
-
-    def decode(self, decoder, latents, target=None):
-        """(errors of the features, of the pixels, and the perceptual one), against TAESD's picture or `target`."""
-        with self.cast():
-            with torch.no_grad():
-                taught, x = features(self.decoder, latents, DECODER_LAYERS)
-                if target is None:
-                    target = self.decoder[DECODER_LAYERS[-1] + 1 :](x).float().clamp(0, 1)
-            own, x = features(decoder, latents, DECODER_LAYERS)
-            decoded = decoder[DECODER_LAYERS[-1] + 1 :](x).float()
-            distance = self.perceptual(decoded * 2 - 1, target * 2 - 1)
-        return apart(own, taught), l1_loss(decoded, target), distance.float().mean()
-
-    def measure(self, errors, names: tuple[str, ...]) -> dict[str, float]:
-        """Means over the photographs held out of what `errors` gives for a batch."""
+    def measure(self, errors) -> dict[str, float]:
+        """Means over the photographs held out of what `errors` gives for a batch, by name."""
         with torch.no_grad():
-            parts = zip(*(errors(pixels) for pixels in self.held), strict=True)
-            return {name: sum(values).item() / len(values) for name, values in zip(names, parts, strict=True)}
+            found = [errors(pixels) for pixels in self.held]
+        return {name: sum(part[name].item() for part in found) / len(found) for name in found[0]}
 
 
-def train(shared: Path, state: Path, steps: int | None = None):
-    """Both halves together, then the decoder alone."""
-    torch.manual_seed(0)
-    lessons = Lessons(shared)
-    network = Autoencoder().to(lessons.device, memory_format=torch.channels_last)
-    network = train_both(network, lessons, steps or STEPS, state)
-    network.decoder = train_decoder(network, lessons, steps or DECODER_STEPS, state.with_name("vae-decoder.pt"))
+def train(shared: Path, state: Path, steps: int | None = None) -> Autoencoder:
+    photographs = Photographs(shared)
+    network = Autoencoder()
+    for half, teach in (("encoder", train_encoder), ("decoder", train_decoder)):
+        setattr(network, half, teach(shared, photographs, steps, state.with_name(f"vae-{half}.pt")))
     return network
 
 
-def train_both(network, lessons: Lessons, steps: int, state: Path):
-    """Towards the photographs themselves."""
-    crops = lessons.crops(CROP)
+def train_encoder(shared: Path, photographs: Photographs, steps: int | None, state: Path):
+    """Towards TAESD's latents."""
+    device = photographs.device
+    torch.manual_seed(0)
+    encoder = tiny_vae.make_encoder().to(device, memory_format=torch.channels_last)
+    teacher = data.taesd(shared, "encoder").to(device)
 
-    def errors(network, pixels):
-        encoder_errors, latents, wanted = lessons.encode(network.encoder, pixels)
-        half = len(pixels) // 2
-        given = torch.cat([wanted[:half], latents[half:]]).detach()
-        return (*encoder_errors, *lessons.decode(network.decoder, given, pixels))
+    def errors(encoder, pixels):
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            own, latents = features(encoder, pixels, ENCODER_LAYERS)
+            with torch.no_grad():
+                taught, wanted = features(teacher, pixels, ENCODER_LAYERS)
+        latent = mse_loss(latents.float(), wanted.float()) / wanted.float().square().mean()
+        return {"features": apart(own, taught), "latents, squared": latent}
 
-    def loss(network, _step, generator):
-        encoded, latent, decoded, pixel, distance = errors(network, lessons.draw(crops, generator))
-        return encoded + latent + decoded + pixel + 0.5 * distance
+    def loss(encoder, _step, generator):
+        return sum(errors(encoder, photographs.draw(generator)).values())
 
-    def measure(network):
-        names = "encoder's features", "latents, squared", "decoder's features", "L1", f"LPIPS({LPIPS})"
-        return lessons.measure(lambda pixels: errors(network, pixels), names)
+    def measure(encoder):
+        return photographs.measure(lambda pixels: errors(encoder, pixels))
 
-    return loop.train(network, loss, measure, steps, state, RATE)
+    return loop.train(encoder, loss, measure, steps or ENCODER_STEPS, state, RATE)
 
 
-def train_decoder(network, lessons: Lessons, steps: int, state: Path):
-    """Towards TAESD's pictures: with LPIPS alone it learns patterns that SqueezeNet likes and nobody else."""
-    crops = lessons.crops(DECODER_CROP)
+def train_decoder(shared: Path, photographs: Photographs, steps: int | None, state: Path):
+    """Towards TAESD's pictures: from photographs it learns patterns that SqueezeNet likes and nobody else."""
+    device = photographs.device
+    torch.manual_seed(0)
+    decoder = tiny_vae.make_decoder().to(device, memory_format=torch.channels_last)
+    teachers = [data.taesd(shared, half).to(device) for half in ("encoder", "decoder")]
+    perceptual = load_lpips(shared).to(device)
+    weights = {"features": 1, "L1": 4, f"LPIPS({LPIPS})": 1}
 
-    def errors(decoder, pixels, encoder):
-        with torch.no_grad(), lessons.cast():
-            latents = encoder(pixels)
-        return lessons.decode(decoder, latents)
+    def encode(pixels):
+        with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16):
+            return teachers[0](pixels).float()
+
+    def errors(decoder, latents):
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            with torch.no_grad():
+                taught, x = features(teachers[1], latents, DECODER_LAYERS)
+                target = teachers[1][DECODER_LAYERS[-1] + 1 :](x).float().clamp(0, 1)
+            own, x = features(decoder, latents, DECODER_LAYERS)
+            decoded = decoder[DECODER_LAYERS[-1] + 1 :](x).float()
+            distance = perceptual(decoded * 2 - 1, target * 2 - 1)
+        return dict(zip(weights, (apart(own, taught), l1_loss(decoded, target), distance.float().mean()), strict=True))
 
     def loss(decoder, step, generator):
-        encoder = network.encoder if step % 2 else lessons.encoder
-        decoded, pixel, distance = errors(decoder, lessons.draw(crops, generator), encoder)
-        return decoded + 4 * pixel + distance
+        latents = encode(photographs.draw(generator))
+        if step % 2:
+            level = NOISE * torch.rand(len(latents), 1, 1, 1, generator=generator)
+            latents = latents + (level * torch.randn(latents.shape, generator=generator)).to(device)
+        return sum(weights[name] * error for name, error in errors(decoder, latents).items())
 
     def measure(decoder):
-        names = "features", "L1", f"LPIPS({LPIPS})"
-        return lessons.measure(lambda pixels: errors(decoder, pixels, lessons.encoder), names)
+        return photographs.measure(lambda pixels: errors(decoder, encode(pixels)))
 
-    decoder = copy.deepcopy(network.decoder).requires_grad_(True)
-    return loop.train(decoder, loss, measure, steps, state, RATE)
+    return loop.train(decoder, loss, measure, steps or DECODER_STEPS, state, RATE)
 
 
 def parts(network) -> dict:
