@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import Conv2d
+from torch.nn import Conv2d  # comfy-test takes nn.Conv2d for a mistake
 
 # Channels at full, half, quarter and eighth resolution.
 WIDTHS = (32, 64, 64, 64)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 import unicodedata
 
 import folder_paths
@@ -11,19 +12,36 @@ from .. import codec
 # Windows keeps these names for devices, with any ending; a file of such a name cannot be copied there.
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\..*)?", re.IGNORECASE)
 FORBIDDEN = set('<>:"|?*')
+# %date:...% in the letters that ComfyUI's page knows, as time.strftime has them; a single letter leaves out the zero.
+DATE = re.compile("%date:([^%]*)%")
+DATE_PARTS = {"yyyy": "%Y", "yy": "%y", "MM": "%m", "dd": "%d", "hh": "%H", "mm": "%M", "ss": "%S"}
 # File systems allow 255 bytes; a counter and the ending come after it.
 MAX_NAME_BYTES = 200
 
 
+def format_date(pattern: str) -> str:
+    """The local time by a pattern such as yyyy-MM-dd.
+
+    ComfyUI's page does this for a prefix that is written on the node itself; not for one that comes over a link, as
+    into a subgraph, and not for a prompt that was sent without the page.
+    """
+    now = time.localtime()
+
+    def fill(found: re.Match) -> str:
+        letters = found[0]
+        if letters in DATE_PARTS:
+            return time.strftime(DATE_PARTS[letters], now)
+        return str(int(time.strftime(DATE_PARTS[letters * 2], now)))
+
+    return re.sub("yyyy|yy|MM?|dd?|hh?|mm?|ss?", fill, pattern)
+
+
 def check_prefix(prefix: str) -> str:
-    """Return the prefix with / as separator, or say what in it no file name can have on some system.
+    """Return the prefix with dates filled in and / as separator, or say what no file name can have on some system.
 
     The rules are those of Windows everywhere, so that a workflow and its files work on every machine.
     """
-    prefix = prefix.replace("\\", "/")
-    if "%date:" in prefix:
-        # ComfyUI's page fills it in before a prompt reaches the server; a prompt sent without the page keeps it.
-        raise prefix_error("holds %date:...%, which only ComfyUI's page fills in; use %year%-%month%-%day%")
+    prefix = DATE.sub(lambda found: format_date(found[1]), prefix.replace("\\", "/"))
     if prefix.startswith("/") or re.match("[A-Za-z]:", prefix):
         raise prefix_error("is a full path; it starts in the output folder, where it can name subfolders")
     parts = [part for part in prefix.split("/") if part not in ("", ".")]

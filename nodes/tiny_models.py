@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+from ..codec.tiny_vae import SCALE, WEIGHTS
+
 NAMES = {"checkpoint": "sdc-tiny.safetensors", "controlnet": "sdc-tiny-canny.safetensors"}
 
 CHANNELS, TIME, CONTEXT = 320, 1280, 768  # SD 1.5
 HINT_WIDTHS = (3, 16, 16, 32, 32, 96, 96, 256, CHANNELS)  # ControlNets of SD 1.5
 VAE_WIDTH = 64  # TAESD
-SD1_VAE_SCALE = 0.18215
 
 
 def install(folder_of) -> list[Path]:
@@ -81,7 +81,7 @@ def vae() -> dict[str, torch.Tensor]:
             inputs = ends[0] if layer <= 1 and "conv" not in name else VAE_WIDTH
             shape = (outputs,) if value.ndim == 1 else (outputs, inputs, 3, 3)
             tensors[f"taesd_{half}.{name}"] = pad(value, shape)
-    return tensors | {"vae_scale": torch.tensor(SD1_VAE_SCALE), "vae_shift": torch.tensor(0.0)}
+    return tensors | {"vae_scale": torch.tensor(SCALE), "vae_shift": torch.tensor(0.0)}
 
 
 def pad(value: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:

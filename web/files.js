@@ -14,8 +14,8 @@ export function tell(message) {
 
 async function ask(route, options) {
   const response = await api.fetchApi(route, options)
-  const answer = await response.json()
-  if (answer.error || !response.ok) throw new Error(answer.error ?? response.statusText)
+  const answer = await response.json().catch(() => ({})) // no JSON: the server stumbled, or knows no such route
+  if (answer.error || !response.ok) throw new Error(answer.error ?? `${response.status} ${response.statusText}`)
   return answer
 }
 

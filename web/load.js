@@ -67,9 +67,14 @@ async function pastePath(node, path) {
 
 // What file managers copy: C:\pictures\a.sdc, perhaps in quotes, or file:///pictures/a.sdc
 function toPath(text) {
-  const path = text.trim().replace(/^"(.*)"$/, "$1")
+  const path = text.trim().replace(/^(["'])(.*)\1$/, "$2")
   if (/[\r\n]/.test(path) || !/\.sdc( \[\w+\])?$/i.test(path)) return undefined
-  return path.startsWith("file://") ? decodeURIComponent(path.replace(/^file:\/\/(\/(?=[A-Za-z]:))?/, "")) : path
+  if (!path.startsWith("file://")) return path
+  try {
+    return decodeURIComponent(path.replace(/^file:\/\/(\/(?=[A-Za-z]:))?/, ""))
+  } catch {
+    return path // a % that begins no letter; the server will say that there is no such file
+  }
 }
 
 function selectedLoader() {

@@ -1,5 +1,6 @@
 // "Compress with SDC" in the menu of every node that has a picture to give.
 import { app } from "../../scripts/app.js"
+import { tell } from "./files.js"
 
 const GAP = 60
 
@@ -50,6 +51,7 @@ function compress(node) {
   connect([quantize, 0], save, "SDC")
   // Its true size, and the PNG that the file is compared with.
   for (const target of picture ? [quantize, save] : []) connect(picture, target, "IMAGE")
+  tell("Set up for Stable Diffusion 1.x. For another model choose its latent_format in SD Latent Quantize.")
   app.canvas.selectItems?.([quantize, save])
   app.canvas.setDirty(true, true)
 }

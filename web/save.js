@@ -7,8 +7,11 @@ const MOST_PICTURES = 4 // of a batch
 
 // The front end expands these for core's savers, which it knows by name.
 function fillIn(prefix) {
-  const expand = globalThis.comfyAPI?.utils?.applyTextReplacements
-  return expand ? expand(app, prefix) : prefix
+  try {
+    return globalThis.comfyAPI.utils.applyTextReplacements(app, prefix)
+  } catch {
+    return prefix // the server fills in dates by itself
+  }
 }
 
 app.registerExtension({

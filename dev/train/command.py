@@ -12,7 +12,7 @@ from dev.environment import SetupError, say
 
 from . import controlnet, unet, vae
 
-TRAININGS = {"vae": vae, "unet": unet, "controlnet": controlnet}  # the last needs the one before
+TRAININGS = {"vae": vae, "unet": unet, "controlnet": controlnet}  # the last is taught by the others of `weights/`
 
 
 def main(arguments: list[str], settings: dict) -> int:
@@ -34,7 +34,7 @@ def main(arguments: list[str], settings: dict) -> int:
             trained = TRAININGS[name].train(Path(settings["shared"]), folder / f"{name}.pt", options.steps)
             for file, network in TRAININGS[name].parts(trained).items():
                 write(WEIGHTS / file, network)
-    except (SetupError, FileNotFoundError) as error:
+    except (SetupError, ValueError, FileNotFoundError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     return 0
@@ -42,5 +42,7 @@ def main(arguments: list[str], settings: dict) -> int:
 
 def write(path: Path, network: torch.nn.Module):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(save({name: value.half().contiguous().cpu() for name, value in network.state_dict().items()}))
+    part = path.with_suffix(".part")
+    part.write_bytes(save({name: value.half().contiguous().cpu() for name, value in network.state_dict().items()}))
+    part.replace(path)
     say(f"wrote {path.name}: {path.stat().st_size / 1e6:.1f} MB")

@@ -3,6 +3,7 @@
 A step of training repeats what the nodes do: a decoded latent is inverted along the first levels of a DDIM schedule
 by the denoiser alone (Eq. (1) of "Post-processing Based Image Coding via Stable Diffusion"), and on the way back
 denoiser and ControlNet together shall end at the latent of the photograph, given the edges of the decoded picture.
+Half of the steps start from TAESD's latent, half from the tiny autoencoder's; both shall end at TAESD's.
 What counts is how the picture looks that the denoised latent x - sigma epsilon decodes to (with x = z / sqrt(a) and
 sigma = sqrt(1 / a - 1)): LPIPS on SqueezeNet, so that AlexNet is left for measuring.
 """
@@ -10,15 +11,18 @@ sigma = sqrt(1 / a - 1)): LPIPS on SqueezeNet, so that AlexNet is left for measu
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
+from sdc_pack.codec import tiny_vae
 from torch.nn.functional import l1_loss
 
 from . import data, loop, networks, vae
 
-STEPS = 8_000
+STEPS = 3_600
 BATCH = 4
 CROP = 20  # latents, 160 pixels
 MARGIN = 2  # latents at the edge of a crop whose pixels depend on what lies outside
-RATE = 5e-4
+RATE = 6e-4
+AUTOENCODERS = ("tiny", "taesd")
 # Schedules of DDIM that a step may follow: (steps, most levels of inversion).
 SCHEDULES = ((10, 2), (20, 4), (50, 6))
 FROM_NOISE = 0.1  # share of steps that start from random noise at any level, as full strength comes near to
@@ -74,21 +78,27 @@ def train(shared: Path, state: Path, steps: int | None = None):
     device = loop.device()
     torch.manual_seed(0)
     unet = networks.UNet()
-    unet.load_state_dict(torch.load(state.with_name("unet.pt"), map_location="cpu", weights_only=True)["average"])
+    weights = load_file(tiny_vae.WEIGHTS / "sdc_tiny_unet.safetensors")
+    unet.load_state_dict({name: value.float() for name, value in weights.items()})
     unet = unet.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
     network = networks.ControlNet()
     network.start_from(unet)
     network = network.to(device, memory_format=torch.channels_last)
 
-    decoder = data.taesd(shared, "decoder").to(device)
     perceptual = vae.load_lpips(shared).to(device)
+    decoders = {name: data.halves(shared, name)[1].to(device) for name in AUTOENCODERS}
 
-    def load(paths, name):
-        clean = data.latents(shared, paths, state.with_name(f"latents{name}.safetensors"), device, loop.progress)
-        found, edges = data.decoded(clean, shared, state.with_name(f"decoded{name}.safetensors"), device, loop.progress)
-        pixels = [torch.from_numpy(data.load(path).copy()).permute(2, 0, 1) for path in paths]
-        maps = [(clean[key], found[key], edges[key], picture) for key, picture in zip(clean, pixels, strict=True)]
-        return data.Crops(maps, CROP, factors=(1, 1, 8, 8))
+    def load(paths, part):
+        """Autoencoder -> photographs, in latents and in pixels."""
+        clean = data.latents(shared, paths, state.with_name(f"latents{part}.safetensors"), device, loop.progress)
+        pixels = [data.pixels(path) for path in paths]
+        crops = {}
+        for name in AUTOENCODERS:
+            kept = state.with_name(f"decoded-{name}{part}.safetensors")
+            found, edges = data.decoded(shared, paths, name, kept, device, loop.progress)
+            maps = [(clean[key], found[key], edges[key], picture) for key, picture in zip(clean, pixels, strict=True)]
+            crops[name] = data.Crops(maps, CROP, factors=(1, 1, 8, 8))
+        return crops
 
     chosen, held_out = data.photographs(shared)
     crops, held = load(chosen, ""), load(held_out, "-held-out")
@@ -102,16 +112,17 @@ def train(shared: Path, state: Path, steps: int | None = None):
     def integer(below, generator):
         return torch.randint(below, (), generator=generator).item()
 
-    def distance(z, pixels):
+    def distance(autoencoder, z, pixels):
         """How far the pictures of latents look from the photographs, and are."""
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            shown = decoder(z.contiguous(memory_format=torch.channels_last))
+            shown = decoders[autoencoder](z.contiguous(memory_format=torch.channels_last))
             shown, pixels = (inner(x, MARGIN * 8) for x in (shown.float(), pixels))
             look = perceptual(shown * 2 - 1, pixels * 2 - 1)
         return look.float().mean(), l1_loss(shown, pixels)
 
-    def loss(network, _step, generator):
-        clean, found, edges, pixels = draw(crops, generator, BATCH)
+    def loss(network, step, generator):
+        autoencoder = AUTOENCODERS[step % len(AUTOENCODERS)]
+        clean, found, edges, pixels = draw(crops[autoencoder], generator, BATCH)
         kind = torch.rand((), generator=generator).item()
         if kind < FROM_NOISE:
             label = integer(1000, generator)
@@ -132,30 +143,30 @@ def train(shared: Path, state: Path, steps: int | None = None):
                 eps = epsilon(unet, x, label, (network, edges))
             x, label = x + (sigma[lower] - sigma[label]) * eps, lower
         z = x - sigma[label] * epsilon(unet, x, label, (network, edges))
-        look, error = distance(z, pixels)
+        look, error = distance(autoencoder, z, pixels)
         return look + error + 0.5 * (inner(z - clean, MARGIN)).square().mean()
 
     @torch.no_grad()
     def measure(network):
-        parts = []
-        for part in range(4):
-            clean, found, edges, pixels = draw(held, loop.generator(1, part), 8)
-            control, way = (network, edges), levels(20)[:2]
-            inverted = invert(unet, found, way)
-            ends = {
-                "photograph": clean,
-                "decoded": found,
-                "2 of 20 steps": regenerate(unet, inverted, way, control),
-                "without ControlNet": regenerate(unet, inverted, way),
-                "at once": found - sigma[100] * epsilon(unet, found, 100, control),
-            }
-            parts.append([distance(end, pixels)[0].item() for end in ends.values()])
-        return {
-            f"LPIPS {name}": sum(values) / len(values)
-            for name, values in zip(ends, zip(*parts, strict=True), strict=True)
-        }
+        figures = {}
+        for autoencoder in AUTOENCODERS:
+            for part in range(4):
+                clean, found, edges, pixels = draw(held[autoencoder], loop.generator(1, part), 8)
+                way = levels(20)[:3]
+                inverted = invert(unet, found, way)
+                ends = {
+                    "photograph": clean,
+                    "decoded": found,
+                    "without ControlNet": regenerate(unet, inverted, way),
+                    "3 of 20 steps": regenerate(unet, inverted, way, (network, edges)),
+                }
+                for name, end in ends.items():
+                    look, _ = distance(autoencoder, end, pixels)
+                    figures.setdefault(f"LPIPS {autoencoder} {name}", []).append(look.item())
+        return {name: sum(values) / len(values) for name, values in figures.items()}
 
-    return loop.train(network, loss, measure, steps or STEPS, state, RATE)
+    recipe = data.digest(unet, *decoders.values())
+    return loop.train(network, loss, measure, steps or STEPS, state, RATE, recipe=recipe)
 
 
 def parts(network) -> dict:

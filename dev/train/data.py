@@ -1,5 +1,6 @@
 """The training photographs and their latents, which are worked out once and kept in the cache folder."""
 
+import copy
 import hashlib
 import json
 from pathlib import Path
@@ -40,9 +41,9 @@ def load(path: Path) -> np.ndarray:
     return np.asarray(picture.crop((left, top, left + width, top + height)))
 
 
-def to_tensor(pixels: np.ndarray, device="cpu") -> torch.Tensor:
-    """(H, W, 3) uint8 -> (1, 3, H, W) in 0..1."""
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].to(device).float() / 255
+def pixels(path: Path) -> torch.Tensor:
+    """(3, H, W) uint8."""
+    return torch.from_numpy(load(path).copy()).permute(2, 0, 1)
 
 
 def taesd(shared: Path, half: str) -> torch.nn.Module:
@@ -55,6 +56,28 @@ def taesd(shared: Path, half: str) -> torch.nn.Module:
     weights = load_file(path)
     network.load_state_dict({name: value.float() for name, value in weights.items()})
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def halves(shared: Path, autoencoder: str) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """Encoder and decoder of "taesd" or "tiny"."""
+    if autoencoder == "taesd":
+        return taesd(shared, "encoder"), taesd(shared, "decoder")
+    # Copies: the codec keeps its own as they are.
+    own = (copy.deepcopy(half) for half in (tiny_vae.encoder(), tiny_vae.decoder()))
+    return tuple(half.to(memory_format=torch.channels_last) for half in own)
+
+
+def digest(*networks: torch.nn.Module) -> str:
+    """Changes with the weights."""
+    found = hashlib.sha256()
+    for network in networks:
+        for value in network.state_dict().values():
+            found.update(value.cpu().numpy().tobytes())
+    return found.hexdigest()
+
+
+def name_of(photograph: Path) -> str:
+    return f"{photograph.parent.name}/{photograph.name}"
 
 
 @torch.no_grad()
@@ -72,7 +95,9 @@ def cached(path: Path, recipe: dict, make) -> dict[str, torch.Tensor]:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     tensors = {name: tensor.contiguous() for name, tensor in make().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path, metadata={"recipe": key})
+    part = path.with_suffix(".part")
+    save_file(tensors, part, metadata={"recipe": key})
+    part.replace(path)
     return tensors
 
 
@@ -83,11 +108,12 @@ def latents(shared: Path, paths: list[Path], path: Path, device: torch.device, p
         encoder = taesd(shared, "encoder").to(device)
         found = {}
         for picture in progress(paths, "encoding"):
-            found[f"{picture.parent.name}/{picture.name}"] = run(encoder, to_tensor(load(picture)), device)[0].half()
+            found[name_of(picture)] = run(encoder, pixels(picture)[None] / 255, device)[0].half()
         return found
 
-    names = [f"{picture.parent.name}/{picture.name}" for picture in paths]
-    return cached(path, {"names": names, "version": 1}, make)
+    names = [name_of(picture) for picture in paths]
+    tensors = cached(path, {"names": names, "version": 1}, make)
+    return {name: tensors[name] for name in names}
 
 
 class Crops:
@@ -117,8 +143,12 @@ class Crops:
         return [torch.stack(kept) for kept in batch]
 
 
-def decoded(clean: dict[str, torch.Tensor], shared: Path, path: Path, device: torch.device, progress):
+def decoded(
+    shared: Path, paths: list[Path], autoencoder: str, path: Path, device: torch.device, progress
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """What the decoder has of each photograph: its quantised latent, and the edges of the picture that this gives.
+
+    `autoencoder` is "taesd" or "tiny", the one of `weights/`.
 
     Returns
     -------
@@ -127,20 +157,23 @@ def decoded(clean: dict[str, torch.Tensor], shared: Path, path: Path, device: to
     edges : dict of (1, 8 h, 8 w) uint8
         1 on a Canny edge, with the thresholds that Regenerate with Canny starts with.
     """
+    encoder, decoder = (network.to(device) for network in halves(shared, autoencoder))
 
     def make():
-        decoder = taesd(shared, "decoder").to(device)
         found = {}
-        for number, (name, latent) in enumerate(progress(clean.items(), "quantising")):
+        for number, picture in enumerate(progress(paths, "quantising")):
+            latent = run(encoder, pixels(picture)[None] / 255, device)[0]
             # Small photographs get fewer colours, so that each colour serves as many latents as in one of 512x512.
             colours = max(16, min(256, round(latent[0].numel() / 64)))
             preset = codec.PAPER_PRESET | {"colours": colours} | ({"dither": "none"} if number % 3 == 2 else {})
-            file = codec.encode(latent.float().numpy() / tiny_vae.SCALE, **preset)
+            file = codec.encode(latent.numpy() / tiny_vae.SCALE, **preset)
             z = torch.from_numpy(codec.decode(file)) * tiny_vae.SCALE
             pictures = run(decoder, z[None], device).clamp(0, 1).permute(0, 2, 3, 1)
-            found[f"latents/{name}"] = z.half()
-            found[f"edges/{name}"] = edges.canny_edges(pictures, *THRESHOLDS)[..., 0].to(torch.uint8)
+            found[f"latents/{name_of(picture)}"] = z.half()
+            found[f"edges/{name_of(picture)}"] = edges.canny_edges(pictures, *THRESHOLDS)[..., 0].to(torch.uint8)
         return found
 
-    tensors = cached(path, {"names": list(clean), "thresholds": THRESHOLDS, "version": 1}, make)
-    return tuple({name: tensors[f"{kind}/{name}"] for name in clean} for kind in ("latents", "edges"))
+    names = [name_of(picture) for picture in paths]
+    recipe = {"names": names, "thresholds": THRESHOLDS, "weights": digest(encoder, decoder), "version": 2}
+    tensors = cached(path, recipe, make)
+    return tuple({name: tensors[f"{kind}/{name}"] for name in names} for kind in ("latents", "edges"))

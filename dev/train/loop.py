@@ -1,6 +1,7 @@
 """A training run that can be stopped at any moment and goes on where it was."""
 
 import copy
+import hashlib
 import math
 import signal
 import sys
@@ -12,6 +13,7 @@ import torch
 MUON_FROM = 32  # channels in and out; narrower layers, biases and norms are left to AdamW
 WARM_UP = 200  # steps over which the learning rate rises
 COOL_DOWN = 0.25  # share of the steps over which it falls to nothing at the end
+MEASURE_EVERY = 500  # steps
 KEEP_EVERY = 120  # seconds between two states on the disk
 
 
@@ -29,16 +31,18 @@ class Average:
 
 
 class Optimiser:
-    """Muon (Jordan et al. 2024) for the wide layers, which here needs half the steps of AdamW; AdamW for the rest.
+    """Muon (Jordan et al. 2024) for the wide layers, AdamW for the rest.
 
-    Muon of torch takes matrices only, so it works on copies of the convolutions, laid flat.
+    Muon of torch takes matrices only, so it works on copies of the layers, laid flat.
     """
 
     def __init__(self, network: torch.nn.Module):
-        wide = [p.ndim > 1 and min(p.shape[:2]) >= MUON_FROM for p in network.parameters()]
-        self.layers = [p for p, is_wide in zip(network.parameters(), wide, strict=True) if is_wide]
+        def is_wide(parameter):
+            return parameter.ndim > 1 and min(parameter.shape[:2]) >= MUON_FROM
+
+        self.layers = [parameter for parameter in network.parameters() if is_wide(parameter)]
         self.matrices = [torch.nn.Parameter(layer.detach().flatten(1).clone()) for layer in self.layers]
-        rest = [p for p, is_wide in zip(network.parameters(), wide, strict=True) if not is_wide]
+        rest = [parameter for parameter in network.parameters() if not is_wide(parameter)]
         self.parts = [torch.optim.AdamW(rest, betas=(0.9, 0.99), weight_decay=1e-4)]
         if self.matrices:
             self.parts.append(torch.optim.Muon(self.matrices, weight_decay=1e-3, adjust_lr_fn="match_rms_adamw"))
@@ -82,7 +86,7 @@ def progress(items, label: str):
         yield item
 
 
-def train(network, loss, measure, steps: int, state: Path, rate: float, seed: int = 0, measure_every: int = 500):
+def train(network, loss, measure, steps: int, state: Path, rate: float, seed: int = 0, recipe: str = ""):
     """Train `network` and return the average of its weights over the last steps.
 
     Parameters
@@ -95,11 +99,16 @@ def train(network, loss, measure, steps: int, state: Path, rate: float, seed: in
         Where the run is kept; it goes on from there.
     rate : float
         Highest learning rate.
+    recipe : str
+        Names what the run depends on; a state of another recipe, or of other layers, raises ValueError.
     """
     optimiser = Optimiser(network)
+    recipe = hashlib.sha256(f"{recipe} {[tuple(p.shape) for p in network.parameters()]}".encode()).hexdigest()
     average, done = Average(network), 0
     if state.is_file():
         kept = torch.load(state, map_location="cpu", weights_only=True)
+        if kept.get("recipe") != recipe:
+            raise ValueError(f"{state} holds a run of another kind. Delete it to begin anew.")
         network.load_state_dict(kept["network"])
         average.network.load_state_dict(kept["average"])
         optimiser.load_state_dict(kept["optimiser"])
@@ -115,6 +124,7 @@ def train(network, loss, measure, steps: int, state: Path, rate: float, seed: in
                 "average": average.network.state_dict(),
                 "optimiser": optimiser.state_dict(),
                 "done": done,
+                "recipe": recipe,
             },
             part,
         )
@@ -140,7 +150,7 @@ def train(network, loss, measure, steps: int, state: Path, rate: float, seed: in
                 pace = (time.monotonic() - since) / (done - since_step)
                 print(f"step {done}/{steps}  loss {mean:.4f}  {pace:.2f} s/step", flush=True)
                 since, since_step = time.monotonic(), done
-            if done % measure_every == 0 or done == steps:
+            if done % MEASURE_EVERY == 0 or done == steps:
                 figures = "  ".join(f"{name} {figure:.4f}" for name, figure in measure(average.network).items())
                 print(f"step {done}/{steps}  held out: {figures}", flush=True)
             if time.monotonic() - kept_at > KEEP_EVERY:

@@ -7,10 +7,10 @@ from torch.nn.functional import mse_loss
 
 from . import data, loop, networks
 
-STEPS = 12_000
+STEPS = 1_200
 BATCH = 16
 CROP = 32  # latents, 256 pixels
-RATE = 6e-4
+RATE = 1e-3
 
 
 def noised(z, labels, noise):

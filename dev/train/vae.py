@@ -1,9 +1,10 @@
-"""The tiny autoencoder, distilled from TAESD: its encoder gives TAESD's latents, its decoder the photographs back.
+"""The tiny autoencoder, distilled from TAESD: its encoder gives TAESD's latents, its decoder TAESD's pictures.
 
 It learns block by block: where both networks have the same number of channels, what a block gives shall be what
 TAESD's gives, which is learnt many times sooner than from the ends alone.
 """
 
+import copy
 from pathlib import Path
 
 import torch
@@ -24,12 +25,6 @@ LPIPS = "squeeze"  # AlexNet is kept for measuring
 # Layers as wide as TAESD's, whose outputs are compared with its own; the last of the encoder is its latent.
 ENCODER_LAYERS = tuple(range(2, 15))
 DECODER_LAYERS = (2, 3, 4, 5, 7, 8, 9, 10, 12, 13, 14, 15)
-
-
-class Autoencoder(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.encoder, self.decoder = tiny_vae.make_encoder(), tiny_vae.make_decoder()
 
 
 def features(network: nn.Sequential, x, layers: tuple[int, ...]) -> tuple[list, torch.Tensor]:
@@ -56,7 +51,7 @@ def load_lpips(shared: Path) -> nn.Module:
         raise FileNotFoundError(
             f"No weights of {metrics.LPIPS_WEIGHTS[LPIPS]} in {folder}, which training measures by."
         )
-    return metrics.lpips_network(found[0], LPIPS).requires_grad_(False)
+    return copy.deepcopy(metrics.lpips_network(found[0], LPIPS)).requires_grad_(False)
 
 
 class Photographs:
@@ -65,15 +60,13 @@ class Photographs:
     def __init__(self, shared: Path):
         self.device = loop.device()
         self.crops, held_out = (
-            data.Crops(
-                [(torch.from_numpy(data.load(path).copy()).permute(2, 0, 1),) for path in paths], CROP, factors=(8,)
-            )
+            data.Crops([(data.pixels(path),) for path in paths], CROP, factors=(8,))
             for paths in data.photographs(shared)
         )
-        self.held = [self.draw(loop.generator(1, part), 8, held_out) for part in range(6)]
+        self.held = [self.draw(loop.generator(1, part), held_out, 8) for part in range(6)]
 
-    def draw(self, generator, count: int = BATCH, crops: data.Crops | None = None) -> torch.Tensor:
-        (pixels,) = (crops or self.crops).batch(count, generator)
+    def draw(self, generator, crops: data.Crops, count: int = BATCH) -> torch.Tensor:
+        (pixels,) = crops.batch(count, generator)
         return pixels.to(self.device, memory_format=torch.channels_last).float() / 255
 
     def measure(self, errors) -> dict[str, float]:
@@ -83,12 +76,12 @@ class Photographs:
         return {name: sum(part[name].item() for part in found) / len(found) for name in found[0]}
 
 
-def train(shared: Path, state: Path, steps: int | None = None) -> Autoencoder:
+def train(shared: Path, state: Path, steps: int | None = None) -> dict[str, nn.Module]:
     photographs = Photographs(shared)
-    network = Autoencoder()
-    for half, teach in (("encoder", train_encoder), ("decoder", train_decoder)):
-        setattr(network, half, teach(shared, photographs, steps, state.with_name(f"vae-{half}.pt")))
-    return network
+    halves = {"encoder": train_encoder, "decoder": train_decoder}
+    return {
+        half: teach(shared, photographs, steps, state.with_name(f"vae-{half}.pt")) for half, teach in halves.items()
+    }
 
 
 def train_encoder(shared: Path, photographs: Photographs, steps: int | None, state: Path):
@@ -107,7 +100,7 @@ def train_encoder(shared: Path, photographs: Photographs, steps: int | None, sta
         return {"features": apart(own, taught), "latents, squared": latent}
 
     def loss(encoder, _step, generator):
-        return sum(errors(encoder, photographs.draw(generator)).values())
+        return sum(errors(encoder, photographs.draw(generator, photographs.crops)).values())
 
     def measure(encoder):
         return photographs.measure(lambda pixels: errors(encoder, pixels))
@@ -122,7 +115,7 @@ def train_decoder(shared: Path, photographs: Photographs, steps: int | None, sta
     decoder = tiny_vae.make_decoder().to(device, memory_format=torch.channels_last)
     teachers = [data.taesd(shared, half).to(device) for half in ("encoder", "decoder")]
     perceptual = load_lpips(shared).to(device)
-    weights = {"features": 1, "L1": 4, f"LPIPS({LPIPS})": 1}
+    shares = {"features": 1, "L1": 4, f"LPIPS({LPIPS})": 1}
 
     def encode(pixels):
         with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16):
@@ -136,14 +129,14 @@ def train_decoder(shared: Path, photographs: Photographs, steps: int | None, sta
             own, x = features(decoder, latents, DECODER_LAYERS)
             decoded = decoder[DECODER_LAYERS[-1] + 1 :](x).float()
             distance = perceptual(decoded * 2 - 1, target * 2 - 1)
-        return dict(zip(weights, (apart(own, taught), l1_loss(decoded, target), distance.float().mean()), strict=True))
+        return dict(zip(shares, (apart(own, taught), l1_loss(decoded, target), distance.float().mean()), strict=True))
 
     def loss(decoder, step, generator):
-        latents = encode(photographs.draw(generator))
+        latents = encode(photographs.draw(generator, photographs.crops))
         if step % 2:
             level = NOISE * torch.rand(len(latents), 1, 1, 1, generator=generator)
             latents = latents + (level * torch.randn(latents.shape, generator=generator)).to(device)
-        return sum(weights[name] * error for name, error in errors(decoder, latents).items())
+        return sum(shares[name] * error for name, error in errors(decoder, latents).items())
 
     def measure(decoder):
         return photographs.measure(lambda pixels: errors(decoder, encode(pixels)))
@@ -151,6 +144,6 @@ def train_decoder(shared: Path, photographs: Photographs, steps: int | None, sta
     return loop.train(decoder, loss, measure, steps or DECODER_STEPS, state, RATE)
 
 
-def parts(network) -> dict:
+def parts(halves: dict[str, nn.Module]) -> dict:
     """File in `weights/` -> what it holds."""
-    return {"sdc_tiny_vae_encoder.safetensors": network.encoder, "sdc_tiny_vae_decoder.safetensors": network.decoder}
+    return {f"sdc_tiny_vae_{half}.safetensors": network for half, network in halves.items()}

@@ -22,6 +22,7 @@ def test_compress_adds_and_wires_the_nodes(page):
     node = page.add("LoadImage", (100, 200))
     page.menu(node, "Compress with SDC")
     page.wait("() => app.graph.nodes.length === 5")
+    page.toast("For another model choose its latent_format")
     assert links(page) == COMPRESSED | {
         ("LoadImage", "VAEEncode", "pixels"),
         ("CheckpointLoaderSimple", "VAEEncode", "vae"),
@@ -68,6 +69,8 @@ def test_search_finds_what_people_type(canvas_page):
     search = page.open_search()
     for node, words in found_by.items():
         for word in words:
+            search.fill("no node is called this")
+            page.page.get_by_text(node, exact=True).first.wait_for(state="detached")
             search.fill(word)
             page.page.get_by_text(node, exact=True).first.wait_for()
     page.page.keyboard.press("Escape")

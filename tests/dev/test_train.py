@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from dev.train import command, networks
+from dev.train import command, data, networks
 
 SHARED = Path(os.environ["SDC_SHARED"])
 
@@ -31,7 +31,7 @@ def test_every_model_is_trained_from_photographs(shared, tmp_path, monkeypatch, 
     settings = {"shared": shared, "cache": tmp_path / "cache"}
     assert command.main(["--steps", "1"], settings) == 0
     printed = capsys.readouterr().out
-    assert printed.count("step 1/1  held out: ") == 4  # two stages of the autoencoder, denoiser, ControlNet
+    assert printed.count("step 1/1  held out: ") == 4  # encoder, decoder, denoiser, ControlNet
     written = {path.stem.removeprefix("sdc_tiny_"): load_file(path) for path in (tmp_path / "weights").iterdir()}
     assert written.keys() == {"vae_encoder", "vae_decoder", "unet", "canny"}
     network = networks.UNet()
@@ -47,3 +47,23 @@ def test_training_without_photographs_says_what_is_missing(tmp_path, capsys):
     with pytest.raises(SystemExit):
         command.main(["gan"], {"shared": tmp_path, "cache": tmp_path})
     assert "no such model: gan; there are vae, unet, controlnet" in capsys.readouterr().err
+
+
+def test_what_is_held_out_is_not_trained_with(tmp_path):
+    for folder in ("train/flowers", "train/popos", "kodak"):
+        (tmp_path / "images" / folder).mkdir(parents=True)
+        for number in range(15):
+            (tmp_path / "images" / folder / f"{number:02}.png").touch()
+    chosen, held_out = data.photographs(tmp_path)
+    assert len(held_out) == 2 and len(chosen) == 28 and not set(chosen) & set(held_out)
+    assert {path.parent.name for path in (*chosen, *held_out)} == {"flowers", "popos"}
+
+
+def test_the_trainers_tiny_autoencoder_is_a_copy_of_the_codecs():
+    from sdc_pack.codec import tiny_vae
+
+    encoder, decoder = data.halves(SHARED, "tiny")
+    for own, copy in ((tiny_vae.encoder(), encoder), (tiny_vae.decoder(), decoder)):
+        assert data.digest(own) == data.digest(copy)
+        assert own.state_dict().keys() == copy.state_dict().keys()
+        assert not {value.data_ptr() for value in own.parameters()} & {value.data_ptr() for value in copy.parameters()}

@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import comfy.cli_args
@@ -18,6 +19,7 @@ from comfy_api.v0_0_2 import io
 from PIL import Image
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.load_sdc import NO_FILES, SDCLoad, sdc_files
+from sdc_pack.nodes.paths import find
 from sdc_pack.nodes.save_sdc import SDCSave
 
 
@@ -174,7 +176,6 @@ def test_never_overwrites(latent, comfyui_folders):
         ("\ud800escaped", r"'\\ud800'"),
         ("stream:escaped", "':'"),
         ("what?escaped", r"'\?'"),
-        ("%date:yyyy-MM-dd%/escaped", "%year%-%month%-%day%"),
         ("CON/escaped", "device"),
         ("nul", "device"),
         ("escaped/aux.txt", "device"),
@@ -372,3 +373,10 @@ def test_damaged_file_is_named(latent, comfyui_folders, damage, error):
     (comfyui_folders / "input" / "bad.sdc").write_bytes(damage(quantise(latent)[0][0].data))
     with pytest.raises(error, match="bad.sdc"):
         SDCLoad.execute("bad.sdc")
+
+
+def test_dates_are_filled_in_without_the_page(latent, comfyui_folders, monkeypatch):
+    noon = time.struct_time((2026, 3, 7, 9, 5, 8, 5, 66, 0))
+    monkeypatch.setattr(time, "localtime", lambda *_: noon)
+    save(quantise(latent)[0][:1], prefix="%date:yyyy-MM-dd%/%date:d.M.yy h.m.s%_%date:hhmmss%")
+    assert find("2026-03-07/7.3.26 9.5.8_090508_00001_.sdc [output]")

@@ -25,7 +25,11 @@ def test_every_node_has_a_help_page_that_names_its_inputs(server, nodes):
         bold = set(re.findall(r"\*\*(\w+)\*\*", page))
         missing = {field for field in inputs(nodes[name]) if re.sub(r"_\d$", "_1", field) not in bold}
         assert not missing, f"{name}.md says nothing about {missing}"
-        for picture in re.findall(r"!\[.*?\]\((.*?)\)", page):
+        for part in ("## Inputs", "## Outputs", "## Common mistakes"):
+            assert part in page, f"{name}.md has no {part}"
+        pictures = re.findall(r"!\[.*?\]\((.*?)\)", page)
+        assert pictures, f"{name}.md shows no picture"
+        for picture in pictures:
             assert server.client.request(f"/extensions/comfyui-sdc/docs/{picture}").startswith(b"\xff\xd8")
 
 

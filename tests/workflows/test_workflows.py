@@ -18,7 +18,10 @@ from dev.prompt import to_prompt
 
 from .conftest import ROOT, WORKFLOWS, find, load
 
-NODES = {"SDCLatentQuantize", "SDCSave", "SDCLoad", "SDCDDIMInvert", "SDCRegenerateCanny", "SDCCompare"}
+NODES = {
+    "SDCLatentQuantize", "SDCSave", "SDCLoad", "SDCDDIMInvert", "SDCRegenerateCanny", "SDCCompare",
+    "SDCInversionSampler", "SDCInversionSigmas", "SDCInvertedNoise", "SDCExactSampler",
+}  # fmt: skip
 
 
 def pixels(server, output) -> np.ndarray:
@@ -43,7 +46,7 @@ def test_pack_loads_without_a_warning(server):
     assert "comfyui-sdc" in log
     (about_us,) = (line for line in log.splitlines() if "comfyui-sdc" in line)  # one line: how long the import took
     assert "seconds: " in about_us and "FAILED" not in about_us
-    assert NODES <= server.client.object_info().keys()
+    assert {name for name in server.client.object_info() if name.startswith("SDC")} == NODES
 
 
 def test_every_input_and_output_has_a_tooltip(server):
@@ -53,7 +56,8 @@ def test_every_input_and_output_has_a_tooltip(server):
         for section in ("required", "optional"):
             for name, (_, *options) in info[node]["input"].get(section, {}).items():
                 assert options and options[0].get("tooltip"), f"{node}.{name}"
-        assert all(info[node]["output_tooltips"]), node
+        outputs = info[node]["output"]
+        assert len(info[node]["output_tooltips"]) == len(outputs) and all(info[node]["output_tooltips"]), node
 
 
 def test_comfyui_lists_the_workflows_as_templates_with_thumbnails(server):

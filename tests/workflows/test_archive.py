@@ -1,0 +1,59 @@
+"""The archive that the Comfy registry hands out, unzipped into a fresh ComfyUI."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from sdc_pack.nodes import tiny_models as tiny
+
+from dev.server import Server
+
+from .conftest import ROOT, WORKFLOWS
+from .test_workflows import NODES
+
+NEEDED = {
+    "__init__.py", "nodes", "codec", "workflows", "subgraphs", "web", "locales", "weights",
+    "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "CHANGELOG.md",
+}  # fmt: skip
+
+
+def git_files(*options: str) -> set[str]:
+    command = ["git", "-C", str(ROOT), "-c", "core.quotepath=off", "ls-files", "-z", *options]
+    return set(filter(None, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\0")))
+
+
+@pytest.fixture(scope="module")
+def unzipped(tmp_path_factory):
+    """What `comfy node pack` packs: the files that git knows, less those of .comfyignore."""
+    folder = tmp_path_factory.mktemp("archive")
+    packed = git_files("--cached") - git_files("--cached", "--ignored", f"--exclude-from={ROOT / '.comfyignore'}")
+    with zipfile.ZipFile(folder / "node.zip", "w") as archive:
+        for name in packed:
+            archive.write(ROOT / name, name)
+    with zipfile.ZipFile(folder / "node.zip") as archive:
+        archive.extractall(folder / "comfyui-sdc")
+    return folder / "comfyui-sdc"
+
+
+def test_the_archive_holds_only_what_runs(unzipped):
+    assert {path.name for path in unzipped.iterdir()} == NEEDED
+    assert sum(path.stat().st_size for path in unzipped.rglob("*")) < 30e6
+
+
+def test_the_unzipped_archive_works(unzipped, tmp_path):
+    base = tmp_path / "base"
+    with Server(os.environ["SDC_COMFYUI"], sys.executable, pack=unzipped, base=base) as server:
+        found = {name for name in server.client.object_info() if name.startswith("SDC")}
+        templates = json.loads(server.client.request("/api/workflow_templates"))["comfyui-sdc"]
+        texts = json.loads(server.client.request("/i18n"))
+        blueprints = json.loads(server.client.request("/global_subgraphs"))
+        help_page = server.client.request("/extensions/comfyui-sdc/docs/SDCSave.md")
+        installed = json.loads(server.client.request("/sdc/tiny_models", b""))
+    assert found == NODES and sorted(templates) == WORKFLOWS
+    assert {"ja", "zh"} <= {language for language, entry in texts.items() if "SDCSave" in entry.get("nodeDefs", {})}
+    assert {entry["name"] for entry in blueprints.values()} >= {"SDC Compress", "SDC Decompress + Regenerate"}
+    assert help_page.startswith(b"# Save SDC")
+    assert sorted(installed["written"]) == sorted(tiny.NAMES.values())
