@@ -3,7 +3,7 @@
 A step of training repeats what the nodes do: a decoded latent is inverted along the first levels of a DDIM schedule
 by the denoiser alone (Eq. (1) of "Post-processing Based Image Coding via Stable Diffusion"), and on the way back
 denoiser and ControlNet together shall end at the latent of the photograph, given the edges of the decoded picture.
-Half of the steps start from TAESD's latent, half from the tiny autoencoder's; both shall end at TAESD's.
+Half of the photographs come as TAESD's latent, half as the tiny autoencoder's; both shall end at TAESD's.
 What counts is how the picture looks that the denoised latent x - sigma epsilon decodes to (with x = z / sqrt(a) and
 sigma = sqrt(1 / a - 1)): LPIPS on SqueezeNet, so that AlexNet is left for measuring.
 """
@@ -17,7 +17,7 @@ from torch.nn.functional import l1_loss
 
 from . import data, loop, networks, vae
 
-STEPS = 3_600
+STEPS = 1_800
 BATCH = 4
 CROP = 20  # latents, 160 pixels
 MARGIN = 2  # latents at the edge of a crop whose pixels depend on what lies outside
@@ -89,14 +89,16 @@ def train(shared: Path, state: Path, steps: int | None = None):
     decoders = {name: data.halves(shared, name)[1].to(device) for name in AUTOENCODERS}
 
     def load(paths, part):
-        """Autoencoder -> photographs, in latents and in pixels."""
+        """Autoencoder -> its share of the photographs, in latents and in pixels."""
         clean = data.latents(shared, paths, state.with_name(f"latents{part}.safetensors"), device, loop.progress)
-        pixels = [data.pixels(path) for path in paths]
         crops = {}
-        for name in AUTOENCODERS:
+        for number, name in enumerate(AUTOENCODERS):
+            own = paths[number :: len(AUTOENCODERS)] or paths
             kept = state.with_name(f"decoded-{name}{part}.safetensors")
-            found, edges = data.decoded(shared, paths, name, kept, device, loop.progress)
-            maps = [(clean[key], found[key], edges[key], picture) for key, picture in zip(clean, pixels, strict=True)]
+            found, edges = data.decoded(shared, own, name, kept, device, loop.progress)
+            maps = [
+                (clean[key], found[key], edges[key], data.pixels(path)) for key, path in zip(found, own, strict=True)
+            ]
             crops[name] = data.Crops(maps, CROP, factors=(1, 1, 8, 8))
         return crops
 

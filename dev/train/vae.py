@@ -16,7 +16,7 @@ from torch.nn.functional import l1_loss, mse_loss
 from . import data, loop
 
 ENCODER_STEPS = 3_000
-DECODER_STEPS = 3_600
+DECODER_STEPS = 5_600
 BATCH = 4
 CROP = 16  # latents, 128 pixels
 RATE = 1.5e-3
