@@ -138,7 +138,7 @@ def test_sheet_and_table_show_every_picture():
 def test_demo_leaves_every_file_and_the_figures(tmp_path):
     """The whole command as a person gives it, short: a real server, the shipped workflow with the tiny models."""
     photo = tmp_path / "photo.png"
-    Image.fromarray(skimage.data.astronaut()).resize((136, 100)).save(photo)
+    Image.fromarray(skimage.data.astronaut()[:260, 100:364]).save(photo)
     output, figures = tmp_path / "out", tmp_path / "new" / "figures.json"
     command = [sys.executable, REPO / "run.py", "demo", photo, "--output", output, "--json", figures]
     own = ["--comfyui", os.environ["SDC_COMFYUI"], "--python", sys.executable]
@@ -146,10 +146,10 @@ def test_demo_leaves_every_file_and_the_figures(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     pictures = [f"photo_{role}.png" for role in ("decoded", "edges", "regenerated", "side_by_side")]
     assert sorted(path.name for path in output.iterdir()) == sorted(["photo.sdc", *pictures])
-    assert [Image.open(output / name).size for name in pictures[:3]] == [(136, 96)] * 3
+    assert [Image.open(output / name).size for name in pictures[:3]] == [(264, 256)] * 3
     (row,) = json.loads(figures.read_text(encoding="utf-8"))
     assert row["bytes"] == (output / "photo.sdc").stat().st_size
     assert 0.3 < row["decoded"]["ssim"] <= 1 and row["seconds"]["invert"] > 0
     assert "photo" in done.stdout and str(row["bytes"]) in done.stdout
-    assert row["regenerated"]["ssim"] > row["decoded"]["ssim"] - 0.005 and row["regenerated"] != row["decoded"]
+    assert row["regenerated"]["ssim"] > row["decoded"]["ssim"]
     assert "swapped LoadImage" in done.stdout and "small ones that come with the pack" in done.stdout
