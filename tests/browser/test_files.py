@@ -39,6 +39,7 @@ def test_pasting_a_path_or_a_file_selects_it(canvas_page, sdc_file):
     page.run("id => app.canvas.selectItems([app.graph.getNodeById(id)])", node)
     for text in (f'"{folder / "written.sdc"}"', (folder / "written.sdc").as_uri(), "SDC/written.sdc [output]"):
         page.set(node, "file", "nothing.sdc")
+        page.status(node, "nothing.sdc")  # what the file before it showed is gone
         page.paste(text)
         page.status(node, "96x64")
         assert page.value(node, "file") == "SDC/written.sdc [output]"
