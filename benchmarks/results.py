@@ -22,7 +22,7 @@ from .harness.stored import options_of_autoencoder
 from .harness.tables import Table
 from .table1 import UNDITHERED
 
-TRIED = "20:0.15:1 20:0.15:0 0:0.35:1 20:0.1:1 20:0.2:1 50:0.1:1"  # the others take ten times as long
+TRIED = "20:0.15:1 20:0.15:0 0:0.35:1 20:0.1:1 20:0.2:1 50:0.1:1"  # the others take up to ten times as long
 CHAPTERS = {  # file name -> heading and how the file is made
     "table1": ("The paper's Table 1", "table1 --images ../shared/images/paper"),
     "kodak": ("Kodak, 24 photographs", "rate --images ../shared/images/kodak"),
