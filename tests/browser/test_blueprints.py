@@ -21,7 +21,10 @@ def add(page, name: str, position=(800, 250)) -> int:
     page.wait("before => app.graph.nodes.length === before + 1", before)
     page.settle()
     page.page.mouse.move(*position)
-    page.page.mouse.click(*position)  # until then it hangs on the pointer, and goes with the next search
+    # It hangs on the pointer, and goes with the next search, until a click reaches the canvas behind the search.
+    page.wait("([x, y]) => document.elementFromPoint(x, y)?.id === 'graph-canvas'", list(position))
+    page.page.mouse.click(*position)
+    page.wait("() => app.canvas.state.ghostNodeId == null")
     page.settle()
     return page.run("() => app.graph.nodes.at(-1).id")
 
