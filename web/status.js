@@ -12,6 +12,8 @@ function findStatus(node) {
   return node.widgets?.find((widget) => widget.name === "sdc_status")
 }
 
+export const isShowing = (node) => !!findStatus(node)
+
 function addStatus(node) {
   const frame = document.createElement("div")
   const content = document.createElement("div")

@@ -75,6 +75,16 @@ class ComfyPage:
             [node_type, list(position)],
         )
 
+    def connect(self, source: int, output: int | str, target: int, name: str):
+        """Wire an output, by its number or its type, to an input."""
+        self.run(
+            """([from, output, to, name]) => {
+                const source = app.graph.getNodeById(from), target = app.graph.getNodeById(to)
+                const slot = Number.isInteger(output) ? output : source.outputs.findIndex(o => o.type === output)
+                source.connect(slot, target, target.findInputSlot(name)) }""",
+            [source, output, target, name],
+        )
+
     def nodes(self, node_type: str) -> list[int]:
         return self.run("type => app.graph.nodes.filter(n => n.type === type).map(n => n.id)", node_type)
 
@@ -187,8 +197,11 @@ class ComfyPage:
 
     def open_search(self):
         """Open the node search and return its field."""
-        self.run("() => app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
+        self.command("Workspace.SearchBox.Toggle")
         return self.page.locator("input[role=combobox]").last
+
+    def command(self, name: str):
+        self.run("name => app.extensionManager.command.execute(name)", name)
 
     def is_vue(self) -> bool:
         return self.run("() => !!app.extensionManager.setting.get('Comfy.VueNodes.Enabled')")

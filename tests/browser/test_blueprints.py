@@ -29,16 +29,6 @@ def add(page, name: str, position=(800, 250)) -> int:
     return page.run("() => app.graph.nodes.at(-1).id")
 
 
-def connect(page, links):
-    """[(from, output type, to, input), ...]"""
-    page.run(
-        """links => { for (const [from, type, to, input] of links) {
-            const source = app.graph.getNodeById(from), target = app.graph.getNodeById(to)
-            source.connect(source.outputs.findIndex(o => o.type === type), target, target.findInputSlot(input)) } }""",
-        links,
-    )
-
-
 def run(page) -> dict:
     """Outputs of the run, by node."""
     page.queue()
@@ -61,7 +51,8 @@ def test_what_one_blueprint_compresses_the_other_regenerates(page):
     picture, models = page.add("LoadImage", (100, 100)), page.add("CheckpointLoaderSimple", (100, 500))
     page.set(models, "ckpt_name", tiny.NAMES["checkpoint"])
     compress = add(page, "SDC Compress", (650, 200))
-    connect(page, [(picture, "IMAGE", compress, "pixels"), (models, "VAE", compress, "vae")])
+    page.connect(picture, "IMAGE", compress, "pixels")
+    page.connect(models, "VAE", compress, "vae")
     folder = f"blueprint-{'vue' if page.is_vue() else 'canvas'}"
     page.set(compress, "filename_prefix", f"{folder}/%date:yyyy%")
     years = {time.strftime("%Y")}
@@ -73,9 +64,10 @@ def test_what_one_blueprint_compresses_the_other_regenerates(page):
     page.set(edges, "control_net_name", tiny.NAMES["controlnet"])
     preview = page.add("PreviewImage", (1350, 300))
     regenerate = add(page, "SDC Decompress + Regenerate", (1100, 200))
-    names = (("VAE", "vae"), ("CLIP", "clip"), ("MODEL", "model"))
-    connect(page, [(models, kind, regenerate, name) for kind, name in names])
-    connect(page, [(edges, "CONTROL_NET", regenerate, "control_net"), (regenerate, "IMAGE", preview, "images")])
+    for kind in ("VAE", "CLIP", "MODEL"):
+        page.connect(models, kind, regenerate, kind.lower())
+    page.connect(edges, "CONTROL_NET", regenerate, "control_net")
+    page.connect(regenerate, "IMAGE", preview, "images")
     for widget, value in {
         "file": f"{folder}/{files[0]['filename']} [output]", "steps": 2, "strength": 0.5, "canny_strength": 1,
     }.items():  # fmt: skip

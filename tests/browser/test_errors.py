@@ -41,16 +41,11 @@ def test_a_file_of_another_family_is_told(canvas_page, latent_format, message):
     page.set(load, "file", name)
     assert f"{latent_format} latent: the preview shows rough colours only" in page.status(load, "rough")
     page.set(checkpoint, "ckpt_name", tiny.NAMES["checkpoint"])
-    links = [
-        (load, 0, invert, "latent"), (checkpoint, 0, invert, "model"), (checkpoint, 1, text, "clip"),
-        (text, 0, invert, "positive"), (invert, 1, preview, "source"),
-    ]  # fmt: skip
-    page.run(
-        """links => { for (const [from, slot, to, name] of links) {
-            const target = app.graph.getNodeById(to)
-            app.graph.getNodeById(from).connect(slot, target, target.findInputSlot(name)) } }""",
-        links,
-    )
+    page.connect(load, "LATENT", invert, "latent")
+    page.connect(checkpoint, "MODEL", invert, "model")
+    page.connect(checkpoint, "CLIP", text, "clip")
+    page.connect(text, "CONDITIONING", invert, "positive")
+    page.connect(invert, 1, preview, "source")
     page.queue()
     page.error_box(message)
 

@@ -34,7 +34,7 @@ def test_compress_takes_the_vae_that_is_there_and_the_picture_that_is_shown(canv
     picture, preview = page.add("LoadImage", (100, 200)), page.add("ImageCompare", (500, 200))
     page.add("CheckpointLoaderSimple", (100, 600))
     page.add("VAELoader", (500, 600))
-    page.run("([a, b]) => app.graph.getNodeById(a).connect(0, app.graph.getNodeById(b), 0)", [picture, preview])
+    page.connect(picture, "IMAGE", preview, "image_a")
     page.menu(preview, "Compress with SDC")
     page.wait("() => app.graph.nodes.length === 7")
     assert links(page) >= COMPRESSED | {("LoadImage", "VAEEncode", "pixels"), ("VAELoader", "VAEEncode", "vae")}
@@ -43,7 +43,7 @@ def test_compress_takes_the_vae_that_is_there_and_the_picture_that_is_shown(canv
 def test_compress_from_vae_encode(canvas_page):
     page = canvas_page
     picture, encode = page.add("LoadImage", (100, 200)), page.add("VAEEncode", (500, 200))
-    page.run("([a, b]) => app.graph.getNodeById(a).connect(0, app.graph.getNodeById(b), 0)", [picture, encode])
+    page.connect(picture, "IMAGE", encode, "pixels")
     page.menu(encode, "Compress with SDC")
     page.wait("() => app.graph.nodes.length === 4")
     assert links(page) == COMPRESSED | {("LoadImage", "VAEEncode", "pixels")}

@@ -12,7 +12,7 @@ def add_saver(page, sdc_file, name: str):
     (page.server.base / "input" / name).write_bytes(sdc_file(name).read_bytes())
     load, save = page.add("SDCLoad", (100, 200)), page.add("SDCSave", (450, 200))
     page.set(load, "file", name)
-    page.run("([a, b]) => app.graph.getNodeById(a).connect(1, app.graph.getNodeById(b), 0)", [load, save])
+    page.connect(load, "SDC", save, "sdc")
     return load, save
 
 
@@ -34,6 +34,20 @@ def test_the_file_is_shown_on_the_node_and_downloaded_from_its_menu(page, sdc_fi
     assert download.value.suggested_filename == name
     with open(download.value.path(), "rb") as file:
         assert file.read() == sdc_file("again.sdc").read_bytes()
+
+
+def test_what_was_saved_is_shown_again_when_its_tab_comes_back(page, sdc_file):
+    _, save = add_saver(page, sdc_file, "tab.sdc")
+    run(page)
+    told = page.status(save, "smaller than 24-bit pixels")
+    page.command("Comfy.NewBlankWorkflow")
+    assert not page.nodes("SDCSave")
+    while not page.nodes("SDCSave"):  # other tests left tabs open
+        page.command("Workspace.PreviousOpenedWorkflow")
+    assert page.status(save, "smaller than 24-bit pixels") == told
+    assert page.pictures(save) == [[96, 64]]
+    with page.page.expect_download():
+        page.menu(save, f"Download {told.split(':')[0]}")
 
 
 def test_the_file_is_listed_and_downloaded_in_the_assets_view(canvas_page, sdc_file):
