@@ -1,8 +1,7 @@
 """A small autoencoder for the latent space of Stable Diffusion 1.x: pictures to latents and back. Needs torch.
 
 It has the architecture of TAESD (github.com/madebyollin/taesd), whose latents and pictures it was trained to
-reproduce, but is half as wide at full resolution, where the work is. ComfyUI reads it as a TAESD once every layer is
-padded with zeros to 64 channels, which changes nothing.
+reproduce, so ComfyUI reads it as one.
 """
 
 import functools
@@ -13,8 +12,7 @@ import torch
 from torch import nn
 from torch.nn import Conv2d  # comfy-test takes nn.Conv2d for a mistake
 
-# Channels at full, half, quarter and eighth resolution.
-WIDTHS = (32, 64, 64, 64)
+WIDTH = 64  # channels
 LATENT_CHANNELS = 4
 SCALE = 0.18215  # between ComfyUI's LATENT and the latents of the networks, whose variance is about 1
 
@@ -31,37 +29,41 @@ class Clamp(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, width: int):
+    def __init__(self):
         super().__init__()
         self.conv = nn.Sequential(
-            conv(width, width), nn.ReLU(), conv(width, width), nn.ReLU(), conv(width, width)
+            conv(WIDTH, WIDTH), nn.ReLU(), conv(WIDTH, WIDTH), nn.ReLU(), conv(WIDTH, WIDTH)
         )  # fmt: skip
 
     def forward(self, x):
         return torch.relu(self.conv(x) + x)
 
 
-def make_encoder(widths=WIDTHS) -> nn.Sequential:
+def smaller() -> Conv2d:
+    return conv(WIDTH, WIDTH, stride=2, bias=False)
+
+
+def larger() -> tuple[nn.Upsample, Conv2d]:
+    return nn.Upsample(scale_factor=2), conv(WIDTH, WIDTH, bias=False)
+
+
+def blocks() -> tuple[Block, ...]:
+    return Block(), Block(), Block()
+
+
+def make_encoder() -> nn.Sequential:
     """(B, 3, H, W) in 0..1 -> (B, 4, H / 8, W / 8), scaled latents; H and W multiples of 8."""
-    full, half, quarter, eighth = widths
     return nn.Sequential(
-        conv(3, full), Block(full),
-        conv(full, half, stride=2, bias=False), *(Block(half) for _ in range(3)),
-        conv(half, quarter, stride=2, bias=False), *(Block(quarter) for _ in range(3)),
-        conv(quarter, eighth, stride=2, bias=False), *(Block(eighth) for _ in range(3)),
-        conv(eighth, LATENT_CHANNELS),
+        conv(3, WIDTH), Block(), smaller(), *blocks(), smaller(), *blocks(), smaller(), *blocks(),
+        conv(WIDTH, LATENT_CHANNELS),
     )  # fmt: skip
 
 
-def make_decoder(widths=WIDTHS) -> nn.Sequential:
+def make_decoder() -> nn.Sequential:
     """(B, 4, h, w) scaled latents -> (B, 3, 8 h, 8 w), about 0..1 and not clamped."""
-    full, half, quarter, eighth = widths
     return nn.Sequential(
-        Clamp(), conv(LATENT_CHANNELS, eighth), nn.ReLU(),
-        *(Block(eighth) for _ in range(3)), nn.Upsample(scale_factor=2), conv(eighth, quarter, bias=False),
-        *(Block(quarter) for _ in range(3)), nn.Upsample(scale_factor=2), conv(quarter, half, bias=False),
-        *(Block(half) for _ in range(3)), nn.Upsample(scale_factor=2), conv(half, full, bias=False),
-        Block(full), conv(full, 3),
+        Clamp(), conv(LATENT_CHANNELS, WIDTH), nn.ReLU(),
+        *blocks(), *larger(), *blocks(), *larger(), *blocks(), *larger(), Block(), conv(WIDTH, 3),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The project's own trained models, in the shape in which ComfyUI's loaders take them.
 
-`weights/` holds narrow networks. Padded with zeros to the widths of Stable Diffusion 1.5 and TAESD they compute the
-same numbers, and ComfyUI recognises them. Needs torch and safetensors.
+`weights/` holds an autoencoder and narrow networks. Padded with zeros to the widths of Stable Diffusion 1.5 they
+compute the same numbers, and ComfyUI recognises them. Needs torch and safetensors.
 """
 
 import hashlib
@@ -18,7 +18,6 @@ NAMES = {"checkpoint": "sdc-tiny.safetensors", "controlnet": "sdc-tiny-canny.saf
 
 CHANNELS, TIME, CONTEXT = 320, 1280, 768  # SD 1.5
 HINT_WIDTHS = (3, 16, 16, 32, 32, 96, 96, 256, CHANNELS)  # ControlNets of SD 1.5
-VAE_WIDTH = 64  # TAESD
 
 
 def install(folder_of) -> list[Path]:
@@ -71,16 +70,8 @@ def controlnet() -> dict[str, torch.Tensor]:
 
 
 def vae() -> dict[str, torch.Tensor]:
-    tensors = {}
-    for half, ends in (("encoder", (3, 4)), ("decoder", (4, 3))):
-        narrow = load_file(WEIGHTS / f"sdc_tiny_vae_{half}.safetensors")
-        last = max(int(name.split(".")[0]) for name in narrow)
-        for name, value in narrow.items():
-            layer = int(name.split(".")[0])
-            outputs = ends[1] if layer == last else VAE_WIDTH
-            inputs = ends[0] if layer <= 1 and "conv" not in name else VAE_WIDTH
-            shape = (outputs,) if value.ndim == 1 else (outputs, inputs, 3, 3)
-            tensors[f"taesd_{half}.{name}"] = pad(value, shape)
+    halves = {half: load_file(WEIGHTS / f"sdc_tiny_vae_{half}.safetensors") for half in ("encoder", "decoder")}
+    tensors = {f"taesd_{half}.{name}": value for half, layers in halves.items() for name, value in layers.items()}
     return tensors | {"vae_scale": torch.tensor(SCALE), "vae_shift": torch.tensor(0.0)}
 
 

@@ -36,8 +36,8 @@ class Setting:
 
 
 PAPER = Setting(50, 1.0, 0.3)  # 50 steps at full strength, as the paper has it, and a small Canny strength
-# Chosen for the tiny models on the photographs that `run.py train` holds out.
-BEST = Setting(20, 0.15, 1.0)
+# Lowest LPIPS for the tiny models on the photographs that `run.py train` holds out, among those that keep the SSIM.
+BEST = Setting(13, 0.15, 1.0)
 
 
 class Regenerator:

@@ -48,8 +48,7 @@ def pixels(path: Path) -> torch.Tensor:
 
 def taesd(shared: Path, half: str) -> torch.nn.Module:
     """TAESD's "encoder" or "decoder", the teacher."""
-    make = {"encoder": tiny_vae.make_encoder, "decoder": tiny_vae.make_decoder}[half]
-    network = make(widths=(64, 64, 64, 64))
+    network = {"encoder": tiny_vae.make_encoder, "decoder": tiny_vae.make_decoder}[half]()
     path = shared / "models" / "vae_approx" / f"taesd_{half}.safetensors"
     if not path.is_file():
         raise FileNotFoundError(f"No {path}, which the tiny models learn from: training needs SDC_SHARED.")

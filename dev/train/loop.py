@@ -12,7 +12,7 @@ import torch
 
 MUON_FROM = 32  # channels in and out; narrower layers, biases and norms are left to AdamW
 WARM_UP = 200  # steps over which the learning rate rises
-COOL_DOWN = 0.25  # share of the steps over which it falls to nothing at the end
+COOL_DOWN = 0.25  # share of the steps over which it falls to nothing at the end, unless told
 MEASURE_EVERY = 500  # steps
 KEEP_EVERY = 120  # seconds between two states on the disk
 
@@ -43,7 +43,9 @@ class Optimiser:
         self.layers = [parameter for parameter in network.parameters() if is_wide(parameter)]
         self.matrices = [torch.nn.Parameter(layer.detach().flatten(1).clone()) for layer in self.layers]
         rest = [parameter for parameter in network.parameters() if not is_wide(parameter)]
-        self.parts = [torch.optim.AdamW(rest, betas=(0.9, 0.99), weight_decay=1e-4)]
+        self.parts = []
+        if rest:
+            self.parts.append(torch.optim.AdamW(rest, betas=(0.9, 0.99), weight_decay=1e-4))
         if self.matrices:
             self.parts.append(torch.optim.Muon(self.matrices, weight_decay=1e-3, adjust_lr_fn="match_rms_adamw"))
 
@@ -86,7 +88,9 @@ def progress(items, label: str):
         yield item
 
 
-def train(network, loss, measure, steps: int, state: Path, rate: float, seed: int = 0, recipe: str = ""):
+def train(
+    network, loss, measure, steps: int, state: Path, rate: float, seed: int = 0, recipe: str = "", cool_down=COOL_DOWN
+):
     """Train `network` and return the average of its weights over the last steps.
 
     Parameters
@@ -135,7 +139,7 @@ def train(network, loss, measure, steps: int, state: Path, rate: float, seed: in
     kept_at, mean, since, since_step = time.monotonic(), None, time.monotonic(), done
     try:
         while done < steps and not stopped:
-            remaining = (steps - done) / max(1, COOL_DOWN * steps)
+            remaining = (steps - done) / max(1, cool_down * steps)
             value = loss(network, done, generator(seed, done))
             network.zero_grad(set_to_none=True)
             value.backward()

@@ -1,7 +1,6 @@
 """The tiny autoencoder, distilled from TAESD: its encoder gives TAESD's latents, its decoder TAESD's pictures.
 
-It learns block by block: where both networks have the same number of channels, what a block gives shall be what
-TAESD's gives, which is learnt many times sooner than from the ends alone.
+Both halves learn layer by layer, then as a whole, so that the errors of the layers do not add up.
 """
 
 import copy
@@ -13,34 +12,31 @@ from sdc_pack.nodes import metrics
 from torch import nn
 from torch.nn.functional import l1_loss, mse_loss
 
-from . import data, loop
+from . import data, layers, loop
 
-ENCODER_STEPS = 3_000
-DECODER_STEPS = 5_600
+LAYER_STEPS = 2_500  # of each layer
+LAYER_RATES = {"encoder": 2e-3, "decoder": 4e-3}
+LAYER_CROPS = 640  # of photographs, whose features the layers learn from
+STEPS = {"encoder": 2_000, "decoder": 600}  # of each as a whole
 BATCH = 4
 CROP = 16  # latents, 128 pixels
-RATE = 1.5e-3
+RATE = 2e-4  # falls all the time
 NOISE = 0.4  # most noise on a latent, about what a palette leaves
 LPIPS = "squeeze"  # AlexNet is kept for measuring
-# Layers as wide as TAESD's, whose outputs are compared with its own; the last of the encoder is its latent.
-ENCODER_LAYERS = tuple(range(2, 15))
-DECODER_LAYERS = (2, 3, 4, 5, 7, 8, 9, 10, 12, 13, 14, 15)
 
 
-def features(network: nn.Sequential, x, layers: tuple[int, ...]) -> tuple[list, torch.Tensor]:
-    """What `layers` of the network give for x, and what comes out at the end of the last of them."""
+def features(network: nn.Sequential, x: torch.Tensor) -> list[torch.Tensor]:
+    """What each layer of the network gives."""
     found = []
-    for number, layer in enumerate(network[: layers[-1] + 1]):
+    for layer in network:
         x = layer(x)
-        if number in layers:
-            found.append(x)
-    return found, x
+        found.append(x)
+    return found
 
 
 def apart(own: list, taught: list) -> torch.Tensor:
-    """Mean relative squared distance of features."""
-    pairs = list(zip(own, taught, strict=True))
-    return sum(mse_loss(a.float(), b.float()) / b.float().var() for a, b in pairs) / len(pairs)
+    """Mean relative squared distance of the features of two networks."""
+    return sum(map(layers.apart, own, taught)) / len(taught)
 
 
 def load_lpips(shared: Path) -> nn.Module:
@@ -59,15 +55,21 @@ class Photographs:
 
     def __init__(self, shared: Path):
         self.device = loop.device()
-        self.crops, held_out = (
+        self.crops, self.held_out = (
             data.Crops([(data.pixels(path),) for path in paths], CROP, factors=(8,))
             for paths in data.photographs(shared)
         )
-        self.held = [self.draw(loop.generator(1, part), held_out, 8) for part in range(6)]
+        self.held = [self.draw(loop.generator(1, part), self.held_out, 8) for part in range(6)]
 
     def draw(self, generator, crops: data.Crops, count: int = BATCH) -> torch.Tensor:
         (pixels,) = crops.batch(count, generator)
         return pixels.to(self.device, memory_format=torch.channels_last).float() / 255
+
+    def many(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Crops for the layers, and crops to measure them by."""
+        generator = loop.generator(3, 0)
+        crops = self.draw(generator, self.crops, LAYER_CROPS), self.draw(generator, self.held_out, LAYER_CROPS // 10)
+        return tuple(pixels.cpu() for pixels in crops)
 
     def measure(self, errors) -> dict[str, float]:
         """Means over the photographs held out of what `errors` gives for a batch, by name."""
@@ -90,13 +92,16 @@ def train_encoder(shared: Path, photographs: Photographs, steps: int | None, sta
     torch.manual_seed(0)
     encoder = tiny_vae.make_encoder().to(device, memory_format=torch.channels_last)
     teacher = data.taesd(shared, "encoder").to(device)
+    if not state.is_file():
+        rate, folder = LAYER_RATES["encoder"], state.with_suffix("")
+        layers.train(encoder, teacher, *photographs.many(), steps or LAYER_STEPS, rate, folder)
 
     def errors(encoder, pixels):
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            own, latents = features(encoder, pixels, ENCODER_LAYERS)
+            own = features(encoder, pixels)
             with torch.no_grad():
-                taught, wanted = features(teacher, pixels, ENCODER_LAYERS)
-        latent = mse_loss(latents.float(), wanted.float()) / wanted.float().square().mean()
+                taught = features(teacher, pixels)
+        latent = mse_loss(own[-1].float(), taught[-1].float()) / taught[-1].float().square().mean()
         return {"features": apart(own, taught), "latents, squared": latent}
 
     def loss(encoder, _step, generator):
@@ -105,7 +110,7 @@ def train_encoder(shared: Path, photographs: Photographs, steps: int | None, sta
     def measure(encoder):
         return photographs.measure(lambda pixels: errors(encoder, pixels))
 
-    return loop.train(encoder, loss, measure, steps or ENCODER_STEPS, state, RATE)
+    return loop.train(encoder, loss, measure, steps or STEPS["encoder"], state, RATE, cool_down=1)
 
 
 def train_decoder(shared: Path, photographs: Photographs, steps: int | None, state: Path):
@@ -113,35 +118,43 @@ def train_decoder(shared: Path, photographs: Photographs, steps: int | None, sta
     device = photographs.device
     torch.manual_seed(0)
     decoder = tiny_vae.make_decoder().to(device, memory_format=torch.channels_last)
-    teachers = [data.taesd(shared, half).to(device) for half in ("encoder", "decoder")]
+    encoder, teacher = (data.taesd(shared, half).to(device) for half in ("encoder", "decoder"))
     perceptual = load_lpips(shared).to(device)
     shares = {"features": 1, "L1": 4, f"LPIPS({LPIPS})": 1}
 
+    def noisy(latents, generator):
+        """Every second latent as a palette leaves it."""
+        level = NOISE * torch.rand(len(latents), 1, 1, 1, generator=generator)
+        level[::2] = 0
+        return latents + (level * torch.randn(latents.shape, generator=generator)).to(latents.device)
+
+    if not state.is_file():
+        latents = (layers.run(encoder, pixels).float() for pixels in photographs.many())
+        latents = (noisy(part, loop.generator(2, number)) for number, part in enumerate(latents))
+        rate, folder = LAYER_RATES["decoder"], state.with_suffix("")
+        layers.train(decoder, teacher, *latents, steps or LAYER_STEPS, rate, folder)
+
     def encode(pixels):
         with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16):
-            return teachers[0](pixels).float()
+            return encoder(pixels).float()
 
     def errors(decoder, latents):
         with torch.autocast(device.type, dtype=torch.bfloat16):
             with torch.no_grad():
-                taught, x = features(teachers[1], latents, DECODER_LAYERS)
-                target = teachers[1][DECODER_LAYERS[-1] + 1 :](x).float().clamp(0, 1)
-            own, x = features(decoder, latents, DECODER_LAYERS)
-            decoded = decoder[DECODER_LAYERS[-1] + 1 :](x).float()
+                taught = features(teacher, latents)
+            own = features(decoder, latents)
+            target, decoded = taught[-1].float().clamp(0, 1), own[-1].float()
             distance = perceptual(decoded * 2 - 1, target * 2 - 1)
         return dict(zip(shares, (apart(own, taught), l1_loss(decoded, target), distance.float().mean()), strict=True))
 
-    def loss(decoder, step, generator):
-        latents = encode(photographs.draw(generator, photographs.crops))
-        if step % 2:
-            level = NOISE * torch.rand(len(latents), 1, 1, 1, generator=generator)
-            latents = latents + (level * torch.randn(latents.shape, generator=generator)).to(device)
+    def loss(decoder, _step, generator):
+        latents = noisy(encode(photographs.draw(generator, photographs.crops)), generator)
         return sum(shares[name] * error for name, error in errors(decoder, latents).items())
 
     def measure(decoder):
         return photographs.measure(lambda pixels: errors(decoder, encode(pixels)))
 
-    return loop.train(decoder, loss, measure, steps or DECODER_STEPS, state, RATE)
+    return loop.train(decoder, loss, measure, steps or STEPS["decoder"], state, RATE, cool_down=1)
 
 
 def parts(halves: dict[str, nn.Module]) -> dict:

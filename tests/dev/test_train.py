@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from dev.train import command, data, networks
+from dev.train import command, data, networks, vae
 
 SHARED = Path(os.environ["SDC_SHARED"])
 
@@ -28,10 +28,12 @@ def shared(tmp_path):
 @pytest.mark.skipif(not (SHARED / "models" / "lpips").is_dir(), reason="no models/lpips under SDC_SHARED")
 def test_every_model_is_trained_from_photographs(shared, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(vae, "LAYER_CROPS", 10)
     settings = {"shared": shared, "cache": tmp_path / "cache"}
     assert command.main(["--steps", "1"], settings) == 0
     printed = capsys.readouterr().out
-    assert printed.count("step 1/1  held out: ") == 4  # encoder, decoder, denoiser, ControlNet
+    layers, networks_trained = 15 + 15, 4  # of encoder and decoder; those two, denoiser, ControlNet
+    assert printed.count("step 1/1  held out: ") == layers + networks_trained
     written = {path.stem.removeprefix("sdc_tiny_"): load_file(path) for path in (tmp_path / "weights").iterdir()}
     assert written.keys() == {"vae_encoder", "vae_decoder", "unet", "canny"}
     network = networks.UNet()
@@ -67,3 +69,18 @@ def test_the_trainers_tiny_autoencoder_is_a_copy_of_the_codecs():
         assert data.digest(own) == data.digest(copy)
         assert own.state_dict().keys() == copy.state_dict().keys()
         assert not {value.data_ptr() for value in own.parameters()} & {value.data_ptr() for value in copy.parameters()}
+
+
+@pytest.mark.skipif(not (SHARED / "models" / "vae_approx").is_dir(), reason="no models/vae_approx under SDC_SHARED")
+@torch.inference_mode()
+def test_the_tiny_autoencoder_is_as_good_as_its_teacher():
+    pixels = torch.from_numpy(skimage.data.astronaut()[:256, 100:356].copy()).permute(2, 0, 1)[None] / 255
+    (encoder, decoder), (teacher, teachers_decoder) = (data.halves(SHARED, name) for name in ("tiny", "taesd"))
+    latent, taught = encoder(pixels), teacher(pixels)
+    assert (latent - taught).norm() / taught.norm() < 0.17
+
+    def error(decoder, latent):
+        return (decoder(latent).clamp(0, 1) - pixels).square().mean()
+
+    assert error(decoder, taught) < 1.1 * error(teachers_decoder, taught)
+    assert error(decoder, latent) < 1.1 * error(teachers_decoder, taught)
