@@ -102,7 +102,7 @@ def test_regeneration_brings_the_decoded_picture_nearer_to_the_photograph(loaded
     model, clip, vae = loaded
     empty = nodes.CLIPTextEncode().encode(clip, "")[0]
     lpips, changes = metrics.load_lpips([SHARED / "models" / "lpips"], "alex"), []
-    for original in (skimage.data.astronaut()[:256, 100:356], skimage.data.chelsea()[20:276, 100:356]):
+    for original in (skimage.data.astronaut(), skimage.data.chelsea()[2:298, 1:449]):
         image = torch.from_numpy(original / np.float32(255))[None]
         latent = nodes.VAEEncode().encode(vae, image)[0]["samples"]
         file = codec.encode(latent[0].numpy(), **codec.PAPER_PRESET)
@@ -121,7 +121,7 @@ def test_regeneration_brings_the_decoded_picture_nearer_to_the_photograph(loaded
         )
         changes.append((after["lpips"] / before["lpips"] - 1, after["ssim"] - before["ssim"]))
     nearer, ssim = np.mean(changes, axis=0)
-    assert nearer < -0.04 and ssim > -0.001, changes
+    assert nearer < -0.12 and ssim > 0, changes
 
 
 def test_weights_stay_within_their_budget():

@@ -43,7 +43,7 @@ def picture(tmp_path_factory):
 def make_prompt(server, picture):
     """The prompt of a shipped workflow with this machine's file names in it, as the demo submits it."""
 
-    def make(name: str, steps: int | None = None) -> dict:
+    def make(name: str, steps: int | None = None, picture: Path = picture) -> dict:
         prompt = to_prompt(load(name), server.client.object_info())
         swap(prompt, server.client.object_info(), server.client.upload(picture), {}, STANDINS, steps)
         return prompt

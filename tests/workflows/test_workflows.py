@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 import sdc_pack.codec as codec
+import skimage.data
 from PIL import Image
 from sdc_pack.nodes import tiny_models as tiny
 
@@ -143,8 +144,9 @@ def test_full_pipeline(server, make_prompt):
     assert (decoded != regenerated).any()
 
 
-def test_demo_runs_as_it_is_with_the_settings_that_measured_best(server, make_prompt):
-    prompt = make_prompt("sdc_demo_tiny")
+def test_demo_repairs_a_photograph_as_it_is_with_the_settings_that_measured_best(server, make_prompt, tmp_path):
+    Image.fromarray(skimage.data.astronaut()).save(tmp_path / "photograph.png")
+    prompt = make_prompt("sdc_demo_tiny", picture=tmp_path / "photograph.png")
     names = find(prompt, "CheckpointLoaderSimple")[1]["inputs"], find(prompt, "ControlNetLoader")[1]["inputs"]
     assert (names[0]["ckpt_name"], names[1]["control_net_name"]) == (tiny.NAMES["checkpoint"], tiny.NAMES["controlnet"])
     _, invert = find(prompt, "SDCDDIMInvert")
@@ -157,9 +159,8 @@ def test_demo_runs_as_it_is_with_the_settings_that_measured_best(server, make_pr
         for node_id, node in prompt.items()
         if node["class_type"] in ("PreviewImage", "SaveImage")
     }
-    original = shown["1"][:96, 1:129]  # VAE Encode takes the middle of it
-    decoded, regenerated = (np.abs(shown[stage] - original).mean() for stage in "24")
-    assert regenerated < 25 and regenerated < 1.1 * decoded
+    decoded, regenerated = (np.abs(shown[stage] - shown["1"]).mean() for stage in "24")
+    assert regenerated < decoded < 20
 
 
 def test_table1_shows_measures_and_writes_every_picture(server, make_prompt):
