@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from dev.train import command, data, networks, vae
+from dev.train import command, data, layers, networks, vae
 
 SHARED = Path(os.environ["SDC_SHARED"])
 
@@ -29,11 +29,13 @@ def shared(tmp_path):
 def test_every_model_is_trained_from_photographs(shared, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "WEIGHTS", tmp_path / "weights")
     monkeypatch.setattr(vae, "LAYER_CROPS", 10)
+    monkeypatch.setattr(vae, "CROP", 8)
+    monkeypatch.setattr(layers, "PATCHES", 1)
     settings = {"shared": shared, "cache": tmp_path / "cache"}
     assert command.main(["--steps", "1"], settings) == 0
     printed = capsys.readouterr().out
-    layers, networks_trained = 15 + 15, 4  # of encoder and decoder; those two, denoiser, ControlNet
-    assert printed.count("step 1/1  held out: ") == layers + networks_trained
+    # The layers of encoder and decoder; those two, denoiser and ControlNet.
+    assert printed.count("step 1/1  held out: ") == 15 + 15 + 4
     written = {path.stem.removeprefix("sdc_tiny_"): load_file(path) for path in (tmp_path / "weights").iterdir()}
     assert written.keys() == {"vae_encoder", "vae_decoder", "unet", "canny"}
     network = networks.UNet()
