@@ -105,6 +105,8 @@ def train(
         Highest learning rate.
     recipe : str
         Names what the run depends on; a state of another recipe, or of other layers, raises ValueError.
+    cool_down : float
+        Share of the steps over which the learning rate falls to nothing.
     """
     optimiser = Optimiser(network)
     recipe = hashlib.sha256(f"{recipe} {[tuple(p.shape) for p in network.parameters()]}".encode()).hexdigest()
