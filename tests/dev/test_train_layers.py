@@ -26,13 +26,13 @@ def test_layers_learnt_one_by_one_make_the_teachers_network(tmp_path, monkeypatc
                 layer.bias.mul_(scale)  # as matters at this scale
     unseen = pictures(2, scale)
     before = layers.apart(own(unseen), taught(unseen)).item()
-    layers.train(own, taught, pictures(0, scale), pictures(1, scale), 300, 0.02, tmp_path)
+    layers.train(own, taught, pictures(0, scale), pictures(1, scale), 150, 0.02, tmp_path)
     assert before > 0.5
     assert layers.apart(own(unseen), taught(unseen)).item() < 0.01
     assert all(value.requires_grad for value in own.parameters())  # it is trained as a whole next
 
     again = network(1)
-    layers.train(again, taught, pictures(0, scale), pictures(1, scale), 300, 0.02, tmp_path)  # from what was kept
+    layers.train(again, taught, pictures(0, scale), pictures(1, scale), 150, 0.02, tmp_path)  # from what was kept
     assert all(torch.equal(a, b) for a, b in zip(own.parameters(), again.parameters(), strict=True))
 
 
