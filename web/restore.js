@@ -1,6 +1,6 @@
 // When a workflow's tab comes to the front again, its nodes are made anew: show once more what they had reported.
 import { app } from "../../scripts/app.js"
-import { isShowing } from "./status.js"
+import { findStatus } from "./status.js"
 
 // Outputs are kept under "<id>", or under "<id of the subgraph>:<id>".
 function find(place) {
@@ -15,7 +15,7 @@ app.registerExtension({
   onNodeOutputsUpdated(outputs) {
     for (const [place, output] of Object.entries(outputs)) {
       const node = find(place)
-      if (node?.comfyClass?.startsWith("SDC") && output?.text && !isShowing(node)) node.onExecuted(output)
+      if (node?.comfyClass?.startsWith("SDC") && output?.text && !findStatus(node)) node.onExecuted(output)
     }
   },
 })

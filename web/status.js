@@ -8,11 +8,9 @@ const LINE_HEIGHT = 18
 const MARGIN = 4
 const PICTURE_HEIGHT = 128
 
-function findStatus(node) {
+export function findStatus(node) {
   return node.widgets?.find((widget) => widget.name === "sdc_status")
 }
-
-export const isShowing = (node) => !!findStatus(node)
 
 function addStatus(node) {
   const frame = document.createElement("div")

@@ -55,11 +55,11 @@ class Photographs:
 
     def __init__(self, shared: Path):
         self.device = loop.device()
-        self.crops, self.held_out = (
+        self.crops, self.held_out_crops = (
             data.Crops([(data.pixels(path),) for path in paths], CROP, factors=(8,))
             for paths in data.photographs(shared)
         )
-        self.held = [self.draw(loop.generator(1, part), self.held_out, 8) for part in range(6)]
+        self.held_out = [self.draw(loop.generator(1, part), self.held_out_crops, 8) for part in range(6)]
 
     def draw(self, generator, crops: data.Crops, count: int = BATCH) -> torch.Tensor:
         (pixels,) = crops.batch(count, generator)
@@ -68,13 +68,13 @@ class Photographs:
     def many(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Crops for the layers, and crops to measure them by."""
         generator = loop.generator(3, 0)
-        crops = self.draw(generator, self.crops, LAYER_CROPS), self.draw(generator, self.held_out, LAYER_CROPS // 10)
-        return tuple(pixels.cpu() for pixels in crops)
+        kinds = (self.crops, LAYER_CROPS), (self.held_out_crops, LAYER_CROPS // 10)
+        return tuple(self.draw(generator, crops, count).cpu() for crops, count in kinds)
 
     def measure(self, errors) -> dict[str, float]:
         """Means over the photographs held out of what `errors` gives for a batch, by name."""
         with torch.no_grad():
-            found = [errors(pixels) for pixels in self.held]
+            found = [errors(pixels) for pixels in self.held_out]
         return {name: sum(part[name].item() for part in found) / len(found) for name in found[0]}
 
 
