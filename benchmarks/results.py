@@ -10,8 +10,8 @@ import numpy as np
 import skimage.data
 from PIL import Image, ImageDraw, ImageFont
 from sdc_pack import codec
-from sdc_pack.nodes.comparison import sheet
-from sdc_pack.nodes.comparison.entries import Entry, compare, table
+from sdc_pack.nodes.comparison import sheet, table
+from sdc_pack.nodes.comparison.entries import Entry, compare
 
 from dev.environment import SetupError, say
 
