@@ -66,7 +66,11 @@ AVIF takes {avif_seconds} s, with as many threads as it likes. Commit {speed_com
 def first_screen(page: str, figures: dict) -> str:
     """The page with the summary before its first chapter, and its tables folded."""
     introduction, chapters = page.split("\n## ", 1)
-    return f"{introduction}\n{summary(figures)}\n## {fold_tables(chapters)}"
+    try:
+        short = summary(figures)
+    except KeyError as missing:
+        short = f"There is no summary: {missing} has not been measured.\n"
+    return f"{introduction}\n{short}\n## {fold_tables(chapters)}"
 
 
 def fold_tables(page: str) -> str:

@@ -123,6 +123,16 @@ def test_summary_of_the_results(figures):
     assert summary.summary(figures) in read("docs/results.md")
 
 
+def test_first_screen_is_made_of_what_was_measured(figures):
+    page = "# Results\n\n## Chapter\n\n### Table\n\n* A note.\n\n|  | a |\n| --- | ---: |\n| b | 1 |\n\nMeasured.\n"
+    made = summary.first_screen(page, figures)
+    folded = page[page.index("* A note") :].replace("\n\nMeasured.\n", "\n\n</details>\n\nMeasured.\n")
+    chapter = f"## Chapter\n\n### Table\n\n<details>\n<summary>Table of 1 row</summary>\n\n{folded}"
+    assert made == f"# Results\n\n{summary.summary(figures)}\n{chapter}"
+    without = {name: kept for name, kept in figures.items() if name != "kodak"}
+    assert "There is no summary: 'kodak' has not been measured." in summary.first_screen(page, without)
+
+
 def test_figures_are_those_of_the_tables(figures):
     """As docs/results.md prints them, row by row."""
     page = read("docs/results.md").splitlines()
