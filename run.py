@@ -75,7 +75,7 @@ def parse(argv: list[str]) -> tuple[dict, list[str]]:
     commands.add_parser(
         "train", help="train the tiny models of weights/: vae, unet, controlnet", add_help=False, **options
     )
-    commands.add_parser("lock", help="pin the newest packages for the environments", **options)
+    commands.add_parser("lock", help="pin what dev/requirements.in asks for; what is pinned stays", **options)
 
     arguments, rest = parser.parse_known_args(argv)
     if rest and arguments.command not in ("bench", "comfyui", "fuzz", "test", "train"):
