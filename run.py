@@ -161,7 +161,7 @@ def run_inside(install: comfyui.Install, command: str, settings: dict) -> int:
 
 def run_child(command: list) -> int:
     """Run a program in the foreground and end only after it has."""
-    process = subprocess.Popen([str(part) for part in command])
+    process = subprocess.Popen([str(part) for part in command], env=environment.with_bytecode(environment.cache_root()))
     try:
         while True:
             try:
