@@ -9,11 +9,14 @@ async def comfy_entrypoint():
 
     from .nodes.compare import SDCCompare
     from .nodes.ddim_invert import SDCDDIMInvert
-    from .nodes.inversion_parts import SDCExactSampler, SDCInversionSampler, SDCInversionSigmas, SDCInvertedNoise
+    from .nodes.exact_sampler import SDCExactSampler
+    from .nodes.files.routes import add_routes
+    from .nodes.inversion_sampler import SDCInversionSampler
+    from .nodes.inversion_sigmas import SDCInversionSigmas
+    from .nodes.inverted_noise import SDCInvertedNoise
     from .nodes.latent_quantize import SDCLatentQuantize
     from .nodes.load_sdc import SDCLoad
     from .nodes.regenerate_canny import SDCRegenerateCanny
-    from .nodes.routes import add_routes
     from .nodes.save_sdc import SDCSave
 
     class SDCExtension(ComfyExtension):

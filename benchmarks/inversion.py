@@ -204,9 +204,9 @@ class Bench:
             yield {**key, "strengths": STRENGTHS}, lambda pixels=pixels: self.by_strength(pixels)
 
     def by_strength(self, pixels):
-        from sdc_pack.nodes.ddim_invert import palette_noise
-        from sdc_pack.nodes.metrics import to_pixels
-        from sdc_pack.nodes.schedule import lowest_levels, strength_of_noise
+        from sdc_pack.nodes.comparison.metrics import to_pixels
+        from sdc_pack.nodes.inversion.schedule import lowest_levels
+        from sdc_pack.nodes.inversion.strength import quantisation_noise, strength_of_noise
 
         model, positive, negative, vae = self.load(self.checkpoint)
         image = torch.from_numpy(pixels)[None].float() / 255
@@ -215,7 +215,7 @@ class Bench:
         inside = model.get_model_object("latent_format").process_in
         true = (inside(latent["samples"]) - inside(original["samples"])).square().mean().sqrt().item()
         sigmas = levels(model, 50)
-        estimate = palette_noise(model, latent, files)
+        estimate = quantisation_noise(model, latent, files)
         auto = strength_of_noise(model.get_model_object("model_sampling"), sigmas, estimate)
         rows = []
         for strength in (*STRENGTHS, auto):

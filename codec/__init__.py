@@ -8,14 +8,13 @@ Examples
 >>> picture = codec.encode(latent, **codec.PAPER_PRESET)
 >>> picture.width, picture.height, picture.size <= 3400
 (512, 512, True)
->>> restored = codec.decode(picture.data)
+>>> restored = codec.decode(codec.load(picture.data))
 >>> restored.shape, restored.dtype
 ((4, 64, 64), dtype('float32'))
 """
 
 from .container import MAX_FILE_BYTES
-from .encoder import DITHERS, PAPER_PRESET, encode
-from .error_estimate import estimate_error
+from .encoder import encode
 from .errors import (
     SdcArgumentError,
     SdcChecksumError,
@@ -31,9 +30,11 @@ from .errors import (
     SdcTruncatedError,
     SdcUnsupportedError,
 )
-from .files import read_file, write_file
-from .latent_formats import LATENT_FORMATS
-from .picture import MAX_PIXELS, EncodedPicture, decode, read, with_metadata
+from .files import load_file, read_bounded, save_file, write_whole
+from .latent_formats import LATENT_FORMATS, by_name
+from .metadata import check_metadata
+from .palette import DITHERS, PAPER_PRESET
+from .picture import MAX_PIXELS, EncodedPicture, decode, estimate_error, load, with_metadata
 
 __all__ = [
     "DITHERS",
@@ -55,11 +56,15 @@ __all__ = [
     "SdcSignatureError",
     "SdcTruncatedError",
     "SdcUnsupportedError",
+    "by_name",
+    "check_metadata",
     "decode",
     "encode",
     "estimate_error",
-    "read",
-    "read_file",
+    "load",
+    "load_file",
+    "read_bounded",
+    "save_file",
     "with_metadata",
-    "write_file",
+    "write_whole",
 ]

@@ -43,7 +43,7 @@ class Header:
     coder: int
 
 
-def write(header, sections):
+def join(header, sections):
     """Return a whole file as bytes.
 
     Parameters
@@ -72,7 +72,7 @@ def write(header, sections):
     return body + _CHECKSUM.pack(zlib.crc32(body))
 
 
-def read(data, max_pixels):
+def split(data, max_pixels):
     """Split a whole file into a checked header and its section payloads.
 
     Parameters

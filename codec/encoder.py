@@ -1,24 +1,16 @@
-"""Writing: palettise a latent, dither it and code it, after "Post-processing Based Image Coding via Stable Diffusion"
-(Jin et al.)."""
+"""From a latent to an encoded picture: checks what it is given, and leaves the quantising to a coder."""
 
 import math
 import operator
 
 import numpy as np
 
-from . import container, indices, palette
+from . import container, palette
 from . import metadata as metadata_section
-from .dither import floyd_steinberg
 from .errors import SdcArgumentError
-from .kmeans import kmeans, nearest
 from .latent_formats import by_name
-from .picture import read
+from .picture import load
 
-DITHERS = ("floyd-steinberg", "none")
-# 64 x 64 indices of 6 bits and 64 entries of 4 bytes are the 3.4 kB of the paper's Table 1.
-PAPER_PRESET = {"colours": 64, "dither": "floyd-steinberg", "dither_strength": 1.0}
-
-MAX_TRAINING_POINTS = 65536
 FLOAT16_MAX = 65504.0
 
 
@@ -78,8 +70,7 @@ def encode(
     height = _checked_integer("height", latent_height * space.spatial_factor if height is None else height, 1, 65535)
     described = {container.METADATA: metadata_section.to_bytes(metadata)} if metadata else {}
 
-    stored_palette, chosen = _quantise(latent, colours, strength, seed)
-    coder, coded = indices.encode(chosen.ravel(), len(stored_palette.components))
+    coder, palette_payload, indices_payload = palette.encode_latent(latent, colours, strength, seed)
     header = container.Header(
         latent_format=space.id,
         channels=space.channels,
@@ -90,26 +81,8 @@ def encode(
         pictures=1,
         coder=coder,
     )
-    sections = {container.PALETTE: stored_palette.to_bytes(), container.INDICES: coded, **described}
-    return read(container.write(header, sections), max_pixels=math.inf)
-
-
-def _quantise(latent, colours, strength, seed):
-    """Return the palette, reduced to the entries in use, and the (H, W) index of each latent pixel."""
-    pixels = np.ascontiguousarray(np.moveaxis(latent, 0, -1))
-    channels = pixels.shape[-1]
-    # Training on an evenly spread part of a large latent keeps the cost linear in its area.
-    step = math.ceil(math.sqrt(pixels.size / channels / MAX_TRAINING_POINTS))
-    training = pixels[::step, ::step].reshape(-1, channels)
-    trained = palette.from_centres(kmeans(training, colours, np.random.Generator(np.random.PCG64(seed))))
-    # Pixels are matched with what a decoder will see, not with the centres before rounding.
-    entries = trained.values()
-    if strength > 0:
-        chosen = floyd_steinberg(pixels, entries, strength)
-    else:
-        chosen = nearest(pixels.reshape(-1, channels), entries).reshape(pixels.shape[:2])
-    used, compact = np.unique(chosen, return_inverse=True)
-    return trained.keep(used), compact.reshape(chosen.shape)
+    sections = {container.PALETTE: palette_payload, container.INDICES: indices_payload, **described}
+    return load(container.join(header, sections), max_pixels=math.inf)
 
 
 def _checked_latent(latent, space):
@@ -149,8 +122,8 @@ def _checked_integer(name, value, lowest, highest):
 
 def _checked_strength(dither, dither_strength):
     """Return the share of the error to diffuse, 0 for no dither."""
-    if dither not in DITHERS:
-        raise SdcArgumentError(f"dither is {dither!r}; choose one of: {', '.join(DITHERS)}")
+    if dither not in palette.DITHERS:
+        raise SdcArgumentError(f"dither is {dither!r}; choose one of: {', '.join(palette.DITHERS)}")
     try:
         strength = float(dither_strength)
     except (TypeError, ValueError):

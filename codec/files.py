@@ -5,12 +5,31 @@ from contextlib import suppress
 
 from .container import MAX_FILE_BYTES
 from .errors import SdcLimitError
+from .picture import MAX_PIXELS, load
 
 PART = ".part"
 
 
-def read_file(file):
-    """Return the content of a path or of an open binary file, but never take in more than a .sdc file may have.
+def load_file(file, *, max_pixels=MAX_PIXELS):
+    """Return the `EncodedPicture` in a path or an open binary file.
+
+    Raises
+    ------
+    SdcError
+        From `load`, or for more than 32 MiB.
+    OSError
+        From opening or reading.
+    """
+    return load(read_bounded(file), max_pixels=max_pixels)
+
+
+def save_file(picture, path, *, overwrite=False):
+    """Write an `EncodedPicture` to `path`, whole or not at all; as `write_whole`, which says what is raised."""
+    write_whole(path, picture.data, overwrite=overwrite)
+
+
+def read_bounded(file):
+    """Return the bytes of a path or of an open binary file, but never take in more than a .sdc file may have.
 
     Raises
     ------
@@ -29,7 +48,7 @@ def read_file(file):
     return data
 
 
-def write_file(path, data, *, overwrite=False):
+def write_whole(path, data, *, overwrite=False):
     """Write a whole file or none: first beside it, as `path` + ".part", then under its own name.
 
     The ".part" file is also the reservation of the name, so of any number of writers at once one succeeds. It is

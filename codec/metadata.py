@@ -17,6 +17,14 @@ KNOWN_TYPES = {"prompt": str, "workflow": dict}
 def to_bytes(metadata):
     """Return the section payload for `metadata`, a dict of JSON values with string keys.
 
+    Raises SdcArgumentError as `check_metadata` does.
+    """
+    return zstd_frame.compress(check_metadata(metadata))
+
+
+def check_metadata(metadata):
+    """Return `metadata`, a dict of JSON values with string keys, as the text that a file may store.
+
     Raises
     ------
     SdcArgumentError
@@ -30,7 +38,7 @@ def to_bytes(metadata):
         raise SdcArgumentError(f"metadata {error}") from None
     if len(text) > MAX_BYTES:
         raise SdcArgumentError(f"metadata take {len(text)} bytes as JSON; at most {MAX_BYTES} may be stored")
-    return zstd_frame.compress(text)
+    return text
 
 
 def from_bytes(payload):

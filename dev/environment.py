@@ -43,7 +43,7 @@ def cache_root() -> Path:
 def models_folder(cache: Path) -> Path:
     """Where the models for trying out lie: a folder for each state of what they are made from."""
     digest = hashlib.sha256()
-    made_by = DEV / "standins.py", DEV.parent / "nodes" / "tiny_models.py"
+    made_by = DEV / "standins.py", *sorted((DEV.parent / "nodes" / "tiny").glob("*.py"))
     for path in (*made_by, *sorted(WEIGHTS.glob("*.safetensors"))):
         digest.update(path.read_bytes())
     return cache / f"models-{digest.hexdigest()[:12]}"

@@ -7,10 +7,14 @@ import torch
 from comfy.utils import ProgressBar
 from comfy_api.v0_0_2 import io, ui
 
-from . import comparison, comparison_picture, comparison_plot, metrics, rivals
-from .comparison import Entry
-from .paths import save_under
-from .sockets import CATEGORY, SDC
+from .comparison import metrics, rivals
+from .comparison.entries import Entry, compare, count_steps, to_batches
+from .comparison.plot import draw_plot
+from .comparison.sheet import draw_sheet
+from .comparison.table import to_csv, to_markdown
+from .files.paths import save_under
+from .sockets import CATEGORY
+from .sockets.sdc import SDC
 
 SLOTS = (1, 2, 3, 4)
 ABOUT_FIGURES = (
@@ -110,16 +114,14 @@ class SDCCompare(io.ComfyNode):
     ) -> io.NodeOutput:
         """`slots` holds name_, image_ and sdc_ 1 to 4; what is not connected is not in it."""
         connected = [slot for slot in SLOTS if slots.get(f"image_{slot}") is not None]
-        batch = comparison.to_batches(
-            {"original": original, **{f"image_{slot}": slots[f"image_{slot}"] for slot in connected}}
-        )
+        batch = to_batches({"original": original, **{f"image_{slot}": slots[f"image_{slot}"] for slot in connected}})
         sizes = {slot: file_sizes(f"sdc_{slot}", slots.get(f"sdc_{slot}"), len(batch)) for slot in SLOTS}
         budgets = [rival_bytes] * len(batch) if rival_bytes else next(filter(None, sizes.values()), None)
         names, notes = usable_rivals({"JPEG": jpeg, "WebP": webp, "AVIF": avif, "JPEG XL": jpeg_xl}, budgets)
         if not connected and not names:
             raise ValueError("There is nothing to compare: connect a picture to image_1.")
         lpips, about_lpips = load_lpips(lpips_network)
-        progress = ProgressBar(len(batch) * comparison.count_steps(len(connected), len(names)))
+        progress = ProgressBar(len(batch) * count_steps(len(connected), len(names)))
 
         def step():
             comfy.model_management.throw_exception_if_processing_interrupted()
@@ -136,13 +138,13 @@ class SDCCompare(io.ComfyNode):
                 for slot in connected
             ]
             budget = budgets[item] if budgets else None
-            compared.append(comparison.compare(pictures["original"], entries, names, budget, lpips, step))
+            compared.append(compare(pictures["original"], entries, names, budget, lpips, step))
         height, width = compared[0].original.shape[:2]
-        _, filename, subfolder = save_under(filename_prefix, width, height, comparison.to_csv(compared), ".csv")
-        table = comparison.to_markdown(compared, [*notes, f"{ABOUT_FIGURES} {about_lpips}"])
+        _, filename, subfolder = save_under(filename_prefix, width, height, to_csv(compared), ".csv")
+        table = to_markdown(compared, [*notes, f"{ABOUT_FIGURES} {about_lpips}"])
         return io.NodeOutput(
-            to_image(comparison_picture.draw(each) for each in compared),
-            to_image(comparison_plot.draw(each) for each in compared),
+            to_image(draw_sheet(each) for each in compared),
+            to_image(draw_plot(each) for each in compared),
             table,
             ui={
                 "files": [ui.SavedResult(filename, subfolder, io.FolderType.output)],

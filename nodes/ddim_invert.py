@@ -1,16 +1,14 @@
-import logging
-
-import torch
 from comfy_api.v0_0_2 import io
 from comfy_extras.nodes_custom_sampler import DisableNoise
 
-from .. import codec
-from .exact_pair import invert_exactly
-from .guidance import make_guider
-from .inversion import MAX_REFINE, invert
-from .preview import FAMILIES
-from .schedule import check_sigmas, ddim_schedule, lowest_levels, strength_of_noise
-from .sockets import CATEGORY, SDC, check_pictures
+from .inversion.euler import MAX_REFINE, invert
+from .inversion.exact_pair import invert_exactly
+from .inversion.guidance import make_guider
+from .inversion.latent import fit_latent
+from .inversion.schedule import check_sigmas, ddim_schedule, lowest_levels
+from .inversion.strength import quantisation_noise, strength_of_noise
+from .sockets import CATEGORY
+from .sockets.sdc import SDC
 
 DDIM, EXACT_PAIR = "DDIM", "exact pair"
 
@@ -149,10 +147,10 @@ class SDCDDIMInvert(io.ComfyNode):
         sdc=None,
     ) -> io.NodeOutput:
         guider = make_guider(model, positive, negative, guidance_scale)
-        latent, notes = prepare(model, latent)
+        latent, notes = fit_latent(model, latent)
         schedule = check_sigmas(ddim_schedule(model, steps) if sigmas is None else sigmas)
         if auto_strength:
-            level = palette_noise(model, latent, sdc)
+            level = quantisation_noise(model, latent, sdc)
             strength = strength_of_noise(model.get_model_object("model_sampling"), schedule, level)
             notes.append(f"auto strength {strength:.2f}, for a quantisation error of {level:.2f}")
         schedule = lowest_levels(schedule, strength)
@@ -164,41 +162,3 @@ class SDCDDIMInvert(io.ComfyNode):
         else:
             noise, inverted, report = invert(model, guider, latent, schedule, guidance_scale, refine)
         return io.NodeOutput(noise, schedule, inverted, ui={"text": [*report.lines(), *notes]})
-
-
-def prepare(model, latent: dict) -> tuple[dict, list[str]]:
-    """Check that the latent fits the model, drop what would spoil the inversion, and say so."""
-    samples = check_pictures(latent)
-    channels = model.get_model_object("latent_format").latent_channels
-    if samples.shape[1] != channels:
-        raise ValueError(
-            f"The latent has {samples.shape[1]} channels, but this model works with {channels}. The picture was "
-            "compressed for another model family: load the checkpoint that its latent_format names."
-        )
-    # Latents of other families may have as many channels and mean something else.
-    kind = type(model.get_model_object("latent_format"))
-    stored, wanted = latent.get("latent_format"), next((name for name in FAMILIES if FAMILIES[name] is kind), None)
-    if None not in (stored, wanted) and stored != wanted:
-        raise ValueError(
-            f"The picture was compressed for {stored}, but this model works with latents of {wanted}. Load a "
-            f"checkpoint of {stored}; or, if you compressed it with {wanted}, set latent_format in SD Latent Quantize."
-        )
-    notes = []
-    if "noise_mask" in latent:
-        notes.append("\u26a0 The latent's noise mask is ignored: inversion always covers the whole picture.")
-        logging.warning("DDIM Invert: %s", notes[-1].removeprefix("\u26a0 "))
-        latent = {key: value for key, value in latent.items() if key != "noise_mask"}
-    return latent, notes
-
-
-def palette_noise(model, latent: dict, sdc) -> float:
-    """Estimated quantisation error in the units of the model's noise; the largest one of a batch."""
-    if not sdc:
-        raise ValueError("auto_strength judges the palette of the file: connect sdc, or switch auto_strength off.")
-    channels = latent["samples"].shape[1]
-    if any(picture.channels != channels for picture in sdc):
-        raise ValueError(f"sdc is of another model family than latent, which has {channels} channels.")
-    one, zero = torch.ones(1, channels, 1, 1), torch.zeros(1, channels, 1, 1)
-    latent_format = model.get_model_object("latent_format")
-    scale = (latent_format.process_in(one) - latent_format.process_in(zero)).square().mean().sqrt().item()
-    return scale * max(codec.estimate_error(picture) for picture in sdc)

@@ -1,90 +1,35 @@
-"""The NOISE that an inversion ends in."""
+from comfy_api.v0_0_2 import io
 
-import math
+from .inversion.noise import InvertedNoise
+from .inversion.schedule import check_sigmas
+from .sockets import CATEGORY
+from .sockets.latents import check_pictures
 
-import torch
 
-
-class InvertedNoise:
-    """NOISE that makes a stock sampler start from exactly x_T, whatever latent is wired beside it.
-
-    A sampler starts from `gain * noise + share * latent`, so the noise is what remains of x_T once the
-    wired latent is taken out.
-
-    Parameters
-    ----------
-    x : torch.Tensor
-        x_T in LATENT space (unscaled), (B, C, H, W) float32.
-    gain, share : float
-        How the model's noise scaling weighs noise and latent at the top of the schedule.
-    guidance_scale : float or None
-        w of the inversion, for the regeneration to compare with; None where it is not known.
-    """
-
-    seed = 0
-
-    def __init__(self, x, gain, share, latent_format, guidance_scale, batch_index=None):
-        self.x = x
-        self.gain = gain
-        self.share = share
-        self.latent_format = latent_format
-        self.guidance_scale = guidance_scale
-        self.batch_index = batch_index
+class SDCInvertedNoise(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="SDCInvertedNoise",
+            display_name="SDC Inverted Noise",
+            category=CATEGORY,
+            description=(
+                "Makes NOISE of a latent that SDC Inversion Sampler has turned to noise, so that any sampler starts "
+                "from exactly it, whatever latent of its size is connected beside it."
+            ),
+            search_aliases=["inversion", "noise from latent", "unsample", "sdc"],
+            inputs=[
+                io.Model.Input("model", tooltip="The model that regenerates."),
+                io.Latent.Input("latent", tooltip="Output of the SamplerCustomAdvanced that inverted."),
+                io.Sigmas.Input("sigmas", tooltip="The falling noise levels of SDC Inversion Sigmas."),
+            ],
+            outputs=[io.Noise.Output("noise", display_name="NOISE", tooltip="For the sampler of the way back.")],
+        )
 
     @classmethod
-    def of(cls, model, inverted: dict, sigma: torch.Tensor, guidance_scale: float | None = None) -> "InvertedNoise":
-        """From the LATENT that an inversion up to `sigma` ended in.
-
-        Raises ValueError when it holds values that are not numbers, or the model does not start from noise.
-        """
-        model_sampling = model.get_model_object("model_sampling")
-        gain, share = noise_scaling(model_sampling, sigma, starts_at_maximum(model_sampling, sigma))
-        if gain == 0:
-            raise ValueError("This model does not start from noise, so nothing can be inverted for it.")
-        x = inverted["samples"].to(device="cpu", dtype=torch.float32)
-        if not torch.isfinite(x).all():
-            raise no_numbers()
-        return cls(x, gain, share, model.get_model_object("latent_format"), guidance_scale, inverted.get("batch_index"))
-
-    def generate_noise(self, latent: dict) -> torch.Tensor:
-        samples = latent["samples"].to(device="cpu", dtype=torch.float32)
-        x = self.select(latent)
-        if x.shape != samples.shape:
-            raise ValueError(
-                f"The noise was inverted from a latent of shape {tuple(x.shape)}, but the latent beside it has shape "
-                f"{tuple(samples.shape)}. Connect LATENT of DDIM Invert, or an empty latent of the same size."
-            )
-        x = self.latent_format.process_in(x)
-        if torch.count_nonzero(samples) > 0:  # as CFGGuider does: an empty latent is not shifted
-            x = x - self.share * self.latent_format.process_in(samples)
-        return x / self.gain
-
-    def select(self, latent: dict) -> torch.Tensor:
-        """The items of the batch that `latent` holds, when it was taken out of the inverted batch."""
-        wanted = latent.get("batch_index")
-        own = list(self.batch_index or range(len(self.x)))
-        if wanted is None or list(wanted) == own or not set(wanted) <= set(own):
-            return self.x
-        return self.x[[own.index(i) for i in wanted]]
-
-
-def no_numbers() -> ValueError:
-    return ValueError(
-        "The inversion gave values that are not numbers. The model may overflow in half precision: start ComfyUI "
-        "with --force-fp32, or check that model and latent belong together."
-    )
-
-
-def noise_scaling(model_sampling, sigma, max_denoise=False) -> tuple[float, float]:
-    """How a stock sampler weighs (noise, latent) when it starts at `sigma`."""
-    one, zero = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)
-    sigma = sigma.cpu()
-    gain = model_sampling.noise_scaling(sigma, one.clone(), zero, max_denoise)
-    share = model_sampling.noise_scaling(sigma, zero.clone(), one, max_denoise)
-    return gain.item(), share.item()
-
-
-def starts_at_maximum(model_sampling, sigma) -> bool:
-    """Whether ComfyUI calls this start max-denoise and scales the noise by sqrt(1 + sigma^2) instead of sigma."""
-    maximum, sigma = float(model_sampling.sigma_max), float(sigma)
-    return sigma > maximum or math.isclose(maximum, sigma, rel_tol=1e-5)
+    def execute(cls, model, latent, sigmas) -> io.NodeOutput:
+        check_pictures(latent)
+        sigmas = check_sigmas(sigmas)
+        if len(sigmas) == 0:
+            raise ValueError("At strength 0 there is no noise: connect the latent itself and Disable Noise.")
+        return io.NodeOutput(InvertedNoise.of(model, latent, sigmas[0]))

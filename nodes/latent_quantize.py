@@ -1,7 +1,9 @@
 from comfy_api.v0_0_2 import io
 
 from .. import codec
-from .sockets import CATEGORY, SDC, describe, to_arrays, to_latent
+from .sockets import CATEGORY
+from .sockets.latents import to_arrays, to_latent
+from .sockets.sdc import SDC, size_line
 
 
 class SDCLatentQuantize(io.ComfyNode):
@@ -118,14 +120,14 @@ class SDCLatentQuantize(io.ComfyNode):
         size = sum(picture.size for picture in pictures)
         pixels = sum(picture.width * picture.height for picture in pictures)
         return io.NodeOutput(
-            pictures, decoded, size, 8 * size / pixels, ui={"text": [describe(picture) for picture in pictures]}
+            pictures, decoded, size, 8 * size / pixels, ui={"text": [size_line(picture) for picture in pictures]}
         )
 
 
 def picture_size(image, latent: dict, latent_format: str) -> tuple[int, int]:
     """Width and height of an IMAGE (B, H, W, C), once it is sure that the latent can have come from it."""
     height, width = image.shape[1:3]
-    factor = codec.latent_formats.by_name(latent_format).spatial_factor
+    factor = codec.by_name(latent_format).spatial_factor
     latent_height, latent_width = latent["samples"].shape[-2:]
     if (height // factor, width // factor) != (latent_height, latent_width):
         raise ValueError(

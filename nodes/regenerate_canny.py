@@ -6,9 +6,9 @@ from comfy_api.v0_0_2 import io, ui
 from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 from nodes import ControlNetApplyAdvanced  # ComfyUI's own nodes, not the folder of this file
 
-from .edges import canny_edges, edge_picture, fit_to_latent
-from .exact_pair import ExactNoise, ExactRegeneration
-from .guidance import make_guider
+from .inversion.exact_pair import ExactNoise, ExactRegeneration
+from .inversion.guidance import make_guider
+from .pictures.edges import canny_edges, edge_picture, fit_to_latent
 from .sockets import CATEGORY
 
 

@@ -6,9 +6,10 @@ from comfy_api.v0_0_2 import io, ui
 from PIL import Image
 
 from .. import codec
-from .paths import save_under
-from .preview import preview_note
-from .sockets import CATEGORY, SDC, describe, to_latent
+from .files.paths import save_under
+from .sockets import CATEGORY
+from .sockets.latents import to_latent
+from .sockets.sdc import SDC, preview_notes, size_line
 
 # The assets view lists media only, and takes a file of another kind for one by its "format". Of the kinds it knows,
 # audio is the one it shows by its name and does not try to draw.
@@ -75,11 +76,11 @@ class SDCSave(io.ComfyNode):
                 picture = codec.with_metadata(picture, {**picture.metadata, **metadata})
             prefix = filename_prefix.replace("%batch_num%", str(index))
             path, filename, subfolder = save_under(prefix, picture.width, picture.height, picture.data)
-            written.append(codec.read(codec.read_file(path), max_pixels=math.inf))
+            written.append(codec.load_file(path, max_pixels=math.inf))
             results.append({**ui.SavedResult(filename, subfolder, io.FolderType.output), "format": FORMAT})
-            texts.append(f"{filename}: {describe(written[-1])} · {times_smaller(written[-1], image, index)}")
-        preview_notes = sorted({line for picture in written for line in preview_note(picture)})
-        return io.NodeOutput(written, to_latent(written), ui={"files": results, "text": texts + preview_notes + notes})
+            texts.append(f"{filename}: {size_line(written[-1])} · {times_smaller(written[-1], image, index)}")
+        notes = sorted({line for picture in written for line in preview_notes(picture)}) + notes
+        return io.NodeOutput(written, to_latent(written), ui={"files": results, "text": texts + notes})
 
     @classmethod
     def new_metadata(cls, embed: str, prompt: str) -> tuple[dict, list[str]]:
@@ -95,7 +96,7 @@ class SDCSave(io.ComfyNode):
                 notes.append("\u26a0 No workflow was embedded: this run came without one.")
             else:
                 try:
-                    codec.metadata.to_bytes({"workflow": workflow})
+                    codec.check_metadata({"workflow": workflow})
                     metadata["workflow"] = workflow
                 except codec.SdcArgumentError as error:  # no reason to lose the picture
                     notes.append(f"\u26a0 No workflow was embedded: {error}.")

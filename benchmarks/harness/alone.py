@@ -6,12 +6,13 @@ is theirs alone and starts from a clean heap.
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).parents[2])  # the repository: its `nodes` here, for there is no ComfyUI
 
 import numpy as np  # noqa: E402
-from nodes import rivals  # noqa: E402
+from nodes.comparison import rivals  # noqa: E402
 
 import codec  # noqa: E402
 from benchmarks.harness import timing  # noqa: E402
@@ -20,8 +21,9 @@ from benchmarks.harness import timing  # noqa: E402
 def main(name: str, path: str, quality: str) -> dict:
     array = np.load(path)
     if name == "SDC":
-        return timing.both_ways(lambda: codec.encode(array, **codec.PAPER_PRESET), lambda made: codec.decode(made.data))
-    return timing.both_ways(lambda: rivals.encode(name, array, int(quality)), lambda made: made.decode())
+        encode = partial(codec.encode, array, **codec.PAPER_PRESET)
+        return timing.both_ways(encode, lambda made: codec.decode(codec.load(made.data)))
+    return timing.both_ways(lambda: rivals.encode_rival(name, array, int(quality)), lambda made: made.pixels())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 import numpy as np
-from sdc_pack.nodes import metrics
+from sdc_pack.nodes.comparison import metrics
 
 NET = "alex"
 

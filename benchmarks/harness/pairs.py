@@ -1,6 +1,7 @@
 """Samplers that undo each other algebraically, and where they lead when the way back has another denoiser.
 
-In (x, sigma), on float64 and denoisers in closed form, apart from ComfyUI; `nodes/exact_pair.py` is what was chosen.
+In (x, sigma), on float64 and denoisers in closed form, apart from ComfyUI; what was chosen is
+`nodes/inversion/exact_pair.py`.
 A rule is `up(eps, x, sigmas)`, which returns a state whose first part is the noise, and `down(eps, state, sigmas)`.
 """
 

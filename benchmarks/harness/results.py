@@ -82,7 +82,7 @@ def text(key: dict) -> str:
 def made_by() -> dict:
     """What figures depend on besides their key: the pack's code and the versions it runs with."""
     digest = hashlib.sha256()
-    for path in sorted([*REPO.glob("codec/*.py"), *REPO.glob("nodes/*.py")]):
+    for path in sorted([*REPO.glob("codec/**/*.py"), *REPO.glob("nodes/**/*.py")]):
         digest.update(path.name.encode() + path.read_bytes())
     return {
         "code": digest.hexdigest()[:12],

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 from sdc_pack import codec
-from sdc_pack.nodes import rivals
+from sdc_pack.nodes.comparison import rivals
 
 from . import measure
 from .results import Results, picture_key
@@ -41,13 +41,12 @@ class Picture:
         return self.get(key, partial(self.measure_sdc, settings, partial(regenerator.run, setting=setting)))
 
     def rival(self, name: str, quality: int) -> dict:
-        return self.get(
-            {"row": name, "quality": quality}, lambda: self.measure_rival(rivals.encode(name, self.pixels, quality))
-        )
+        key = {"row": name, "quality": quality}
+        return self.get(key, lambda: self.measure_rival(rivals.encode_rival(name, self.pixels, quality)))
 
     def rival_of_size(self, name: str, size: int) -> dict:
         key = {"row": name, "size": size}
-        return self.get(key, lambda: self.measure_rival(rivals.encode_to_size(name, self.pixels, size)))
+        return self.get(key, lambda: self.measure_rival(rivals.encode_rival_to_size(name, self.pixels, size)))
 
     def get(self, key: dict, measure) -> dict:
         return self.results.get({**self.key, **key}, measure)
@@ -62,7 +61,7 @@ class Picture:
         return {"bytes": encoded.size, **self.figures(restored)}
 
     def measure_rival(self, encoded: rivals.RivalPicture) -> dict:
-        return {"bytes": encoded.size, "fits": encoded.fits, **self.figures(encoded.decode())}
+        return {"bytes": encoded.size, "fits": encoded.fits, **self.figures(encoded.pixels())}
 
     def figures(self, restored: np.ndarray) -> dict:
         return measure.figures(self.pixels, restored, self.shared)

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from sdc_pack.nodes import tiny_models as tiny
+from sdc_pack.nodes.tiny import install
 
 BLUEPRINTS = {
     "SDC Compress": {"VAEEncode", "SDCLatentQuantize", "SDCSave"},
@@ -49,7 +49,7 @@ def test_a_blueprint_is_added_from_the_search(canvas_page, name):
 
 def test_what_one_blueprint_compresses_the_other_regenerates(page):
     picture, models = page.add("LoadImage", (100, 100)), page.add("CheckpointLoaderSimple", (100, 500))
-    page.set(models, "ckpt_name", tiny.NAMES["checkpoint"])
+    page.set(models, "ckpt_name", install.NAMES["checkpoint"])
     compress = add(page, "SDC Compress", (650, 200))
     page.connect(picture, "IMAGE", compress, "pixels")
     page.connect(models, "VAE", compress, "vae")
@@ -61,7 +61,7 @@ def test_what_one_blueprint_compresses_the_other_regenerates(page):
     assert files[0]["filename"] in {f"{year}_00001_.sdc" for year in years}
 
     edges = page.add("ControlNetLoader", (100, 700))
-    page.set(edges, "control_net_name", tiny.NAMES["controlnet"])
+    page.set(edges, "control_net_name", install.NAMES["controlnet"])
     preview = page.add("PreviewImage", (1350, 300))
     regenerate = add(page, "SDC Decompress + Regenerate", (1100, 200))
     for kind in ("VAE", "CLIP", "MODEL"):

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import sdc_pack.codec as codec
-from sdc_pack.nodes import tiny_models as tiny
+from sdc_pack.nodes.tiny import install
 
 from dev.server import Server
 
@@ -30,7 +30,7 @@ def test_a_missing_model_is_told(canvas_page):
 )  # fmt: skip
 def test_a_file_of_another_family_is_told(canvas_page, latent_format, message):
     page = canvas_page
-    channels = codec.latent_formats.by_name(latent_format).channels
+    channels = codec.by_name(latent_format).channels
     latent = np.random.default_rng(1).normal(size=(channels, 8, 8)).astype(np.float32)
     name = f"{latent_format}.sdc"
     (page.server.base / "input" / name).write_bytes(codec.encode(latent, latent_format=latent_format).data)
@@ -40,7 +40,7 @@ def test_a_file_of_another_family_is_told(canvas_page, latent_format, message):
     )
     page.set(load, "file", name)
     assert f"{latent_format} latent: the preview shows rough colours only" in page.status(load, "rough")
-    page.set(checkpoint, "ckpt_name", tiny.NAMES["checkpoint"])
+    page.set(checkpoint, "ckpt_name", install.NAMES["checkpoint"])
     page.connect(load, "LATENT", invert, "latent")
     page.connect(checkpoint, "MODEL", invert, "model")
     page.connect(checkpoint, "CLIP", text, "clip")
@@ -77,9 +77,9 @@ def test_the_tiny_models_are_installed_from_the_menu(bare_page, session_page):
     page.page.get_by_text("Install the tiny models").last.click()
     page.toast("Installed: sdc-tiny.safetensors, sdc-tiny-canny.safetensors")
     page.shoot("tiny_models")
-    assert sorted(path.name for path in models.rglob("sdc-tiny*")) == sorted(tiny.NAMES.values())
+    assert sorted(path.name for path in models.rglob("sdc-tiny*")) == sorted(install.NAMES.values())
     loader = page.add("CheckpointLoaderSimple")
-    page.set(loader, "ckpt_name", tiny.NAMES["checkpoint"])
+    page.set(loader, "ckpt_name", install.NAMES["checkpoint"])
     assert not page.problems
 
 

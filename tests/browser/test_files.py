@@ -145,4 +145,4 @@ def test_downloading_from_the_menu(canvas_page, sdc_file):
     with page.page.expect_download() as download:
         page.menu(node, "Download .sdc file")
     assert download.value.suggested_filename == "menu.sdc"
-    assert codec.read(open(download.value.path(), "rb").read()).data == path.read_bytes()
+    assert codec.load(open(download.value.path(), "rb").read()).data == path.read_bytes()

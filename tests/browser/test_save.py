@@ -61,7 +61,7 @@ def test_the_file_is_listed_and_downloaded_in_the_assets_view(canvas_page, sdc_f
         page.choose(lambda: card.click(button="right"), "Download")
     assert re.fullmatch(r"asset_\d{5}_\.sdc", download.value.suggested_filename)
     with open(download.value.path(), "rb") as file:
-        assert codec.read(file.read()).width == 96
+        assert codec.load(file.read()).width == 96
 
 
 def test_dates_and_widgets_are_filled_into_the_name(canvas_page, sdc_file):

@@ -10,7 +10,7 @@ from sdc_codec import container
 def test_a_file_written_by_hand_reads_as_the_specification_says(build_file, small_sections):
     data = build_file(small_sections)
     assert len(data) == 32 + len(small_sections[0][1]) + 1
-    picture = codec.read(data)
+    picture = codec.load(data)
     assert (picture.latent_format, picture.channels) == ("SD1.x", 4)
     assert (picture.latent_width, picture.latent_height, picture.width, picture.height) == (2, 1, 16, 8)
     assert (picture.coder, picture.colours, picture.metadata) == ("fixed", 2, {})
@@ -20,17 +20,17 @@ def test_a_file_written_by_hand_reads_as_the_specification_says(build_file, smal
 
 def test_the_writer_gives_exactly_these_bytes(build_file, small_sections):
     header = container.Header(1, 4, 1, 2, 16, 8, 1, 0)
-    assert container.write(header, {"P": small_sections[0][1], "I": b"\x80"}) == build_file(small_sections)
+    assert container.join(header, {"P": small_sections[0][1], "I": b"\x80"}) == build_file(small_sections)
 
 
 def test_bytes_like_objects_are_read(build_file, small_sections):
     data = build_file(small_sections)
-    assert codec.read(bytearray(data)) == codec.read(memoryview(data)) == codec.read(data)
+    assert codec.load(bytearray(data)) == codec.load(memoryview(data)) == codec.load(data)
 
 
 def test_text_is_refused():
     with pytest.raises(codec.SdcArgumentError, match="bytes"):
-        codec.read("picture.sdc")
+        codec.load("picture.sdc")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_text_is_refused():
 )
 def test_other_files_are_named_as_such(start, message):
     with pytest.raises(codec.SdcSignatureError, match=message):
-        codec.read(start + bytes(100))
+        codec.load(start + bytes(100))
 
 
 def test_every_shorter_piece_of_a_file_is_truncated(build_file, small_sections):
@@ -54,22 +54,22 @@ def test_every_shorter_piece_of_a_file_is_truncated(build_file, small_sections):
         # When the cut takes exactly the last section, the header of that section stands where the checksum was.
         expected = codec.SdcChecksumError if length == len(data) - 5 else codec.SdcTruncatedError
         with pytest.raises(expected):
-            codec.read(data[:length])
+            codec.load(data[:length])
 
 
 def test_trailing_bytes_are_refused(build_file, small_sections):
     for extra in (b"\x00", b"\x00" * 4, b"m\x00\x00\x00", b"\x00" * 100):
         with pytest.raises(codec.SdcError):
-            codec.read(build_file(small_sections) + extra)
+            codec.load(build_file(small_sections) + extra)
 
 
 def test_damage_is_a_checksum_error(build_file, small_sections):
     data = bytearray(build_file(small_sections))
     data[30] ^= 4
     with pytest.raises(codec.SdcChecksumError, match="damaged"):
-        codec.read(bytes(data))
+        codec.load(bytes(data))
     with pytest.raises(codec.SdcChecksumError):
-        codec.read(build_file(small_sections, crc=0))
+        codec.load(build_file(small_sections, crc=0))
 
 
 @pytest.mark.parametrize(
@@ -98,16 +98,16 @@ def test_bad_headers(build_file, small_sections, fields, error, message):
     if fields.get("latent_width") == 3:
         small_sections[1] = (b"I", b"\x90")
     with pytest.raises(error, match=message):
-        codec.read(build_file(small_sections, **fields))
+        codec.load(build_file(small_sections, **fields))
 
 
 def test_the_limit_can_be_moved_both_ways(build_file, small_sections):
     data = build_file(small_sections)
-    assert codec.read(data, max_pixels=128).width == 16
+    assert codec.load(data, max_pixels=128).width == 16
     with pytest.raises(codec.SdcLimitError, match="128 pixels and 127"):
-        codec.read(data, max_pixels=127)
+        codec.load(data, max_pixels=127)
     large = build_file(small_sections, width=65535, height=65535)
-    assert codec.read(large, max_pixels=1 << 33).width == 65535
+    assert codec.load(large, max_pixels=1 << 33).width == 65535
 
 
 @pytest.mark.parametrize("order", ["", "P", "I", "IP", "PmI", "mPI", "PPI", "PII", "PImm", "PIaba", "PIP"])
@@ -115,7 +115,7 @@ def test_sections_out_of_order_are_corrupt(build_file, small_sections, order):
     payloads = {"P": small_sections[0][1], "I": small_sections[1][1]}
     sections = [(tag.encode(), payloads.get(tag, b"")) for tag in order]
     with pytest.raises(codec.SdcError) as caught:
-        codec.read(build_file(sections))
+        codec.load(build_file(sections))
     # Without sections, or with an empty one alone, the file is too short to be anything.
     assert type(caught.value) is (codec.SdcTruncatedError if order in ("", "I") else codec.SdcSectionError)
 
@@ -124,18 +124,18 @@ def test_sections_out_of_order_are_corrupt(build_file, small_sections, order):
 def test_unknown_required_sections_are_named(build_file, small_sections, position):
     small_sections.insert(position, (b"Q", b"needed"))
     with pytest.raises(codec.SdcUnsupportedError, match="section 'Q'"):
-        codec.read(build_file(small_sections))
+        codec.load(build_file(small_sections))
 
 
 @pytest.mark.parametrize("tag", [b"\x00", b"1", b"[", b"\xe9"])
 def test_tags_are_letters(build_file, small_sections, tag):
     with pytest.raises(codec.SdcSectionError, match="tag byte"):
-        codec.read(build_file([*small_sections, (tag, b"")]))
+        codec.load(build_file([*small_sections, (tag, b"")]))
 
 
 def test_unknown_optional_sections_are_skipped_and_survive_new_metadata(build_file, small_sections):
     sections = [*small_sections, (b"z", b"first"), (b"a", b"")]
-    picture = codec.read(build_file(sections))
+    picture = codec.load(build_file(sections))
     described = codec.with_metadata(picture, {"prompt": "a house"})
     assert described.metadata == {"prompt": "a house"}
     assert described.data[:-4].startswith(picture.data[:-4])
@@ -144,42 +144,43 @@ def test_unknown_optional_sections_are_skipped_and_survive_new_metadata(build_fi
 
 def test_a_section_above_24_bits_of_length_cannot_be_written():
     with pytest.raises(codec.SdcArgumentError, match="16777216"):
-        container.write(container.Header(1, 4, 1, 2, 16, 8, 1, 0), {"P": bytes(1 << 24)})
+        container.join(container.Header(1, 4, 1, 2, 16, 8, 1, 0), {"P": bytes(1 << 24)})
 
 
 def test_no_file_is_above_32_mib(build_file, small_sections):
     full = [*small_sections, (b"y", bytes((1 << 24) - 1))]
     room = codec.MAX_FILE_BYTES - len(build_file(full)) - 4
     data = build_file([*full, (b"z", bytes(room))])
-    assert len(data) == 1 << 25 and codec.read(data).size == 1 << 25
+    assert len(data) == 1 << 25 and codec.load(data).size == 1 << 25
     larger = build_file([*full, (b"z", bytes(room + 1))])
     with pytest.raises(codec.SdcLimitError, match="33554433 bytes"):
-        codec.read(larger)
+        codec.load(larger)
     with pytest.raises(codec.SdcArgumentError, match="allows 33554432"):
-        codec.with_metadata(codec.read(data), {"prompt": "one more section"})
+        codec.with_metadata(codec.load(data), {"prompt": "one more section"})
 
 
 def test_empty_sections_without_end_stop_at_52(build_file, small_sections):
     letters = [bytes([letter]) for letter in b"abcdefghijklnopqrstuvwxyz"]
-    assert codec.read(build_file([*small_sections, *[(letter, b"") for letter in letters]])).colours == 2
+    assert codec.load(build_file([*small_sections, *[(letter, b"") for letter in letters]])).colours == 2
     with pytest.raises(codec.SdcSectionError, match="more than 52"):
-        codec.read(build_file([*small_sections, *[(b"z", b"")] * 10_000]))
+        codec.load(build_file([*small_sections, *[(b"z", b"")] * 10_000]))
 
 
 def test_the_smallest_file_can_ask_for_the_largest_latent_and_no_larger(build_file):
     one_colour = [(b"P", bytes(20)), (b"I", b"")]
-    assert codec.decode(build_file(one_colour, latent_height=65535, latent_width=64)).shape == (4, 65535, 64)
+    largest = codec.load(build_file(one_colour, latent_height=65535, latent_width=64))
+    assert codec.decode(largest).shape == (4, 65535, 64)
     with pytest.raises(codec.SdcLimitError, match="268566528 pixels"):
-        codec.read(build_file(one_colour, latent_height=2048, latent_width=2049))
+        codec.load(build_file(one_colour, latent_height=2048, latent_width=2049))
     with pytest.raises(codec.SdcLimitError):
-        codec.decode(build_file(one_colour), max_pixels=127)
+        codec.load(build_file(one_colour), max_pixels=127)
 
 
 def test_a_section_length_beyond_the_file_is_truncated(build_file, small_sections):
     data = bytearray(build_file(small_sections))
     data[21:24] = struct.pack("<I", 0xFFFFFF)[:3]
     with pytest.raises(codec.SdcTruncatedError, match="section at byte 20"):
-        codec.read(bytes(data))
+        codec.load(bytes(data))
 
 
 def test_the_specification_names_every_error(root):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sdc_codec import dither
+from sdc_codec.palette import dither
 
 
 def reference(pixels, entries, strength):

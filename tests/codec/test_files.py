@@ -17,7 +17,7 @@ while len(list(folder.glob("*.ready"))) < 2:
     pass
 for number in range(count):
     try:
-        codec.write_file(folder / f"{number}.sdc", mark * 3000)
+        codec.write_whole(folder / f"{number}.sdc", mark * 3000)
         print(number, flush=True)
     except FileExistsError:
         pass
@@ -30,7 +30,7 @@ def start(root, script, *arguments):
 
 
 def test_a_new_file_is_whole_and_alone(tmp_path):
-    codec.write_file(tmp_path / "a.sdc", b"content")
+    codec.write_whole(tmp_path / "a.sdc", b"content")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.sdc", b"content")]
 
 
@@ -38,9 +38,9 @@ def test_a_file_that_is_there_stays(tmp_path):
     path = tmp_path / "a.sdc"
     path.write_bytes(b"precious")
     with pytest.raises(FileExistsError, match=r"a\.sdc"):
-        codec.write_file(path, b"new")
+        codec.write_whole(path, b"new")
     assert path.read_bytes() == b"precious"
-    codec.write_file(str(path), b"new", overwrite=True)
+    codec.write_whole(str(path), b"new", overwrite=True)
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.sdc", b"new")]
 
 
@@ -50,13 +50,13 @@ def test_a_link_to_nowhere_is_a_name_taken(tmp_path):
     except OSError:
         pytest.skip("this Windows lets nobody make links")
     with pytest.raises(FileExistsError):
-        codec.write_file(tmp_path / "a.sdc", b"new")
+        codec.write_whole(tmp_path / "a.sdc", b"new")
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="missing"):
-        codec.write_file(tmp_path / "missing" / "a.sdc", b"new")
+        codec.write_whole(tmp_path / "missing" / "a.sdc", b"new")
 
 
 def test_two_processes_never_take_the_same_name(root, tmp_path):
@@ -90,7 +90,7 @@ def test_a_full_disk_leaves_nothing(root, tmp_path):
     script = (
         "import resource, sys, codec\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "try: codec.write_file(sys.argv[1], bytes(3000))\n"
+        "try: codec.write_whole(sys.argv[1], bytes(3000))\n"
         "except OSError as error: print(error.strerror)\n"
     )
     writer = start(root, script, tmp_path / "a.sdc")
@@ -109,11 +109,11 @@ def test_reading_stops_one_byte_after_the_most_a_file_may_have(tmp_path):
 
     endless = Endless()
     with pytest.raises(codec.SdcLimitError, match="more than 33554432 bytes"):
-        codec.read_file(endless)
+        codec.read_bounded(endless)
     assert endless.taken == codec.MAX_FILE_BYTES + 1
     with open(tmp_path / "sparse.sdc", "wb") as file:
         file.truncate(1 << 40)
     with pytest.raises(codec.SdcLimitError):
-        codec.read_file(tmp_path / "sparse.sdc")
+        codec.read_bounded(tmp_path / "sparse.sdc")
     (tmp_path / "small.sdc").write_bytes(b"small")
-    assert codec.read_file(tmp_path / "small.sdc") == b"small"
+    assert codec.read_bounded(tmp_path / "small.sdc") == b"small"

@@ -4,7 +4,7 @@ import sdc_codec as codec
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sdc_codec import indices
+from sdc_codec.palette import indices
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from sdc_codec import indices
 def test_fixed_length_bytes(values, entries, payload):
     values = np.array(values, np.uint16)
     assert indices._pack(values, indices.index_bits(entries)) == payload
-    np.testing.assert_array_equal(indices.decode(indices.FIXED, payload, len(values), entries), values)
+    np.testing.assert_array_equal(indices.decode_indices(indices.FIXED, payload, len(values), entries), values)
 
 
 @given(st.integers(1, 4096), st.integers(1, 300), st.integers(0, 2**32 - 1), st.booleans())
@@ -29,32 +29,32 @@ def test_round_trip(entries, count, seed, repetitive):
     values = np.random.default_rng(seed).integers(entries, size=count)
     if repetitive:
         values = np.resize(values[: 1 + count // 20], count)
-    coder, payload = indices.encode(values, entries)
-    np.testing.assert_array_equal(indices.decode(coder, payload, count, entries), values)
+    coder, payload = indices.code_indices(values, entries)
+    np.testing.assert_array_equal(indices.decode_indices(coder, payload, count, entries), values)
     assert len(payload) <= (count * indices.index_bits(entries) + 7) // 8
 
 
 def test_each_coder_is_chosen_where_it_is_shorter():
     noise = np.random.default_rng(0).integers(64, size=4096)
-    assert indices.encode(noise, 64)[0] == indices.FIXED
-    assert indices.encode(np.arange(4096) // 64, 64)[0] == indices.ZSTD
+    assert indices.code_indices(noise, 64)[0] == indices.FIXED
+    assert indices.code_indices(np.arange(4096) // 64, 64)[0] == indices.ZSTD
 
 
 def test_equal_lengths_take_the_fixed_coder():
     values = np.zeros(1, np.uint16)
-    assert indices.encode(values, 1) == (indices.FIXED, b"")
+    assert indices.code_indices(values, 1) == (indices.FIXED, b"")
 
 
 def test_large_palettes_are_two_planes():
     values = np.array([1, 256, 4095] * 100, np.uint16)
-    coder, payload = indices.encode(values, 4096)
+    coder, payload = indices.code_indices(values, 4096)
     content = zstandard.ZstdDecompressor().decompress(payload, max_output_size=600)
     assert coder == indices.ZSTD
     assert content == b"\x01\x00\xff" * 100 + b"\x00\x01\x0f" * 100
 
 
 def test_the_frame_has_neither_size_nor_checksum():
-    _, payload = indices.encode(np.zeros(4096, np.uint16), 64)
+    _, payload = indices.code_indices(np.zeros(4096, np.uint16), 64)
     parameters = zstandard.get_frame_parameters(payload)
     assert parameters.content_size == zstandard.CONTENTSIZE_UNKNOWN
     assert not parameters.has_checksum and not parameters.dict_id
@@ -77,7 +77,7 @@ def wide_window(content):
 @pytest.mark.parametrize("entries", [1, 3])
 def test_a_frame_may_declare_its_size_and_checksum(entries):
     payload = frame(bytes(12), write_checksum=True)
-    np.testing.assert_array_equal(indices.decode(indices.ZSTD, payload, 12, entries), np.zeros(12))
+    np.testing.assert_array_equal(indices.decode_indices(indices.ZSTD, payload, 12, entries), np.zeros(12))
 
 
 @pytest.mark.parametrize(
@@ -107,15 +107,15 @@ def test_a_frame_may_declare_its_size_and_checksum(entries):
 def test_bad_payloads_are_corrupt(coder, payload, message):
     with pytest.raises(codec.SdcIndexError, match=message):
         # Seven times three bits leave three bits of padding; zstd payloads stand for twelve indices.
-        indices.decode(coder, payload, 7 if coder == 0 else 12, 5)
+        indices.decode_indices(coder, payload, 7 if coder == 0 else 12, 5)
 
 
 def test_dictionaries_are_refused():
     dictionary = zstandard.train_dictionary(1024, [bytes([i, j, i ^ j]) * 20 for i in range(40) for j in range(40)])
     with pytest.raises(codec.SdcIndexError, match="dictionary"):
-        indices.decode(1, zstandard.ZstdCompressor(dict_data=dictionary).compress(bytes(12)), 12, 5)
+        indices.decode_indices(1, zstandard.ZstdCompressor(dict_data=dictionary).compress(bytes(12)), 12, 5)
 
 
 def test_unknown_coder_is_unsupported():
     with pytest.raises(codec.SdcUnsupportedError, match="coder 2"):
-        indices.decode(2, b"", 1, 1)
+        indices.decode_indices(2, b"", 1, 1)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sdc_codec import kmeans
+from sdc_codec.palette import kmeans
 
 
 def brute_force_nearest(points, entries):

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import sdc_codec as codec
-from sdc_codec import latent_files
+from sdc_codec.command_line import latent_files
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def run(run_python):
 def described(tmp_path, smooth_latent):
     """A file with metadata and a section of the future."""
     picture = codec.encode(smooth_latent(), colours=16, metadata={"prompt": "狐 \x1b[31m", "workflow": {"nodes": []}})
-    header, sections = codec.container.read(picture.data, 1 << 30)
+    header, sections = codec.container.split(picture.data, 1 << 30)
     path = tmp_path / "described.sdc"
-    path.write_bytes(codec.container.write(header, {**sections, "z": b"later"}))
+    path.write_bytes(codec.container.join(header, {**sections, "z": b"later"}))
     return path
 
 
@@ -48,7 +48,7 @@ def test_pack_info_extract(run, tmp_path, smooth_latent):
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     packed = run("pack", tmp_path / "in.npy", "-o", tmp_path / "out.sdc", *arguments, "--prompt", "red\x1b[31m 狐")
     assert (packed.returncode, packed.stderr) == (0, "")
-    picture = codec.read((tmp_path / "out.sdc").read_bytes())
+    picture = codec.load((tmp_path / "out.sdc").read_bytes())
     assert picture == codec.encode(latent, **options, metadata={"prompt": "red\x1b[31m 狐"})
     assert f"{picture.size} bytes" in packed.stdout
 
@@ -63,7 +63,7 @@ def test_pack_info_extract(run, tmp_path, smooth_latent):
 
 
 def test_info_as_json_holds_everything(run, described, fixtures, tmp_path):
-    picture = codec.read(described.read_bytes())
+    picture = codec.load(described.read_bytes())
     told = run("info", "--json", described, fixtures / "v1_smallest.sdc")
     first, second = map(json.loads, told.stdout.splitlines())
     assert second["bytes"] == 52 and second["framing_bytes"] == 32
@@ -108,8 +108,8 @@ def test_strip_removes_metadata_and_keeps_the_rest(run, described, tmp_path):
     refused = run("strip", described)
     assert refused.returncode == 2 and "--force" in refused.stderr and described.read_bytes() == before
     assert run("strip", described, "-o", tmp_path / "stripped.sdc").returncode == 0
-    stripped = codec.read((tmp_path / "stripped.sdc").read_bytes())
-    assert stripped.metadata == {} and stripped.data == codec.with_metadata(codec.read(before), None).data
+    stripped = codec.load((tmp_path / "stripped.sdc").read_bytes())
+    assert stripped.metadata == {} and stripped.data == codec.with_metadata(codec.load(before), None).data
     assert b"z\x05\x00\x00later" in stripped.data
     assert run("strip", "--force", described).returncode == 0
     assert described.read_bytes() == stripped.data
@@ -123,7 +123,7 @@ def test_latent_files_are_those_of_comfyui(run, described, tmp_path):
     tensors = load_file(tmp_path / "described.latent")
     assert set(tensors) == {"latent_tensor", "latent_format_version_0"}
     assert tensors["latent_format_version_0"].shape == (0,)
-    np.testing.assert_array_equal(tensors["latent_tensor"], codec.decode(described.read_bytes())[None])
+    np.testing.assert_array_equal(tensors["latent_tensor"], codec.decode(codec.load_file(described))[None])
 
 
 def test_a_batch_makes_a_file_a_picture(run, tmp_path, smooth_latent):
@@ -136,9 +136,9 @@ def test_a_batch_makes_a_file_a_picture(run, tmp_path, smooth_latent):
     result = run("pack", tmp_path)
     assert (result.returncode, result.stderr) == (0, "2 files: 2 packed, 0 failed\n")
     for seed in range(3):
-        made = codec.read((tmp_path / f"new_{seed + 1:05}.sdc").read_bytes())
+        made = codec.load((tmp_path / f"new_{seed + 1:05}.sdc").read_bytes())
         assert made == codec.encode(batch[seed])
-        restored = codec.decode((tmp_path / f"old_{seed + 1:05}.sdc").read_bytes())
+        restored = codec.decode(codec.load_file(tmp_path / f"old_{seed + 1:05}.sdc"))
         assert np.std(restored - codec.decode(made)) < 0.5 * np.std(batch[seed])
     assert "do not fit into one pipe" in run("pack", new, "-o", "-").stderr
 
@@ -147,7 +147,7 @@ def test_old_latent_files_are_unscaled():
     from safetensors.numpy import save
 
     latent = np.linspace(-1, 1, 4 * 2 * 2, dtype=np.float32).reshape(1, 4, 2, 2)
-    (read,) = latent_files.from_bytes(save({"latent_tensor": latent}))
+    (read,) = latent_files.parse(save({"latent_tensor": latent}))
     np.testing.assert_allclose(read, latent[0] / 0.18215, rtol=1e-6)
 
 
@@ -160,10 +160,10 @@ def test_pipes(run, smooth_latent):
     assert run("verify", "-", stdin=packed.stdout).returncode == 0
     assert json.loads(run("info", "-", "--json", stdin=packed.stdout).stdout)["bytes"] == expected.size
     stripped = run("strip", "-", stdin=packed.stdout).stdout
-    assert codec.read(stripped) == codec.with_metadata(expected, None)
+    assert codec.load(stripped) == codec.with_metadata(expected, None)
     for kind in ("npy", "latent"):
         extracted = run("extract", "-", "--format", kind, stdin=packed.stdout).stdout
-        np.testing.assert_array_equal(latent_files.from_bytes(extracted)[0], codec.decode(expected))
+        np.testing.assert_array_equal(latent_files.parse(extracted)[0], codec.decode(expected))
     too_long = run("verify", "-", stdin=bytes(codec.MAX_FILE_BYTES + 5))
     assert too_long.returncode == 1 and b"more than 33554432 bytes" in too_long.stderr
 
@@ -176,7 +176,7 @@ def test_files_are_overwritten_only_when_forced(run, tmp_path, smooth_latent):
     assert refused.returncode == 1 and "in.sdc" in refused.stderr and "Traceback" not in refused.stderr
     assert output.read_text() == "precious"
     assert run("pack", tmp_path / "in.npy", "--force").returncode == 0
-    assert codec.read(output.read_bytes()).colours > 1
+    assert codec.load(output.read_bytes()).colours > 1
     before = (tmp_path / "in.npy").read_bytes()
     refused = run("extract", output)
     assert refused.returncode == 1 and (tmp_path / "in.npy").read_bytes() == before
@@ -303,7 +303,7 @@ def test_encode_and_decode_pictures(run, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     encoded = run("encode", tmp_path / "photo.png", "--colours", "32", "--prompt", "a ramp")
     assert (encoded.returncode, encoded.stderr) == (0, "")
-    picture = codec.read((tmp_path / "photo.sdc").read_bytes())
+    picture = codec.load((tmp_path / "photo.sdc").read_bytes())
     assert (picture.width, picture.height, picture.metadata) == (100, 75, {"prompt": "a ramp"})
     assert f"photo.sdc: {picture.size} bytes" in encoded.stdout
 

@@ -6,7 +6,7 @@ import sdc_codec as codec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sdc_codec import palette
+from sdc_codec.palette import entries
 
 CENTRES = hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.just(4)), elements=st.floats(-65504, 65504))
 
@@ -14,7 +14,7 @@ CENTRES = hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.just(4)), elem
 @given(CENTRES)
 @settings(max_examples=100, deadline=None)
 def test_rounding_keeps_every_centre_within_half_a_step_of_an_entry(centres):
-    rounded = palette.from_centres(centres)
+    rounded = entries.from_centres(centres)
     assert (rounded.low <= centres.min(axis=0)).all() and (rounded.high >= centres.max(axis=0)).all()
     assert np.isfinite(rounded.high).all() and np.isfinite(rounded.low).all()
     step = (rounded.high.astype(float) - rounded.low.astype(float)) / 255
@@ -28,11 +28,11 @@ def test_rounding_keeps_every_centre_within_half_a_step_of_an_entry(centres):
 @settings(max_examples=50, deadline=None)
 def test_order_and_duplicates_of_the_centres_do_not_matter(centres):
     again = np.concatenate([centres[::-1], centres[:1]])
-    assert palette.from_centres(centres).to_bytes() == palette.from_centres(again).to_bytes()
+    assert entries.from_centres(centres).to_bytes() == entries.from_centres(again).to_bytes()
 
 
 def test_entries_are_sorted_by_channels_from_the_first():
-    rounded = palette.from_centres(np.array([[1.0, 0, 0, 1], [0, 1, 1, 1], [0, 1, 0, 1]]))
+    rounded = entries.from_centres(np.array([[1.0, 0, 0, 1], [0, 1, 1, 1], [0, 1, 0, 1]]))
     assert rounded.components.tolist() == [[0, 255, 0, 0], [0, 255, 255, 0], [255, 0, 0, 0]]
 
 
@@ -40,18 +40,18 @@ def test_entries_are_sorted_by_channels_from_the_first():
 @settings(max_examples=200, deadline=None)
 def test_values_are_the_correctly_rounded_steps_of_the_specification(low_bits, high_bits, negative, component):
     low, high = sorted(np.array([low_bits | negative << 15, high_bits], np.uint16).view(np.float16))
-    values = palette.Palette(np.array([low]), np.array([high]), np.array([[component]], np.uint8)).values()
+    values = entries.Palette(np.array([low]), np.array([high]), np.array([[component]], np.uint8)).values()
     # Fraction to float rounds correctly, as IEEE division and addition do.
     share = float(component * (Fraction(float(high)) - Fraction(float(low))) / 255)
     assert values[0, 0] == np.float32(float(Fraction(float(low)) + Fraction(share)))
 
 
 def test_payload_is_ranges_then_entries_and_parses_back():
-    original = palette.from_centres(np.array([[0.0, -1, 2, 0.5], [1, 1, 2, 0.25]]))
+    original = entries.from_centres(np.array([[0.0, -1, 2, 0.5], [1, 1, 2, 0.25]]))
     payload = original.to_bytes()
     expected = np.array([0, 1, -1, 1, 2, 2, 0.25, 0.5], "<f2").tobytes() + bytes([0, 0, 0, 255, 255, 255, 0, 0])
     assert payload == expected
-    parsed = palette.from_bytes(payload, 4)
+    parsed = entries.from_bytes(payload, 4)
     np.testing.assert_array_equal(parsed.values(), original.values())
 
 
@@ -74,8 +74,8 @@ def pack_ranges(*ends):
 )
 def test_bad_palettes_are_corrupt(payload, message):
     with pytest.raises(codec.SdcPaletteError, match=message):
-        palette.from_bytes(payload, 4)
+        entries.from_bytes(payload, 4)
 
 
 def test_the_largest_palette_is_accepted():
-    assert len(palette.from_bytes(bytes(16 + 4 * 4096), 4).components) == 4096
+    assert len(entries.from_bytes(bytes(16 + 4 * 4096), 4).components) == 4096

@@ -6,7 +6,8 @@ import sdc_codec as codec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sdc_codec import encoder
+from sdc_codec import container
+from sdc_codec.palette import quantiser
 
 LATENTS = hnp.arrays(
     np.float32,
@@ -19,8 +20,8 @@ LATENTS = hnp.arrays(
 @settings(max_examples=100, deadline=None)
 def test_any_latent_gives_a_file_that_reads_back(latent, colours, dither, strength):
     picture = codec.encode(latent, colours=colours, dither=dither, dither_strength=strength)
-    assert codec.read(picture.data) == picture
-    restored = codec.decode(picture.data)
+    assert codec.load(picture.data) == picture
+    restored = codec.decode(codec.load(picture.data))
     assert restored.dtype == np.float32 and restored.shape == latent.shape and restored.flags.c_contiguous
     assert len(np.unique(restored.reshape(4, -1), axis=1).T) <= picture.colours <= colours
     np.testing.assert_array_equal(restored, codec.decode(picture))
@@ -44,7 +45,7 @@ def test_the_paper_preset_fits_its_rate_even_for_noise():
 
 def test_framing_is_32_bytes(smooth_latent):
     picture = codec.encode(smooth_latent(), colours=16)
-    _, sections = encoder.container.read(picture.data, 1 << 30)
+    _, sections = container.split(picture.data, 1 << 30)
     assert picture.size - sum(map(len, sections.values())) == 32
 
 
@@ -89,7 +90,7 @@ def test_constant_latents_take_one_colour_and_no_indices():
 
 def test_unused_entries_are_dropped_and_the_rest_sorted(smooth_latent):
     picture = codec.encode(smooth_latent(height=8, width=8), colours=64)
-    _, sections = encoder.container.read(picture.data, 1 << 30)
+    _, sections = container.split(picture.data, 1 << 30)
     components = np.frombuffer(sections["P"][16:], np.uint8).reshape(-1, 4).tolist()
     assert components == sorted(map(list, {tuple(entry) for entry in components}))
     assert len(components) == picture.colours == len(np.unique(codec.decode(picture).reshape(4, -1), axis=1).T)
@@ -119,7 +120,7 @@ def test_the_latent_is_left_alone(smooth_latent):
 @pytest.mark.parametrize("latent_format", codec.LATENT_FORMATS, ids=lambda latent_format: latent_format.name)
 def test_every_latent_format(latent_format, smooth_latent):
     latent = smooth_latent(channels=latent_format.channels, height=6, width=10)
-    picture = codec.read(codec.encode(latent, latent_format=latent_format.name).data)
+    picture = codec.load(codec.encode(latent, latent_format=latent_format.name).data)
     assert (picture.latent_format, picture.channels) == (latent_format.name, latent_format.channels)
     assert (picture.latent_height, picture.latent_width, picture.height, picture.width) == (6, 10, 48, 80)
 
@@ -127,7 +128,7 @@ def test_every_latent_format(latent_format, smooth_latent):
 def test_true_size_and_metadata_are_kept(smooth_latent):
     described = {"prompt": "boats, évening", "workflow": {"nodes": [{"id": 1}]}, "other": [1, 2.5, None]}
     picture = codec.encode(smooth_latent(), width=190, height=121, metadata=described)
-    assert codec.read(picture.data).metadata == described
+    assert codec.load(picture.data).metadata == described
     assert (picture.width, picture.height) == (190, 121)
     described["prompt"] = "changed"
     assert picture.metadata["prompt"] == "boats, évening"
@@ -146,7 +147,7 @@ def test_with_metadata_replaces_only_metadata(smooth_latent):
 
 def test_pictures_are_frozen_hashable_and_short_to_print(smooth_latent):
     picture = codec.encode(smooth_latent(), metadata={"prompt": "x"})
-    assert {picture: 1}[codec.read(picture.data)] == 1
+    assert {picture: 1}[codec.load(picture.data)] == 1
     assert len(repr(picture)) < 300 and "SD1.x" in repr(picture)
     with pytest.raises(dataclasses.FrozenInstanceError):
         picture.width = 1
@@ -198,7 +199,7 @@ def test_bad_arguments_are_named(changes, message):
 
 def test_work_grows_with_area_and_training_does_not(monkeypatch):
     matched, trained = [], []
-    nearest, kmeans = encoder.nearest, encoder.kmeans
+    nearest, kmeans = quantiser.nearest, quantiser.kmeans
 
     def counting_nearest(points, entries):
         matched.append(len(points))
@@ -208,8 +209,8 @@ def test_work_grows_with_area_and_training_does_not(monkeypatch):
         trained.append(len(points))
         return kmeans(points, count, rng)
 
-    monkeypatch.setattr(encoder, "nearest", counting_nearest)
-    monkeypatch.setattr(encoder, "kmeans", counting_kmeans)
+    monkeypatch.setattr(quantiser, "nearest", counting_nearest)
+    monkeypatch.setattr(quantiser, "kmeans", counting_kmeans)
     rng = np.random.default_rng(0)
     for side in (64, 256, 512):
         codec.encode(rng.normal(size=(4, side, side)), colours=4, dither="none")

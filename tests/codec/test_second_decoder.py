@@ -19,7 +19,7 @@ JSON = st.recursive(
 def outcome(data):
     """(latent, metadata) on which both decoders agree, or None when both refuse."""
     try:
-        picture = codec.read(data, max_pixels=1 << 18)
+        picture = codec.load(data, max_pixels=1 << 18)
         found = codec.decode(picture).astype("<f4").tobytes(), picture.metadata
     except codec.SdcError as error:
         found, reason = None, error

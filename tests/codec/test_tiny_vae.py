@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sdc_codec import tiny_vae
+from sdc_codec.autoencoder import tiny_vae
 
 
 @pytest.fixture
@@ -12,27 +12,27 @@ def drawing():
 
 
 def test_a_picture_comes_back(drawing):
-    restored = tiny_vae.decode(tiny_vae.encode(drawing))
+    restored = tiny_vae.decode_latent(tiny_vae.encode_pixels(drawing))
     assert restored.shape == drawing.shape
     error = np.square(restored.astype(float) - drawing).mean()
     assert 10 * np.log10(255**2 / error) > 24
 
 
 def test_latents_have_the_scale_of_comfyui(drawing):
-    latent = tiny_vae.encode(drawing)
+    latent = tiny_vae.encode_pixels(drawing)
     assert latent.shape == (4, 25, 39) and latent.dtype == np.float32
     assert 2 < latent.std() < 9  # about 1 / 0.18215
 
 
 def test_tiles_leave_no_seam(drawing, monkeypatch):
-    whole = tiny_vae.encode(drawing)
-    picture = tiny_vae.decode(whole)
+    whole = tiny_vae.encode_pixels(drawing)
+    picture = tiny_vae.decode_latent(whole)
     monkeypatch.setattr(tiny_vae, "TILE", 16)
-    np.testing.assert_allclose(tiny_vae.encode(drawing), whole, atol=1e-4)
-    assert np.abs(tiny_vae.decode(whole).astype(int) - picture).max() <= 1
+    np.testing.assert_allclose(tiny_vae.encode_pixels(drawing), whole, atol=1e-4)
+    assert np.abs(tiny_vae.decode_latent(whole).astype(int) - picture).max() <= 1
 
 
 def test_sides_are_filled_up_with_the_last_row_and_column():
     narrow = np.full((13, 9, 3), 200, np.uint8)
     filled = np.full((16, 16, 3), 200, np.uint8)
-    np.testing.assert_array_equal(tiny_vae.encode(narrow), tiny_vae.encode(filled))
+    np.testing.assert_array_equal(tiny_vae.encode_pixels(narrow), tiny_vae.encode_pixels(filled))

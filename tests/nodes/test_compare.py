@@ -10,9 +10,9 @@ import pytest
 import sdc_pack.codec as codec
 import skimage.data
 import torch
-from sdc_pack.nodes import comparison_picture, comparison_plot, metrics, rivals
 from sdc_pack.nodes.compare import SDCCompare
-from sdc_pack.nodes.comparison import Comparison, Entry
+from sdc_pack.nodes.comparison import metrics, plot, rivals, sheet
+from sdc_pack.nodes.comparison.entries import Comparison, Entry
 
 NO_RIVALS = {"jpeg": False, "webp": False, "avif": False, "jpeg_xl": False}
 
@@ -69,7 +69,7 @@ def test_rivals_take_at_most_the_bytes_of_the_file(original):
     assert (jpeg["name"], webp["name"]) == ("JPEG", "WebP")
     for rival in (jpeg, webp):
         assert 0.85 * sdc[0].size < int(rival["bytes"]) <= sdc[0].size
-        expected = rivals.encode_to_size(rival["name"], metrics.to_pixels(original[0]), sdc[0].size).decode()
+        expected = rivals.encode_rival_to_size(rival["name"], metrics.to_pixels(original[0]), sdc[0].size).pixels()
         assert float(rival["psnr"]) == metrics.psnr(original[0], expected)
     assert [int(row["bytes"]) <= 2000 for row in rows(compare(original[:1], rival_bytes=2000, jpeg=True))] == [True]
 
@@ -157,16 +157,16 @@ def test_zoom_shows_where_pictures_differ_most(original):
     pixels = metrics.to_pixels(original[0])
     changed = pixels.copy()
     changed[100:140, 60:100] = 255 - changed[100:140, 60:100]
-    left, top, side = comparison_picture.most_different([pixels, changed])
+    left, top, side = sheet.most_different([pixels, changed])
     assert side == 48 and 52 <= left <= 60 and 92 <= top <= 100
-    assert comparison_picture.most_different([pixels[:8], changed[:8]])[2] == 8
+    assert sheet.most_different([pixels[:8], changed[:8]])[2] == 8
 
 
 def test_difference_map_is_black_where_nothing_differs():
     black = np.zeros((4, 4, 3), np.uint8)
     grey = black + np.uint8(200)
-    assert comparison_picture.difference(black, black).max() < 5
-    assert comparison_picture.difference(black, grey).min() > 150
+    assert sheet.difference(black, black).max() < 5
+    assert sheet.difference(black, grey).min() > 150
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (512, 512), (64, 2048), (2048, 64)])
@@ -176,9 +176,9 @@ def test_pictures_of_every_shape_are_drawn(shape, count):
     figures = {"psnr": float("inf"), "ssim": 1.0, "ms_ssim": None, "lpips": 0.0}
     entries = [Entry("a very long name of a picture " * 9, pixels, 3000, figures=figures) for _ in range(count)]
     comparison = Comparison(pixels, entries, {})
-    drawn = comparison_picture.draw(comparison)
+    drawn = sheet.draw_sheet(comparison)
     assert drawn.dtype == np.uint8 and drawn.shape[1] == 12 + (count + 1) * (384 + 12) and drawn.shape[0] < 1400
-    assert comparison_plot.draw(comparison).ndim == 3
+    assert plot.draw_plot(comparison).ndim == 3
 
 
 def test_plot_without_any_size_says_so(original):
@@ -191,10 +191,10 @@ def test_plot_puts_better_pictures_higher():
         Entry(name, np.zeros((8, 8, 3), np.uint8), 3000, figures={"ssim": ssim})
         for name, ssim in (("a", 0.5), ("b", 0.9))
     ]
-    plot = comparison_plot.draw(Comparison(entries[0].pixels, entries, {}))[: comparison_plot.PANEL[1]]
+    drawn = plot.draw_plot(Comparison(entries[0].pixels, entries, {}))[: plot.PANEL[1]]
     heights = [
-        np.argwhere((plot == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(2))[:, 0].mean()
-        for colour in comparison_plot.COLOURS[:2]
+        np.argwhere((drawn == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(2))[:, 0].mean()
+        for colour in plot.COLOURS[:2]
     ]
     assert heights[0] > heights[1] + 100
 

@@ -6,7 +6,7 @@ import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, SamplerCustomAdvanced
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
-from sdc_pack.nodes.inversion_parts import SDCExactSampler
+from sdc_pack.nodes.exact_sampler import SDCExactSampler
 
 from dev import denoisers, families
 

@@ -102,7 +102,7 @@ def test_other_predictions_start_where_the_inversion_ended(family):
     sigmas = schedule(model, "simple", 5)
     noise, _, latent = invert(model, positive, families.draw_latent(model), sigmas).result
     assert torch.isfinite(restore(model, positive, noise, sigmas, latent)).all()
-    reached = noise.generate_noise(latent) * noise.gain + noise.latent_format.process_in(latent["samples"])
+    reached = noise.generate_noise(latent) * noise.scaling.noise + noise.latent_format.process_in(latent["samples"])
     assert distance(reached, noise.latent_format.process_in(noise.x)) < 1e-6
 
 

@@ -17,9 +17,9 @@ import sdc_pack.codec as codec
 import torch
 from comfy_api.v0_0_2 import io
 from PIL import Image
+from sdc_pack.nodes.files.listing import find_listed, list_files
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
-from sdc_pack.nodes.load_sdc import NO_FILES, SDCLoad, sdc_files
-from sdc_pack.nodes.paths import find
+from sdc_pack.nodes.load_sdc import NO_FILES, SDCLoad
 from sdc_pack.nodes.save_sdc import SDCSave
 
 
@@ -54,7 +54,7 @@ def test_paper_preset_of_a_picture(vae):
     (picture,), decoded, size, bits_per_pixel = quantise(latent, image=image)
     assert size == len(picture.data) <= 3400
     assert bits_per_pixel == pytest.approx(8 * size / 512**2)
-    assert torch.equal(decoded["samples"][0], torch.from_numpy(codec.decode(picture.data)))
+    assert torch.equal(decoded["samples"][0], torch.from_numpy(codec.decode(codec.load(picture.data))))
     assert ((decoded["samples"] - latent["samples"]).norm() / latent["samples"].norm()) < 0.5
 
 
@@ -236,7 +236,7 @@ def test_links_out_of_the_folders_are_not_followed(latent, comfyui_folders, tmp_
     with pytest.raises(ValueError, match="filename_prefix leads outside the output folder"):
         save(quantise(latent)[0][:1], prefix="link/escaped")
     assert [path.name for path in outside.iterdir()] == ["secret.sdc"]
-    assert sdc_files() == ["inside.sdc", "real.sdc"]
+    assert list_files() == ["inside.sdc", "real.sdc"]
     for name in ("link.sdc", "link/secret.sdc", "link/secret.sdc [output]", str(outside / "secret.sdc")):
         assert "outside ComfyUI's folders" in SDCLoad.validate_inputs(name)
         with pytest.raises(ValueError, match="outside ComfyUI's folders"):
@@ -256,7 +256,7 @@ def test_two_savers_at_once_never_overwrite_each_other(latent, comfyui_folders):
         "runpy.run_path(sys.argv[1])['load_pack']()\n"
         "import folder_paths\n"
         "from pathlib import Path\n"
-        "from sdc_pack.nodes.paths import save_under\n"
+        "from sdc_pack.nodes.files.paths import save_under\n"
         "folder_paths.set_output_directory(sys.argv[2])\n"
         "Path(sys.argv[2], sys.argv[3] + '.ready').touch()\n"
         "while len(list(Path(sys.argv[2]).glob('*.ready'))) < 2: pass\n"
@@ -314,14 +314,14 @@ def test_saved_files_have_the_documented_shape(latent):
 
 
 def test_list_holds_input_subfolders_and_output(latent, comfyui_folders):
-    assert sdc_files() == []
+    assert list_files() == []
     data = quantise(latent)[0][0].data
     for name in ("input/b.sdc", "input/deep/er/a.SDC", "input/not.png", "output/saved.sdc"):
         path = comfyui_folders / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    assert sdc_files() == ["b.sdc", "deep/er/a.SDC", "saved.sdc [output]"]
-    assert all(SDCLoad.validate_inputs(name) is True for name in sdc_files())
+    assert list_files() == ["b.sdc", "deep/er/a.SDC", "saved.sdc [output]"]
+    assert all(SDCLoad.validate_inputs(name) is True for name in list_files())
     assert SDCLoad.execute("deep/er/a.SDC").result[1][0].data == data
 
 
@@ -382,4 +382,4 @@ def test_dates_are_filled_in_without_the_page(latent, comfyui_folders, monkeypat
     noon = time.struct_time((2026, 3, 7, 9, 5, 8, 5, 66, 0))
     monkeypatch.setattr(time, "localtime", lambda *_: noon)
     save(quantise(latent)[0][:1], prefix="%date:yyyy-MM-dd%/%date:d.M.yy h.m.s%_%date:hhmmss%")
-    assert find("2026-03-07/7.3.26 9.5.8_090508_00001_.sdc [output]")
+    assert find_listed("2026-03-07/7.3.26 9.5.8_090508_00001_.sdc [output]")

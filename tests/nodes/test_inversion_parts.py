@@ -14,7 +14,9 @@ from comfy_extras.nodes_pag import PerturbedAttentionGuidance
 from nodes import ControlNetApplyAdvanced
 from sdc_pack import codec
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
-from sdc_pack.nodes.inversion_parts import SDCInversionSampler, SDCInversionSigmas, SDCInvertedNoise
+from sdc_pack.nodes.inversion_sampler import SDCInversionSampler
+from sdc_pack.nodes.inversion_sigmas import SDCInversionSigmas
+from sdc_pack.nodes.inverted_noise import SDCInvertedNoise
 
 from dev import families
 

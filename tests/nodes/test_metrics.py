@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
-from sdc_pack.nodes import metrics
+from sdc_pack.nodes.comparison import metrics
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 LPIPS_FOLDER = Path(os.environ["SDC_SHARED"]) / "models" / "lpips"

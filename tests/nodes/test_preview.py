@@ -12,16 +12,17 @@ import skimage.data
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
-from sdc_pack.codec import tiny_vae
-from sdc_pack.nodes import metrics
-from sdc_pack.nodes.paths import name_in_list
-from sdc_pack.nodes.preview import FAMILIES, thumbnail
-from sdc_pack.nodes.routes import add_routes
-from sdc_pack.nodes.sockets import describe_file
+from sdc_pack.codec.autoencoder import tiny_vae
+from sdc_pack.nodes.comparison import metrics
+from sdc_pack.nodes.files.listing import name_in_list
+from sdc_pack.nodes.files.previews import thumbnail
+from sdc_pack.nodes.files.routes import add_routes
+from sdc_pack.nodes.sockets.latent_formats import COMFY_CLASSES
+from sdc_pack.nodes.sockets.sdc import about_lines
 
 
 def encoded(latent_format="SD1.x", height=8, width=12, **metadata):
-    channels = codec.latent_formats.by_name(latent_format).channels
+    channels = codec.by_name(latent_format).channels
     latent = np.random.default_rng(3).normal(size=(channels, height, width)).astype(np.float32)
     return codec.encode(latent, latent_format=latent_format, metadata=metadata or None)
 
@@ -52,12 +53,12 @@ def test_every_family_has_a_thumbnail_in_the_shape_of_the_picture(latent_format)
     picture = thumbnail(encoded(latent_format))
     assert (picture.size, picture.mode) == ((96, 64), "RGB")
     assert np.asarray(picture).std() > 5
-    assert FAMILIES.keys() == {space.name for space in codec.LATENT_FORMATS}
+    assert COMFY_CLASSES.keys() == {space.name for space in codec.LATENT_FORMATS}
 
 
 def test_only_thumbnails_in_rough_colours_say_so():
-    assert not [line for line in describe_file(encoded()) if "rough" in line]
-    (line,) = (line for line in describe_file(encoded("Flux")) if "rough" in line)
+    assert not [line for line in about_lines(encoded()) if "rough" in line]
+    (line,) = (line for line in about_lines(encoded("Flux")) if "rough" in line)
     assert "Flux" in line
 
 
@@ -71,7 +72,7 @@ def test_thumbnail_shows_the_photograph(rows, columns):
     pixels = np.asarray(Image.fromarray(skimage.data.astronaut()).resize((2 * columns, 2 * rows)))[::2, ::2]
     for factor in (1, 2):
         original = np.ascontiguousarray(pixels.repeat(factor, 0).repeat(factor, 1))
-        latent = tiny_vae.encode(original)
+        latent = tiny_vae.encode_pixels(original)
         shown = thumbnail(
             codec.encode(latent, colours=4096, dither="none", width=original.shape[1], height=original.shape[0])
         )
@@ -82,7 +83,7 @@ def test_thumbnail_shows_the_photograph(rows, columns):
 
 def test_rough_colours_tell_bright_from_dark():
     """Along the direction of the latent that ComfyUI's own table calls brightest."""
-    factors = np.asarray(FAMILIES["SDXL"]().latent_rgb_factors)
+    factors = np.asarray(COMFY_CLASSES["SDXL"]().latent_rgb_factors)
     direction = factors.sum(1) / 0.13025 / np.square(factors.sum(1)).sum()
     latent = np.zeros((4, 8, 8), np.float32)
     latent[:, :, :4], latent[:, :, 4:] = -direction[:, None, None], direction[:, None, None]

@@ -8,7 +8,7 @@ import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, SamplerCustomAdvanced
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
-from sdc_pack.nodes.implicit_step import ImplicitStep
+from sdc_pack.nodes.inversion.implicit_step import ImplicitStep
 
 from dev import denoisers
 

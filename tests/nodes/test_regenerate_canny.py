@@ -10,7 +10,7 @@ import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, RandomNoise, SamplerCustomAdvanced
 from nodes import ControlNetApplyAdvanced
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
-from sdc_pack.nodes.edges import canny_edges, fit_to_latent
+from sdc_pack.nodes.pictures.edges import canny_edges, fit_to_latent
 from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
 
 

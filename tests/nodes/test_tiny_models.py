@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from sdc_pack.nodes import tiny_models as tiny
+from sdc_pack.codec.autoencoder import tiny_vae
+from sdc_pack.nodes.tiny import install
 
 from benchmarks.harness.comfy import call
 from benchmarks.harness.regenerator import BEST
@@ -20,14 +21,14 @@ def loaded():
     """(model, clip, vae) of the installed checkpoint."""
     import nodes
 
-    return nodes.CheckpointLoaderSimple().load_checkpoint(tiny.NAMES["checkpoint"])[:3]
+    return nodes.CheckpointLoaderSimple().load_checkpoint(install.NAMES["checkpoint"])[:3]
 
 
 @pytest.fixture(scope="module")
 def controlnet():
     import nodes
 
-    return nodes.ControlNetLoader().load_controlnet(tiny.NAMES["controlnet"])[0]
+    return nodes.ControlNetLoader().load_controlnet(install.NAMES["controlnet"])[0]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def narrow():
 
     made = []
     for network, file in ((networks.UNet(), "unet"), (networks.ControlNet(), "canny")):
-        weights = load_file(tiny.WEIGHTS / f"sdc_tiny_{file}.safetensors")
+        weights = load_file(tiny_vae.WEIGHTS / f"sdc_tiny_{file}.safetensors")
         network.load_state_dict({name: value.float() for name, value in weights.items()})
         made.append(network.eval().requires_grad_(False))
     return made
@@ -69,14 +70,14 @@ def test_padded_models_compute_what_the_narrow_ones_do(loaded, controlnet, narro
 def test_autoencoder_is_the_one_of_the_codec(loaded):
     import nodes
     import skimage.data
-    from sdc_pack.codec import tiny_vae
+    from sdc_pack.codec.autoencoder import tiny_vae
 
     pixels = skimage.data.astronaut()[100:228, 150:310]
     image = torch.from_numpy(pixels / np.float32(255))[None]
     latent = nodes.VAEEncode().encode(loaded[2], image)[0]
-    np.testing.assert_allclose(latent["samples"][0].numpy(), tiny_vae.encode(pixels), atol=1e-4)
+    np.testing.assert_allclose(latent["samples"][0].numpy(), tiny_vae.encode_pixels(pixels), atol=1e-4)
     picture = nodes.VAEDecode().decode(loaded[2], latent)[0][0]
-    assert np.abs(picture.numpy() * 255 - tiny_vae.decode(latent["samples"][0].numpy())).max() <= 1
+    assert np.abs(picture.numpy() * 255 - tiny_vae.decode_latent(latent["samples"][0].numpy())).max() <= 1
 
 
 def test_text_encoder_answers_every_prompt_alike(loaded):
@@ -95,7 +96,7 @@ def test_regeneration_brings_the_decoded_picture_nearer_to_the_photograph(loaded
     import nodes
     import skimage.data
     from sdc_pack import codec
-    from sdc_pack.nodes import metrics
+    from sdc_pack.nodes.comparison import metrics
     from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
     from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
 
@@ -125,4 +126,4 @@ def test_regeneration_brings_the_decoded_picture_nearer_to_the_photograph(loaded
 
 
 def test_weights_stay_within_their_budget():
-    assert sum(path.stat().st_size for path in tiny.WEIGHTS.iterdir()) <= 24e6
+    assert sum(path.stat().st_size for path in tiny_vae.WEIGHTS.iterdir()) <= 24e6

@@ -7,7 +7,7 @@ import sys
 import zipfile
 
 import pytest
-from sdc_pack.nodes import tiny_models as tiny
+from sdc_pack.nodes.tiny import install
 
 from dev.server import Server
 
@@ -56,4 +56,4 @@ def test_the_unzipped_archive_works(unzipped, tmp_path):
     assert {"ja", "zh"} <= {language for language, entry in texts.items() if "SDCSave" in entry.get("nodeDefs", {})}
     assert {entry["name"] for entry in blueprints.values()} >= {"SDC Compress", "SDC Decompress + Regenerate"}
     assert help_page.startswith(b"# Save SDC")
-    assert sorted(installed["written"]) == sorted(tiny.NAMES.values())
+    assert sorted(installed["written"]) == sorted(install.NAMES.values())

@@ -11,7 +11,7 @@ import pytest
 import sdc_pack.codec as codec
 import skimage.data
 from PIL import Image
-from sdc_pack.nodes import tiny_models as tiny
+from sdc_pack.nodes.tiny import install
 
 from benchmarks.harness.regenerator import BEST
 from dev.client import ComfyError
@@ -114,7 +114,7 @@ def test_loaders_name_real_models_with_their_downloads(name):
             assert node["properties"]["cnr_id"] == "comfyui-sdc" and node["properties"]["ver"]
         if node["type"] in ("CheckpointLoaderSimple", "ControlNetLoader"):
             if name == "sdc_demo_tiny":  # whose models come with the pack
-                assert node["widgets_values"][0] in tiny.NAMES.values()
+                assert node["widgets_values"][0] in install.NAMES.values()
                 continue
             (model,) = node["properties"]["models"]
             assert model["name"] == node["widgets_values"][0] == model["url"].rsplit("/")[-1]
@@ -129,7 +129,7 @@ def test_full_pipeline(server, make_prompt):
     save, quantise = find(prompt, "SDCSave")[0], find(prompt, "SDCLatentQuantize")[0]
     (file,) = outputs[save]["files"]
     assert (file["subfolder"], file["type"]) == ("SDC", "output")
-    picture = codec.read(server.client.view(file))
+    picture = codec.load(server.client.view(file))
     assert (picture.width, picture.height, picture.metadata) == (130, 99, {})
     assert outputs[quantise]["text"] == [f"{picture.size} bytes · {picture.bits_per_pixel:.3f} bpp"]
     previews = {
@@ -148,7 +148,7 @@ def test_demo_repairs_a_photograph_as_it_is_with_the_settings_that_measured_best
     Image.fromarray(skimage.data.astronaut()).save(tmp_path / "photograph.png")
     prompt = make_prompt("sdc_demo_tiny", picture=tmp_path / "photograph.png")
     names = find(prompt, "CheckpointLoaderSimple")[1]["inputs"], find(prompt, "ControlNetLoader")[1]["inputs"]
-    assert (names[0]["ckpt_name"], names[1]["control_net_name"]) == (tiny.NAMES["checkpoint"], tiny.NAMES["controlnet"])
+    assert [names[0]["ckpt_name"], names[1]["control_net_name"]] == list(install.NAMES.values())
     _, invert = find(prompt, "SDCDDIMInvert")
     _, regenerate = find(prompt, "SDCRegenerateCanny")
     settings = invert["inputs"]["steps"], invert["inputs"]["strength"], regenerate["inputs"]["canny_strength"]
@@ -218,7 +218,7 @@ def test_compress_then_decompress(server, make_prompt):
     node["inputs"] |= {"prompt": "a ball and a box", "embed": "workflow"}
     outputs = server.client.run(compress, workflow=load("sdc_compress"))
     (file,) = outputs[save]["files"]
-    metadata = codec.read(server.client.view(file)).metadata
+    metadata = codec.load(server.client.view(file)).metadata
     assert metadata == {"prompt": "a ball and a box", "workflow": load("sdc_compress")}
     preview, _ = find(compress, "PreviewImage")
 

@@ -1,0 +1,1 @@
+"""Pixels to latents and back without ComfyUI. Needs torch and safetensors; the format itself never imports it."""

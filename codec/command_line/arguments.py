@@ -1,0 +1,70 @@
+"""What can be said on the command line."""
+
+import argparse
+from pathlib import Path
+
+from ..latent_formats import LATENT_FORMATS
+from ..palette import DITHERS, PAPER_PRESET
+from . import commands
+
+DESCRIPTION = """Turns pictures into .sdc files and back, looks into them, checks them, and does the same for latents.
+
+A file named - is standard input or output, a folder stands for the files of the right kind in it.
+"""
+EXIT_CODES = """exit codes: 0 all went well; 1 at least one file could not be read or written; 2 the command line is
+wrong; 130 interrupted. Results go to standard output, messages and the progress bar to standard error. No file is
+overwritten without --force."""
+NEEDS_TORCH = "By the small autoencoder that comes with the codec, for SD 1.x; needs torch, pillow and safetensors."
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(prog="python -m codec", description=DESCRIPTION, epilog=EXIT_CODES)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name, command, help, files):
+        subparser = subparsers.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+        subparser.add_argument("files", nargs="+", metavar=files)
+        subparser.set_defaults(command=command)
+        return subparser
+
+    command = add("info", commands.info, "say what .sdc files hold", "FILE.sdc")
+    command.add_argument("--json", action="store_true", help="everything, as one line of JSON a file")
+    command = add("encode", commands.encode_pictures, "make .sdc files of pictures", "PICTURE")
+    command.epilog = NEEDS_TORCH
+    _add_output(command, "beside the picture")
+    _add_encoding(command)
+    command = add("decode", commands.decode_pictures, "make pictures of .sdc files", "FILE.sdc")
+    command.epilog = NEEDS_TORCH + " Nothing is regenerated: that takes a model, in ComfyUI."
+    _add_output(command, "a .png beside the file")
+    add("verify", commands.verify, "decode .sdc files and name those that are damaged", "FILE.sdc")
+    command = add("strip", commands.strip, "remove the metadata of .sdc files", "FILE.sdc")
+    _add_output(command, "the file itself, which needs --force")
+    command = add("extract", commands.extract, "write the latents in .sdc files", "FILE.sdc")
+    command.add_argument("--format", choices=commands.LATENT_KINDS, help="default: as -o ends, else npy")
+    _add_output(command, "beside the file")
+    command = add("pack", commands.pack, "make .sdc files from latents, one for each picture of a batch", "FILE.latent")
+    _add_output(command, "beside the file")
+    command.epilog = (
+        "Takes ComfyUI's .latent files, and .npy files of (channels, height, width) in the same unscaled convention."
+    )
+    _add_encoding(command)
+    names = [latent_format.name for latent_format in LATENT_FORMATS]
+    command.add_argument("--latent-format", choices=names, default=names[0])
+    command.add_argument("--width", type=int, help="true width of the picture in pixels")
+    command.add_argument("--height", type=int, help="true height of the picture in pixels")
+    return parser
+
+
+def _add_encoding(command):
+    command.add_argument("--colours", type=int, default=PAPER_PRESET["colours"], help="palette entries, 2 to 4096")
+    command.add_argument("--dither", choices=DITHERS, default=PAPER_PRESET["dither"])
+    command.add_argument("--dither-strength", type=float, default=PAPER_PRESET["dither_strength"], help="0 to 1")
+    command.add_argument("--seed", type=int, default=0, help="of the palette's random start")
+    command.add_argument("--prompt", help="text to store in the metadata")
+
+
+def _add_output(command, default):
+    command.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", help=f"file, or folder when there are several (default: {default})"
+    )
+    command.add_argument("--force", action="store_true", help="overwrite files")

@@ -1,0 +1,97 @@
+"""The picture of a comparison: in each column one entry, a zoom into it, and how it differs from the original."""
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..pictures.opencv import import_cv2
+from . import metrics
+from .entries import Comparison, Entry
+from .table import show
+
+TILE = 384  # the square that every picture is fitted into
+GAP = 12
+FONT_SIZE, LINE = 20, 26
+BRIGHTEST = 64  # a difference of this many of 255 levels; fixed, so that maps can be compared
+BACKGROUND, INK, FAINT = "#fafafa", "#141414", "#6e6e6e"
+
+
+def draw_sheet(comparison: Comparison) -> np.ndarray:
+    """(H, W, 3) uint8."""
+    original, entries = comparison.original, comparison.entries
+    height, width = original.shape[:2]
+    left, top, side = most_different([original, *(entry.pixels for entry in entries)])
+    zoomed = slice(top, top + side), slice(left, left + side)
+    scale = min(TILE / width, TILE / height)
+    tile = max(1, round(width * scale)), max(1, round(height * scale))
+    rows = [GAP + 4 * LINE + 4]
+    rows += [rows[0] + tile[1] + GAP + LINE, rows[0] + tile[1] + TILE + 2 * (GAP + LINE)]
+    sheet = Image.new("RGB", (GAP + (len(entries) + 1) * (TILE + GAP), rows[2] + tile[1] + GAP), BACKGROUND)
+    pen = ImageDraw.Draw(sheet)
+    pen.fontmode = "L"
+    for number, entry in enumerate([Entry("original", original), *entries]):
+        x = GAP + number * (TILE + GAP)
+        lines = caption(entry) if number else [f"{width}x{height}"]
+        write(pen, x, GAP, entry.name, INK)
+        for line, text in enumerate(lines, 1):
+            write(pen, x, GAP + line * LINE, text, FAINT)
+        sheet.paste(scaled(entry.pixels, tile), (x, rows[0]))
+        corners = [x + left * scale, rows[0] + top * scale, x + (left + side) * scale, rows[0] + (top + side) * scale]
+        pen.rectangle(corners, outline="black", width=4)
+        pen.rectangle(corners, outline="white", width=2)
+        sheet.paste(scaled(entry.pixels[zoomed], (TILE, TILE)), (x, rows[1]))
+        if number:
+            sheet.paste(scaled(difference(original, entry.pixels), tile), (x, rows[2]))
+    write(pen, GAP, rows[1] - LINE, f"zoom of {side}x{side}, where they differ most", FAINT)
+    legend = ["difference from the original:", "black none,", f"brightest {BRIGHTEST} levels", "of 255 or more"]
+    for line, text in enumerate(legend):
+        write(pen, GAP, rows[2] + line * LINE, text, FAINT)
+    return np.asarray(sheet)
+
+
+def most_different(pictures: list[np.ndarray]) -> tuple[int, int, int]:
+    """Left, top and side of the square, a quarter of the picture high or wide, in which the pictures vary most."""
+    cv2 = import_cv2()
+    height, width = pictures[0].shape[:2]
+    side = max(1, min(height, width, max(32, min(height, width) // 4)))
+    mean = sum(picture.astype(np.float32) for picture in pictures) / len(pictures)
+    variance = sum(np.square(picture - mean).sum(2) for picture in pictures)
+    # The box's value at its top left corner, for every place where it fits.
+    sums = cv2.boxFilter(variance, cv2.CV_32F, (side, side), anchor=(0, 0))[: height - side + 1, : width - side + 1]
+    top, left = np.unravel_index(sums.argmax(), sums.shape)
+    return int(left), int(top), side
+
+
+def difference(original: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Mean absolute difference of the three channels as a heat map."""
+    cv2 = import_cv2()
+    levels = np.abs(original.astype(np.float32) - pixels).mean(2) * (255 / BRIGHTEST)
+    return cv2.applyColorMap(levels.clip(0, 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+
+
+def scaled(pixels: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    """Pixels stay visible when there is more room than they need."""
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    enlarged = size[0] > image.width
+    return image.resize(size, Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)
+
+
+def caption(entry: Entry) -> list[str]:
+    """The three lines under a name."""
+    size = "" if entry.size is None else f"{entry.size} bytes · {entry.bits_per_pixel:.3f} bpp"
+    figures = [
+        f"{name} {show(entry.figures[key], form)}"
+        for key, (name, form) in metrics.COLUMNS.items()
+        if entry.figures.get(key) is not None
+    ]
+    return [size + ("" if entry.fits else " (smallest)"), " · ".join(figures[:2]), " · ".join(figures[2:])]
+
+
+def write(pen: ImageDraw.ImageDraw, x: float, y: float, text: str, colour: str):
+    """One line, cut off where the column ends."""
+    font = ImageFont.load_default(FONT_SIZE)
+    text = " ".join(text.split())
+    if pen.textlength(text, font) > TILE:
+        while text and pen.textlength(f"{text}…", font) > TILE:
+            text = text[:-1]
+        text += "…"
+    pen.text((x, y), text, colour, font)

@@ -1,0 +1,48 @@
+"""A comparison as text: Markdown for people, CSV for spreadsheets."""
+
+import csv
+import io
+import math
+
+from . import metrics
+from .entries import Comparison, Entry
+
+
+def cells(entry: Entry) -> list[str]:
+    """What a table says of an entry, in the order of HEADER."""
+    size = "–" if entry.size is None else f"{entry.size}{'' if entry.fits else ' (its smallest)'}"
+    rate = "–" if entry.size is None else f"{entry.bits_per_pixel:.3f}"
+    return [entry.name, size, rate, *(show(entry.figures.get(key), form) for key, (_, form) in metrics.COLUMNS.items())]
+
+
+HEADER = ["", "bytes", "bits per pixel", *(name for name, _ in metrics.COLUMNS.values())]
+
+
+def show(value: float | None, form: str) -> str:
+    return "–" if value is None else "\u221e" if math.isinf(value) else format(value, form)
+
+
+def to_markdown(batch: list[Comparison], notes: list[str]) -> str:
+    """A table for each picture, then the notes."""
+    blocks = []
+    for number, comparison in enumerate(batch, 1):
+        lines = [HEADER, ["---"] + ["---:"] * (len(HEADER) - 1), *map(cells, comparison.entries)]
+        title = [f"**Picture {number}**", ""] if len(batch) > 1 else []
+        blocks.append("\n".join([*title, *("| " + " | ".join(map(escaped, line)) + " |" for line in lines)]))
+    return "\n\n".join([*blocks, *notes])
+
+
+def escaped(text: str) -> str:
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())
+
+
+def to_csv(batch: list[Comparison]) -> bytes:
+    """The same for spreadsheets, every digit kept. UTF-8 with the mark that Excel knows it by."""
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(["picture", "name", "bytes", "bits_per_pixel", *metrics.COLUMNS])
+    for number, comparison in enumerate(batch, 1):
+        for entry in comparison.entries:
+            figures = [entry.figures.get(key) for key in metrics.COLUMNS]
+            writer.writerow([number, entry.name, entry.size, entry.bits_per_pixel, *figures])
+    return file.getvalue().encode("utf-8-sig")

@@ -1,0 +1,1 @@
+"""The `.sdc` files of ComfyUI's folders: names that are safe, what is listed, previews, and the page's questions."""

@@ -1,0 +1,105 @@
+"""Names that a workflow brings along, turned into paths that stay in ComfyUI's folders."""
+
+import os
+import re
+import time
+import unicodedata
+
+import folder_paths
+
+from ... import codec
+
+# Windows keeps these names for devices, with any ending; a file of such a name cannot be copied there.
+RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\..*)?", re.IGNORECASE)
+FORBIDDEN = set('<>:"|?*')
+# %date:...% in the letters that ComfyUI's page knows, as time.strftime has them; a single letter leaves out the zero.
+DATE = re.compile("%date:([^%]*)%")
+DATE_PARTS = {"yyyy": "%Y", "yy": "%y", "MM": "%m", "dd": "%d", "hh": "%H", "mm": "%M", "ss": "%S"}
+# File systems allow 255 bytes; a counter and the ending come after it.
+MAX_NAME_BYTES = 200
+
+
+def format_date(pattern: str) -> str:
+    """The local time by a pattern such as yyyy-MM-dd.
+
+    ComfyUI's page does this for a prefix that is written on the node itself; not for one that comes over a link, as
+    into a subgraph, and not for a prompt that was sent without the page.
+    """
+    now = time.localtime()
+
+    def fill(found: re.Match) -> str:
+        letters = found[0]
+        if letters in DATE_PARTS:
+            return time.strftime(DATE_PARTS[letters], now)
+        return str(int(time.strftime(DATE_PARTS[letters * 2], now)))
+
+    return re.sub("yyyy|yy|MM?|dd?|hh?|mm?|ss?", fill, pattern)
+
+
+def check_prefix(prefix: str) -> str:
+    """Return the prefix with dates filled in and / as separator, or say what no file name can have on some system.
+
+    The rules are those of Windows everywhere, so that a workflow and its files work on every machine.
+    """
+    prefix = DATE.sub(lambda found: format_date(found[1]), prefix.replace("\\", "/"))
+    if prefix.startswith("/") or re.match("[A-Za-z]:", prefix):
+        raise prefix_error("is a full path; it starts in the output folder, where it can name subfolders")
+    parts = [part for part in prefix.split("/") if part not in ("", ".")]
+    if not parts:
+        raise prefix_error("is empty; type the start of a file name")
+    for part in parts:
+        wrong = sorted(letter for letter in set(part) if unicodedata.category(letter) in ("Cc", "Cs"))
+        wrong += sorted(FORBIDDEN & set(part))
+        if part == "..":
+            raise prefix_error("leads outside the output folder with '..'")
+        if wrong:
+            raise prefix_error(f"holds {wrong[0]!a}, which file names cannot have on every system")
+        if RESERVED.fullmatch(part):
+            raise prefix_error(f"holds {part!r}, which Windows keeps for a device")
+        if len(part.encode()) > MAX_NAME_BYTES:
+            raise prefix_error(f"holds a name of {len(part.encode())} bytes; {MAX_NAME_BYTES} are the most")
+    for folder in parts[:-1]:  # after the last part comes the counter
+        if folder.rstrip(". ") != folder:
+            raise prefix_error(f"holds the folder {folder!r}; Windows drops dots and spaces at the end of names")
+    return prefix
+
+
+def prefix_error(reason: str) -> ValueError:
+    return ValueError(f"filename_prefix {reason}.")
+
+
+def save_under(prefix: str, width: int, height: int, data: bytes, suffix: str = ".sdc") -> tuple[str, str, str]:
+    """Write a new file under the next free number of a prefix; return its path, name and subfolder."""
+    prefix = check_prefix(prefix)
+    output = folder_paths.get_output_directory()
+    folder = output
+    try:
+        check_within(output, os.path.join(output, os.path.dirname(prefix)))
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, width, height)
+        check_within(output, folder)  # again, with %year% and the like filled in
+        while True:
+            filename = f"{name}_{counter:05}_{suffix}"
+            try:
+                codec.write_whole(os.path.join(folder, filename), data)
+                return os.path.join(folder, filename), filename, subfolder
+            except FileExistsError:  # somebody was faster, or ComfyUI's counter does not see the file
+                counter += 1
+    except OSError as error:
+        raise OSError(
+            f"ComfyUI could not write to {folder}: {error.strerror or error}. Check filename_prefix ({prefix!r}), "
+            "the free space of the disk and that the folder may be written to."
+        ) from error
+
+
+def check_within(output: str, folder: str):
+    if not is_within(output, folder):
+        raise prefix_error(f"leads outside the output folder, to {os.path.realpath(folder)}")
+
+
+def is_within(folder: str, path: str) -> bool:
+    """Whether a path lies in a folder once all links are followed."""
+    folder, path = os.path.realpath(folder), os.path.realpath(path)
+    try:
+        return os.path.commonpath((folder, path)) == folder
+    except ValueError:  # two drives of Windows
+        return False

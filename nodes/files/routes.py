@@ -1,0 +1,86 @@
+"""What the front end asks the server about `.sdc` files before anything is run. docs/api.md lists the answers."""
+
+import asyncio
+import io
+from pathlib import Path
+
+import folder_paths
+from aiohttp import web
+
+from ... import codec
+from ..sockets.sdc import about_lines
+from ..tiny.install import install_models
+from .listing import load_listed, name_in_list
+from .previews import thumbnail
+
+
+def add_routes(routes: web.RouteTableDef):
+    @routes.get("/sdc/info")
+    async def info(request):
+        def look():
+            name = name_in_list(request.query.get("file", ""))
+            return web.json_response({"file": name, **about(load_listed(name))})
+
+        return await answer(look)
+
+    @routes.get("/sdc/thumbnail")
+    async def show(request):
+        return await answer(lambda: jpeg(thumbnail(load_listed(request.query.get("file")))), status=400)
+
+    @routes.post("/sdc/tiny_models")
+    async def install(_request):
+        def write():
+            written = install_models(lambda kind: Path(folder_paths.get_folder_paths(kind)[0]))
+            return web.json_response({"written": [path.name for path in written]})
+
+        return await answer(write)
+
+    @routes.post("/sdc/inspect")
+    async def inspect(request):
+        data = bytearray()
+        async for chunk in request.content.iter_chunked(1 << 16):
+            data += chunk
+            if len(data) > codec.MAX_FILE_BYTES:  # no reader takes in more than this
+                return refused(f"The file has more than {codec.MAX_FILE_BYTES} bytes, so it cannot be a .sdc file.")
+
+        def look():
+            picture = codec.load(bytes(data))
+            return web.json_response({**about(picture), "workflow": picture.metadata.get("workflow")})
+
+        return await answer(look)
+
+
+async def answer(work, status: int = 200) -> web.Response:
+    """Do the work off the server's loop; what is wrong with a file becomes a message.
+
+    That a file is damaged or missing is an answer like any other: with an error status, browsers would log it.
+    """
+    try:
+        return await asyncio.to_thread(work)
+    except (ValueError, OSError) as error:
+        return refused(str(error), status)
+
+
+def refused(message: str, status: int = 200) -> web.Response:
+    return web.json_response({"error": message}, status=status)
+
+
+def about(picture: codec.EncodedPicture) -> dict:
+    return {
+        "lines": about_lines(picture),
+        "bytes": picture.size,
+        "bits_per_pixel": picture.bits_per_pixel,
+        "width": picture.width,
+        "height": picture.height,
+        "latent_format": picture.latent_format,
+        "coder": picture.coder,
+        "has_prompt": "prompt" in picture.metadata,
+        "has_workflow": "workflow" in picture.metadata,
+    }
+
+
+def jpeg(image) -> web.Response:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    # Another file may come to lie under the same name.
+    return web.Response(body=buffer.getvalue(), content_type="image/jpeg", headers={"Cache-Control": "no-cache"})

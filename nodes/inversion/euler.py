@@ -1,0 +1,126 @@
+"""DDIM inversion, Eq. (1) of "Post-processing Based Image Coding via Stable Diffusion" (Jin et al.), and exact.
+
+With x = z / sqrt(a) and sigma = sqrt(1/a - 1), Eq. (1) is a forward Euler step up the noise levels,
+x' = x + (sigma' - sigma) eps(x, sigma), the mirror image of what ComfyUI's `euler` sampler does downwards. That
+sampler asks for eps at the upper end of each step, so x' = x + (sigma' - sigma) eps(x', sigma') undoes it exactly:
+a fixed point, found by asking the model more often. The same holds for every family, flow models included, with
+eps = (x - denoised) / sigma.
+"""
+
+import comfy.samplers
+import torch
+from comfy.utils import model_trange
+from comfy_extras.nodes_custom_sampler import DisableNoise, SamplerCustomAdvanced
+
+from .epsilon import EpsilonPredictor, check_hooks
+from .implicit_step import ImplicitStep, norm
+from .noise import InvertedNoise, noise_scaling, not_numbers
+from .report import Report
+
+MAX_REFINE = 10
+TOLERANCE = 1e-6  # of a step, relative: what float32 can still tell apart
+
+
+class InversionSampler(comfy.samplers.Sampler):
+    """Sampler that walks a picture up a rising list of noise levels.
+
+    Takes the latent it is given for the picture at the first level and ignores the noise.
+
+    Parameters
+    ----------
+    refine : int
+        0 asks the model once a step, at its lower end: Eq. (1). n spends up to n more calls a step, on
+        average, on the fixed point at its upper end, so that `euler` comes back to the picture.
+
+    Attributes
+    ----------
+    report : Report or None
+        What the last walk took and how far its steps were from exact.
+    """
+
+    def __init__(self, refine: int = 0):
+        self.refine = refine
+        self.report: Report | None = None
+
+    def sample(
+        self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False
+    ):
+        check_rising(sigmas)
+        check_hooks(model_wrap)
+        steps = len(sigmas) - 1
+        model = EpsilonPredictor(model_wrap, sigmas, extra_args, callback, steps * (1 + self.refine))
+        x = latent_image.float() * noise_scaling(model.model_sampling, sigmas[0]).latent
+        walk = self.walk_refined if self.refine else self.walk
+        x, residuals = walk(model, x, sigmas.diff(), model_trange(steps, disable=disable_pbar))
+        z = x * model.input_scale(-1)
+        self.report = Report.of(z, residuals, float(sigmas[-1]), steps, model.calls)
+        return x
+
+    def walk(self, model: EpsilonPredictor, x, steps, indices):
+        """Eq. (1). eps at the start of a step is eps at the end of the one before: so its residual costs nothing."""
+        residuals, below = [], None
+        for i in indices:
+            eps = model.epsilon(x, i)
+            if i > 0:
+                residuals.append(norm(below + steps[i - 1] * eps - x) / norm(below))
+            below, x = x, x + steps[i] * eps
+        return x, residuals
+
+    def walk_refined(self, model: EpsilonPredictor, x, steps, indices):
+        """The first guess of each step is free: eps at the end of the step before. What a step saves, later ones spend.
+
+        So where items of a batch have not converged within their own 1 + refine calls a step, the others can give
+        them more by needing fewer themselves; never less.
+        """
+        residuals, eps = [], None
+        for i in indices:
+            if i == 0:
+                eps = model.epsilon(x, 0)
+            end = ImplicitStep(x, steps[i], eps, TOLERANCE)
+            while model.calls < (i + 1) * (1 + self.refine) and not end.done.all():
+                end.judge(model.epsilon(end.x, i + 1))
+            residuals.append(end.residual)
+            if steps[i] != 0:
+                eps = (end.solution - x) / steps[i]
+            x = end.solution
+        return x, residuals
+
+
+def invert(
+    model, guider, latent: dict, sigmas: torch.Tensor, guidance_scale: float, refine: int = 0
+) -> tuple[InvertedNoise, dict, Report]:
+    """Invert a LATENT along `sigmas` and return the NOISE and LATENT to regenerate from.
+
+    Parameters
+    ----------
+    sigmas : torch.Tensor
+        (N + 1,), falling, as the regeneration will use them; N >= 1.
+    refine : int
+        As in `InversionSampler`.
+
+    Returns
+    -------
+    noise : InvertedNoise
+        Restarts any stock sampler from x_T.
+    latent : dict
+        x_T itself where adding no noise to it restarts from x_T too (EPS and V models); for flow
+        models, whose start is a mix of noise and latent, the latent as it came.
+    report : Report
+
+    Raises ValueError when the inversion gives values that are not numbers.
+    """
+    sampler = InversionSampler(refine)
+    no_noise = DisableNoise.execute().result[0]
+    inverted = SamplerCustomAdvanced.execute(no_noise, guider, sampler, sigmas.flip(0), latent).result[0]
+    if sampler.report.residual.isinf().any():
+        raise not_numbers()
+    noise = InvertedNoise.of(model, inverted, sigmas[0], guidance_scale)
+    return noise, inverted if noise.scaling.latent == 1.0 else latent, sampler.report
+
+
+def check_rising(sigmas: torch.Tensor):
+    if not (sigmas.diff() >= 0).all():
+        raise ValueError(
+            "The SDC Inversion Sampler walks from low noise to high, but its sigmas fall: connect the rising SIGMAS "
+            "of SDC Inversion Sigmas to the sampling that inverts, and the falling ones to the way back."
+        )

@@ -1,0 +1,179 @@
+"""A pair of samplers that undo each other algebraically, whatever the step size and the prompt.
+
+O-BELM of Wang et al., "BELM: Bidirectional Explicit Linear Multi-step Samplers for Exact Inversion in Diffusion
+Models" (2024), in (x, sigma):
+
+    x[i-1] = r^2 x[i+1] + (1 - r^2) x[i] - h (1 + r) epsilon(x[i], sigma[i]),
+
+    x[i]   the picture at noise level i, in model space; level 0 is the lowest
+    h, H   step from level i - 1 to i, and from i to i + 1, in sigma
+    r      h / H
+
+of second order, and solved for x[i+1] just as well. It is one model call a step both ways and needs two neighbouring
+latents to go on from. BDIA (Zhang et al., 2023) and the coupled scheme of McCallum and Foster (2024) come back as
+exactly. Where the way back has another prompt than the way up, only O-BELM stayed near to where the probability flow
+leads on every test (`run.py bench inversion --parts pairs`), at the price of a noise whose deviation is some percent
+off.
+"""
+
+from dataclasses import dataclass
+
+import comfy.samplers
+import torch
+from comfy.utils import model_trange
+from comfy_extras.nodes_custom_sampler import DisableNoise, SamplerCustomAdvanced
+
+from .epsilon import EpsilonPredictor, check_hooks
+from .noise import noise_scaling, not_numbers
+from .report import Report
+
+
+def to_float64(x: torch.Tensor) -> torch.Tensor:
+    """On the CPU, and moved there first: not every device has float64.
+
+    The rule multiplies rounding by r^2 a step, which over a whole schedule leaves nothing of float32.
+    """
+    return x.cpu().double()
+
+
+@dataclass
+class Pair:
+    """What the way up ends in and the way back starts from.
+
+    Parameters
+    ----------
+    top, below : torch.Tensor
+        x at the highest level and at the one below, in model space, (B, C, H, W) float64 on the CPU: the two-step
+        rule amplifies rounding by r^2 a step.
+    sigmas : torch.Tensor
+        (N + 1,), falling.
+    family : str
+        What kind of model it was.
+    guidance_scale : float
+    """
+
+    top: torch.Tensor
+    below: torch.Tensor
+    sigmas: torch.Tensor
+    family: str
+    guidance_scale: float
+
+
+class ExactInversion(comfy.samplers.Sampler):
+    """Walks up; afterwards `top` and `below` hold the two latents, and `report` tells about the walk."""
+
+    def sample(
+        self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False
+    ):
+        check_hooks(model_wrap)
+        steps = len(sigmas) - 1
+        model = EpsilonPredictor(model_wrap, sigmas, extra_args, callback, steps)
+        levels = to_float64(sigmas)
+
+        def epsilon(x, level):
+            return to_float64(model.epsilon(x.float().to(latent_image.device), level))
+
+        below = to_float64(latent_image) * noise_scaling(model.model_sampling, sigmas[0]).latent
+        # The rule needs two latents and there is one: a plain Euler step makes the second. It is never undone: the way
+        # back finds the picture itself by the rule, from the two latents above it.
+        x = below + (levels[1] - levels[0]) * epsilon(below, 0)
+        for i in model_trange(1, steps, disable=disable_pbar):
+            h = levels[i] - levels[i - 1]
+            r = h / (levels[i + 1] - levels[i])
+            above = (below - (1 - r**2) * x + h * (1 + r) * epsilon(x, i)) / r**2
+            below, x = x, above
+        self.top, self.below = x, below
+        z = x * model.input_scale(-1)
+        self.report = Report.of(z, [torch.zeros(len(x))], float(levels[-1]), steps, model.calls)
+        return x.float().to(latent_image.device)
+
+
+class ExactRegeneration(comfy.samplers.Sampler):
+    """Walks back down from a `Pair`, whatever noise and latent it is given.
+
+    Raises ValueError where model or sigmas are not those of the way up.
+    """
+
+    def __init__(self, pair: Pair):
+        self.pair = pair
+
+    def sample(
+        self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False
+    ):
+        check_match(self.pair, model_wrap, sigmas, latent_image)
+        steps = len(sigmas) - 1
+        model = EpsilonPredictor(model_wrap, sigmas, extra_args, callback, steps - 1)
+        levels = to_float64(sigmas)
+        above, x = self.pair.top, self.pair.below
+
+        def epsilon(x, level):
+            return to_float64(model.epsilon(x.float().to(noise.device), level))
+
+        for i in model_trange(1, steps, disable=disable_pbar):
+            h = levels[i] - levels[i + 1]
+            r = h / (levels[i - 1] - levels[i])
+            above, x = x, r**2 * above + (1 - r**2) * x - h * (1 + r) * epsilon(x, i)
+        return model.model_sampling.inverse_noise_scaling(sigmas[-1], x.float().to(noise.device))
+
+
+class ExactNoise:
+    """NOISE of an exact inversion. Only its own sampler can start from it."""
+
+    seed = 0
+
+    def __init__(self, pair: Pair):
+        self.pair = pair
+
+    def start(self):
+        """NOISE to give to the sampler of this pair, which needs none."""
+        return DisableNoise.execute().result[0]
+
+    def generate_noise(self, latent: dict):
+        raise ValueError(
+            "This NOISE comes from DDIM Invert with method 'exact pair', and only its own sampler leads back from it: "
+            "use Regenerate with Canny, or put SDC Exact Sampler between the NOISE and SamplerCustomAdvanced. For any "
+            "other sampler set the method of DDIM Invert to 'DDIM'."
+        )
+
+
+def invert_exactly(model, guider, latent: dict, sigmas: torch.Tensor, guidance_scale: float):
+    """Invert a LATENT along falling `sigmas`; return (ExactNoise, LATENT of the size to regenerate, Report).
+
+    Raises ValueError when there are not two steps, or values that are not numbers.
+    """
+    if len(sigmas) < 3 or not (sigmas.diff() < 0).all():
+        raise ValueError(
+            "The exact pair needs at least two steps, each to a lower noise level: raise steps or strength, or set "
+            "method to DDIM."
+        )
+    sampler = ExactInversion()
+    no_noise = DisableNoise.execute().result[0]
+    inverted = SamplerCustomAdvanced.execute(no_noise, guider, sampler, sigmas.flip(0), latent).result[0]
+    if not (torch.isfinite(sampler.top).all() and torch.isfinite(sampler.below).all()):
+        raise not_numbers()
+    pair = Pair(sampler.top, sampler.below, sigmas, family_of(model.model), guidance_scale)
+    return ExactNoise(pair), inverted, sampler.report
+
+
+def family_of(inner_model) -> str:
+    """Words for what must be alike on both ways: what the model predicts, and its latents."""
+    sampling = [base.__name__ for base in type(inner_model.model_sampling).__bases__]
+    return " ".join([*sampling, type(inner_model.latent_format).__name__])
+
+
+def check_match(pair: Pair, guider, sigmas, latent):
+    def refuse(what: str, was, now):
+        raise ValueError(
+            f"The exact pair cannot lead back: {what} was {was} on the way up and is {now} now. Set it alike in DDIM "
+            "Invert and in the regeneration, or use method 'DDIM', which lets them differ."
+        )
+
+    if (family := family_of(guider.inner_model)) != pair.family:
+        refuse("the model family", pair.family, family)
+    if latent.shape != pair.top.shape:
+        refuse("the shape of the latent", tuple(pair.top.shape), tuple(latent.shape))
+    if sigmas.shape != pair.sigmas.shape or not torch.allclose(sigmas.cpu(), pair.sigmas, rtol=1e-6, atol=0):
+        was, now = ([round(sigma, 4) for sigma in levels.tolist()] for levels in (pair.sigmas, sigmas))
+        refuse("the list of sigmas", was, now)
+    if abs(guider.cfg - pair.guidance_scale) > 1e-6:
+        refuse("guidance_scale", f"{pair.guidance_scale:g}", f"{guider.cfg:g}")

@@ -1,0 +1,30 @@
+"""Whether a latent can be inverted by a model, and what of it cannot be used."""
+
+import logging
+
+from ..sockets.latent_formats import format_of_model
+from ..sockets.latents import check_pictures
+
+
+def fit_latent(model, latent: dict) -> tuple[dict, list[str]]:
+    """Check that the latent fits the model, drop what would spoil the inversion, and say so."""
+    samples = check_pictures(latent)
+    channels = model.get_model_object("latent_format").latent_channels
+    if samples.shape[1] != channels:
+        raise ValueError(
+            f"The latent has {samples.shape[1]} channels, but this model works with {channels}. The picture was "
+            "compressed for another model family: load the checkpoint that its latent_format names."
+        )
+    # Latents of other families may have as many channels and mean something else.
+    stored, wanted = latent.get("latent_format"), format_of_model(model)
+    if None not in (stored, wanted) and stored != wanted:
+        raise ValueError(
+            f"The picture was compressed for {stored}, but this model works with latents of {wanted}. Load a "
+            f"checkpoint of {stored}; or, if you compressed it with {wanted}, set latent_format in SD Latent Quantize."
+        )
+    notes = []
+    if "noise_mask" in latent:
+        notes.append("\u26a0 The latent's noise mask is ignored: inversion always covers the whole picture.")
+        logging.warning("DDIM Invert: %s", notes[-1].removeprefix("\u26a0 "))
+        latent = {key: value for key, value in latent.items() if key != "noise_mask"}
+    return latent, notes

@@ -1,0 +1,97 @@
+"""The NOISE that an inversion ends in."""
+
+import math
+from typing import NamedTuple
+
+import torch
+
+
+class InvertedNoise:
+    """NOISE that makes a stock sampler start from exactly x_T, whatever latent is wired beside it.
+
+    A sampler starts from `scaling.noise * noise + scaling.latent * latent`, so the noise is what remains of x_T once
+    the wired latent is taken out.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        x_T in LATENT space (unscaled), (B, C, H, W) float32.
+    scaling : NoiseScaling
+        Weights of noise and latent at the top of the schedule.
+    guidance_scale : float or None
+        w of the inversion, for the regeneration to compare with; None where it is not known.
+    """
+
+    seed = 0
+
+    def __init__(self, x, scaling, latent_format, guidance_scale, batch_index=None):
+        self.x = x
+        self.scaling = scaling
+        self.latent_format = latent_format
+        self.guidance_scale = guidance_scale
+        self.batch_index = batch_index
+
+    @classmethod
+    def of(cls, model, inverted: dict, sigma: torch.Tensor, guidance_scale: float | None = None) -> "InvertedNoise":
+        """From the LATENT that an inversion up to `sigma` ended in.
+
+        Raises ValueError when it holds values that are not numbers, or the model does not start from noise.
+        """
+        model_sampling = model.get_model_object("model_sampling")
+        scaling = noise_scaling(model_sampling, sigma, starts_at_maximum(model_sampling, sigma))
+        if scaling.noise == 0:
+            raise ValueError("This model does not start from noise, so nothing can be inverted for it.")
+        x = inverted["samples"].to(device="cpu", dtype=torch.float32)
+        if not torch.isfinite(x).all():
+            raise not_numbers()
+        return cls(x, scaling, model.get_model_object("latent_format"), guidance_scale, inverted.get("batch_index"))
+
+    def generate_noise(self, latent: dict) -> torch.Tensor:
+        samples = latent["samples"].to(device="cpu", dtype=torch.float32)
+        x = self.select(latent)
+        if x.shape != samples.shape:
+            raise ValueError(
+                f"The noise was inverted from a latent of shape {tuple(x.shape)}, but the latent beside it has shape "
+                f"{tuple(samples.shape)}. Connect LATENT of DDIM Invert, or an empty latent of the same size."
+            )
+        x = self.latent_format.process_in(x)
+        if torch.count_nonzero(samples) > 0:  # as CFGGuider does: an empty latent is not shifted
+            x = x - self.scaling.latent * self.latent_format.process_in(samples)
+        return x / self.scaling.noise
+
+    def select(self, latent: dict) -> torch.Tensor:
+        """The items of the batch that `latent` holds, when it was taken out of the inverted batch."""
+        wanted = latent.get("batch_index")
+        own = list(self.batch_index or range(len(self.x)))
+        if wanted is None or list(wanted) == own or not set(wanted) <= set(own):
+            return self.x
+        return self.x[[own.index(i) for i in wanted]]
+
+
+def not_numbers() -> ValueError:
+    return ValueError(
+        "The inversion gave values that are not numbers. The model may overflow in half precision: start ComfyUI "
+        "with --force-fp32, or check that model and latent belong together."
+    )
+
+
+class NoiseScaling(NamedTuple):
+    """How a stock sampler weighs what it starts from: `noise` times the noise plus `latent` times the latent."""
+
+    noise: float
+    latent: float
+
+
+def noise_scaling(model_sampling, sigma, max_denoise=False) -> NoiseScaling:
+    """The weights at `sigma`; `max_denoise` as ComfyUI calls a start at the top of a schedule."""
+    one, zero = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)
+    sigma = sigma.cpu()
+    noise = model_sampling.noise_scaling(sigma, one.clone(), zero, max_denoise)
+    latent = model_sampling.noise_scaling(sigma, zero.clone(), one, max_denoise)
+    return NoiseScaling(noise.item(), latent.item())
+
+
+def starts_at_maximum(model_sampling, sigma) -> bool:
+    """Whether ComfyUI calls this start max-denoise and scales the noise by sqrt(1 + sigma^2) instead of sigma."""
+    maximum, sigma = float(model_sampling.sigma_max), float(sigma)
+    return sigma > maximum or math.isclose(maximum, sigma, rel_tol=1e-5)

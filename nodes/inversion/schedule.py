@@ -1,0 +1,42 @@
+"""Noise levels of the way up and the way back."""
+
+import comfy.samplers
+import torch
+
+
+def ddim_schedule(model, steps: int) -> torch.Tensor:
+    """ComfyUI's `ddim_uniform` SIGMAS: every (1000 // steps)-th level, so often more steps than asked for.
+
+    With 50 and 100 asked for there are 50 and 100; with 30, 31; with 300, 333. Few steps end below full noise,
+    since the levels are counted from the lowest: SD1.x ends at sigma 0.04 with one step, 8.4 with 10, 11.0 with
+    20, 13.1 with 50, of 14.6.
+    """
+    return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "ddim_uniform", steps)
+
+
+def check_sigmas(sigmas: torch.Tensor) -> torch.Tensor:
+    """Return `sigmas` as float32 on the CPU once they are sure to be finite levels that never rise.
+
+    Raises ValueError that says what was found otherwise.
+    """
+    sigmas = sigmas.detach().to(device="cpu", dtype=torch.float32)
+    if sigmas.ndim != 1 or not torch.isfinite(sigmas).all() or (sigmas < 0).any():
+        raise ValueError(f"sigmas must be one list of finite noise levels, none below 0, but are {sigmas.tolist()}.")
+    if len(sigmas) > 1 and not (sigmas.diff() <= 0).all():
+        raise ValueError(
+            "sigmas must fall from high noise to low, as schedulers give them, but do not: "
+            f"{[round(s, 4) for s in sigmas.tolist()]}. DDIM Invert turns them round itself: remove FlipSigmas."
+        )
+    return sigmas
+
+
+def lowest_levels(sigmas: torch.Tensor, strength: float) -> torch.Tensor:
+    """The lowest round(strength * N) of the N intervals of a falling schedule, at least one unless strength is 0.
+
+    Empty at strength 0, which ComfyUI's samplers take for "change nothing".
+    """
+    intervals = len(sigmas) - 1
+    if strength <= 0 or intervals < 1:
+        return sigmas.new_empty(0)
+    kept = max(1, round(strength * intervals))
+    return sigmas[-(kept + 1) :].clone()

@@ -1,0 +1,1 @@
+"""What is done to an IMAGE: its edges, and trimming it to its latent."""

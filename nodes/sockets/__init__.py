@@ -1,0 +1,3 @@
+"""What travels between the nodes: the SDC socket, and LATENT to and from it."""
+
+CATEGORY = "model/latent/SDC"

@@ -1,0 +1,31 @@
+"""LATENT to and from what the codec works on."""
+
+import comfy.model_management
+import numpy as np
+import torch
+
+from ... import codec
+
+
+def check_pictures(latent: dict) -> torch.Tensor:
+    """Return the samples of a LATENT, or raise ValueError when they are not a batch of pictures: (B, C, H, W)."""
+    samples = latent["samples"]
+    if samples.is_nested or samples.ndim != 4:
+        found = "several tensors" if samples.is_nested else f"shape {tuple(samples.shape)}"
+        raise ValueError(
+            f"The latent holds {found}, but SDC works on pictures: batch, channels, height, width. "
+            "Latents of video and audio models cannot be used."
+        )
+    return samples
+
+
+def to_arrays(latent: dict) -> list[np.ndarray]:
+    """Split a LATENT into one (C, H, W) float32 array a picture."""
+    return list(check_pictures(latent).to(device="cpu", dtype=torch.float32).numpy())
+
+
+def to_latent(pictures: list[codec.EncodedPicture]) -> dict:
+    """Decode pictures into one LATENT, (B, C, H, W) float32, from their very bytes; it remembers the model family."""
+    samples = torch.from_numpy(np.stack([codec.decode(picture) for picture in pictures]))
+    samples = samples.to(comfy.model_management.intermediate_device())
+    return {"samples": samples, "latent_format": pictures[0].latent_format}
