@@ -30,7 +30,7 @@ from .errors import (
     SdcTruncatedError,
     SdcUnsupportedError,
 )
-from .files import load_file, read_bounded, save_file, write_whole
+from .files import load_file, read_bounded, remove_strays, save_file, write_whole
 from .latent_formats import LATENT_FORMATS, by_name
 from .metadata import check_metadata
 from .palette import DITHERS, PAPER_PRESET
@@ -64,6 +64,7 @@ __all__ = [
     "load",
     "load_file",
     "read_bounded",
+    "remove_strays",
     "save_file",
     "with_metadata",
     "write_whole",

@@ -1,13 +1,20 @@
 """Files on disk: never read without a bound, and never there under their name before they are whole."""
 
 import os
+import time
 from contextlib import suppress
 
 from .container import MAX_FILE_BYTES
 from .errors import SdcLimitError
 from .picture import MAX_PIXELS, load
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 PART = ".part"
+FRESH = 10  # seconds for which a part is left alone: its writer may not have locked it yet
 
 
 def load_file(file, *, max_pixels=MAX_PIXELS):
@@ -52,8 +59,8 @@ def write_whole(path, data, *, overwrite=False):
     """Write a whole file or none: first beside it, as `path` + ".part", then under its own name.
 
     The ".part" file is also the reservation of the name, so of any number of writers at once one succeeds. It is
-    removed when writing fails, and stays behind when the process is killed. (With `overwrite` its name has the
-    process's number in it too.)
+    removed when writing fails, and stays behind when the process is killed, for `remove_strays` to find. (With
+    `overwrite` its name has the process's number in it too.)
 
     Parameters
     ----------
@@ -77,6 +84,7 @@ def write_whole(path, data, *, overwrite=False):
     file = open(part, "wb" if overwrite else "xb")  # if this fails, the file is not ours to remove
     try:
         with file:
+            _try_lock(file)  # says that somebody is at work
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # else a power failure could leave the name without the content
@@ -88,6 +96,35 @@ def write_whole(path, data, *, overwrite=False):
         with suppress(FileNotFoundError):
             os.unlink(part)
         raise
+
+
+def remove_strays(folder):
+    """Remove what processes that were killed while writing a `.sdc` file have left in a folder.
+
+    What another process is writing is left alone: it holds a lock on it, which the system takes back when it ends,
+    however that happens; on Windows a file in use cannot be removed anyway.
+    """
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if not (entry.name.endswith(PART) and ".sdc" in entry.name and entry.is_file(follow_symlinks=False)):
+                continue
+            with suppress(OSError):
+                if time.time() - entry.stat().st_mtime > FRESH:
+                    with open(entry.path, "r+b") as file:
+                        abandoned = _try_lock(file)
+                    if abandoned:
+                        os.unlink(entry.path)
+
+
+def _try_lock(file):
+    """Lock an open file for this process; False where another has it, or where the file system has no locks."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _rename_new(source, target):

@@ -74,10 +74,10 @@ FAMILIES = {
 }  # fmt: skip
 
 
-def build(family: str, seed: int = 1):
-    """MODEL and CONDITIONING of a family; see FAMILIES for the names."""
+def build(family: str, seed: int = 1, dtype: torch.dtype = torch.float32):
+    """MODEL, with weights and activations of `dtype`, and CONDITIONING of a family; see FAMILIES for the names."""
     name, network, width, pooled = FAMILIES[family]
-    config = getattr(comfy.supported_models, name)({**network, "dtype": torch.float32})
+    config = getattr(comfy.supported_models, name)({**network, "dtype": dtype})
     state = {}
     if family == "SD2.x v":  # by the spread of this norm does ComfyUI tell that a model predicts v
         state["output_blocks.11.1.transformer_blocks.0.norm1.bias"] = torch.tensor([-1.0, 1.0])

@@ -30,7 +30,10 @@ class SDCDDIMInvert(io.ComfyNode):
                 io.Conditioning.Input(
                     "positive", tooltip="What the picture shows. An empty prompt works; use the same for both nodes."
                 ),
-                io.Latent.Input("latent", tooltip="The compressed picture, from SD Latent Quantize or Load SDC."),
+                io.Latent.Input(
+                    "latent",
+                    tooltip="The compressed picture, from SD Latent Quantize or Load SDC. Its noise mask is ignored.",
+                ),
                 io.Int.Input(
                     "steps",
                     default=50,

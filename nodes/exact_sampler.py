@@ -13,7 +13,8 @@ class SDCExactSampler(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "The way back for DDIM Invert with method 'exact pair', in SamplerCustomAdvanced. With the same model, "
-                "SIGMAS and guidance scale it returns to the compressed picture; another prompt edits it."
+                "SIGMAS and guidance scale it returns to the compressed picture; another prompt edits it. Noise "
+                "masks are ignored."
             ),
             search_aliases=["exact inversion", "belm", "reversible", "sdc"],
             inputs=[io.Noise.Input("noise", tooltip="NOISE of DDIM Invert, made with method 'exact pair'.")],

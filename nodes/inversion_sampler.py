@@ -13,7 +13,7 @@ class SDCInversionSampler(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "Turns a picture to noise inside SamplerCustomAdvanced, under any GUIDER: what DDIM Invert does, in "
-                "parts. Connect the rising SIGMAS of SDC Inversion Sigmas and Disable Noise."
+                "parts. Connect the rising SIGMAS of SDC Inversion Sigmas and Disable Noise. Noise masks are ignored."
             ),
             search_aliases=["invert", "inversion", "unsample", "unsampler", "flip sigmas", "sdc"],
             inputs=[

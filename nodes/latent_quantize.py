@@ -1,3 +1,5 @@
+import comfy.model_management
+from comfy.utils import ProgressBar
 from comfy_api.v0_0_2 import io
 
 from .. import codec
@@ -19,7 +21,10 @@ class SDCLatentQuantize(io.ComfyNode):
             ),
             search_aliases=["compress", "codec", "sdc", "palette", "small", "tiny file", "jpeg"],
             inputs=[
-                io.Latent.Input("latent", tooltip="The picture to compress, fresh from VAE Encode."),
+                io.Latent.Input(
+                    "latent",
+                    tooltip="The picture to compress, fresh from VAE Encode. A noise mask on it is not stored.",
+                ),
                 io.Combo.Input(
                     "preset",
                     options=["paper", "custom"],
@@ -106,22 +111,26 @@ class SDCLatentQuantize(io.ComfyNode):
         cls, latent, preset, colours, dither, dither_strength, seed, latent_format, image=None
     ) -> io.NodeOutput:
         if preset == "paper":
-            settings = codec.PAPER_PRESET
+            settings = dict(codec.PAPER_PRESET)
         else:
             settings = {"colours": colours, "dither": dither, "dither_strength": dither_strength}
         width, height = (None, None) if image is None else picture_size(image, latent, latent_format)
-        pictures = [
-            codec.encode(samples, **settings, seed=seed, latent_format=latent_format, width=width, height=height)
-            for samples in to_arrays(latent)
-        ]
+        settings |= {"seed": seed, "latent_format": latent_format, "width": width, "height": height}
+        pictures, batch = [], to_arrays(latent)
+        progress = ProgressBar(len(batch))
+        for samples in batch:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            pictures.append(codec.encode(samples, **settings))
+            progress.update(1)
         decoded = to_latent(pictures)
         if "batch_index" in latent:
             decoded["batch_index"] = latent["batch_index"]
         size = sum(picture.size for picture in pictures)
         pixels = sum(picture.width * picture.height for picture in pictures)
-        return io.NodeOutput(
-            pictures, decoded, size, 8 * size / pixels, ui={"text": [size_line(picture) for picture in pictures]}
-        )
+        lines = [size_line(picture) for picture in pictures]
+        if "noise_mask" in latent:
+            lines.append("\u26a0 The latent's noise mask is not stored: a .sdc file holds a whole picture.")
+        return io.NodeOutput(pictures, decoded, size, 8 * size / pixels, ui={"text": lines})
 
 
 def picture_size(image, latent: dict, latent_format: str) -> tuple[int, int]:

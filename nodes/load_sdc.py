@@ -42,6 +42,8 @@ class SDCLoad(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file):
+        if file is None:  # it comes over a link, and the node that gives it has not run yet
+            return True
         if file == NO_FILES:
             return f"There is {NO_FILES}, then press R and choose it."
         try:

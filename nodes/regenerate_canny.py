@@ -34,7 +34,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                 io.Image.Input(
                     "image", tooltip="The compressed picture from VAE Decode; its edges hold the new one in place."
                 ),
-                io.Latent.Input("latent", tooltip="LATENT of DDIM Invert."),
+                io.Latent.Input("latent", tooltip="LATENT of DDIM Invert. A noise mask on it is ignored."),
                 io.Noise.Input("noise", tooltip="NOISE of DDIM Invert."),
                 io.Sigmas.Input("sigmas", tooltip="SIGMAS of DDIM Invert."),
                 io.Float.Input(
@@ -160,7 +160,11 @@ class SDCRegenerateCanny(io.ComfyNode):
             vae=vae,
         )
         guider = make_guider(model, positive_edges, None if negative is None else negative_edges, guidance_scale)
-        notes = notes_on_guidance(noise, guidance_scale)
+        notes = differences(noise, sigmas, guidance_scale)
+        if "noise_mask" in latent:
+            # Outside of the mask stock sampling would put back the latent beside it, which is noise here.
+            notes.append("\u26a0 The latent's noise mask is ignored: the whole picture is repainted.")
+            latent = {key: value for key, value in latent.items() if key != "noise_mask"}
         if isinstance(noise, ExactNoise):
             noise, sampler = noise.start(), ExactRegeneration(noise.pair)
         else:
@@ -169,11 +173,18 @@ class SDCRegenerateCanny(io.ComfyNode):
         return io.NodeOutput(regenerated, edges, ui={**ui.PreviewImage(edges, cls=cls).as_dict(), "text": notes})
 
 
-def notes_on_guidance(noise, guidance_scale: float) -> list[str]:
-    inverted_at = getattr(noise, "guidance_scale", None)  # stock NOISE objects have none
-    if inverted_at is None or math.isclose(inverted_at, guidance_scale):
-        return []
-    return [
-        f"\u26a0 DDIM Invert used guidance_scale {inverted_at:g} and this node {guidance_scale:g}: "
-        "the picture will change. Set both alike to get it back."
-    ]
+def differences(noise, sigmas, guidance_scale: float) -> list[str]:
+    """What is not as it was in the inversion that gave `noise`, for the artist. Stock NOISE says nothing."""
+    notes = []
+    inverted_at, level = getattr(noise, "guidance_scale", None), getattr(noise, "sigma", None)
+    if inverted_at is not None and not math.isclose(inverted_at, guidance_scale):
+        notes.append(
+            f"\u26a0 DDIM Invert used guidance_scale {inverted_at:g} and this node {guidance_scale:g}: "
+            "the picture will change. Set both alike to get it back."
+        )
+    if level is not None and len(sigmas) and not math.isclose(level, float(sigmas[0]), rel_tol=1e-4):
+        notes.append(
+            f"\u26a0 The noise is that of level {level:.3g}, but sigmas start at {float(sigmas[0]):.3g}: the picture "
+            "will come out too smooth or full of grain. Connect SIGMAS of the DDIM Invert that gave the noise."
+        )
+    return notes

@@ -6,7 +6,8 @@ from comfy_api.v0_0_2 import io, ui
 from PIL import Image
 
 from .. import codec
-from .files.paths import save_under
+from .files.embedding import embed_metadata
+from .files.paths import check_prefix, save_under
 from .sockets import CATEGORY
 from .sockets.latents import to_latent
 from .sockets.sdc import SDC, preview_notes, size_line
@@ -41,7 +42,8 @@ class SDCSave(io.ComfyNode):
                     default="none",
                     tooltip=(
                         "workflow stores this graph inside the file, so that it can be opened again; often more bytes "
-                        "than the picture itself. none keeps the file small."
+                        "than the picture itself. none keeps the file small: a workflow that a loaded file had is not "
+                        "written on either. A prompt is kept in both cases."
                     ),
                 ),
                 io.String.Input(
@@ -69,38 +71,29 @@ class SDCSave(io.ComfyNode):
 
     @classmethod
     def execute(cls, sdc, filename_prefix, embed, prompt="", image=None) -> io.NodeOutput:
-        metadata, notes = cls.new_metadata(embed, prompt)
+        workflow = (cls.hidden.extra_pnginfo or {}).get("workflow")
+        embedded = [
+            embed_metadata(picture, prompt, embed == "workflow", workflow, args.disable_metadata) for picture in sdc
+        ]
+        # Everything that can fail comes before the first file.
+        compared = [times_smaller(picture, image, index) for index, (picture, _) in enumerate(embedded)]
+        for index in range(len(sdc)):
+            check_prefix(numbered(filename_prefix, index))
         written, results, texts = [], [], []
-        for index, picture in enumerate(sdc):
-            if metadata:
-                picture = codec.with_metadata(picture, {**picture.metadata, **metadata})
-            prefix = filename_prefix.replace("%batch_num%", str(index))
+        for index, (picture, _) in enumerate(embedded):
+            prefix = numbered(filename_prefix, index)
             path, filename, subfolder = save_under(prefix, picture.width, picture.height, picture.data)
             written.append(codec.load_file(path, max_pixels=math.inf))
             results.append({**ui.SavedResult(filename, subfolder, io.FolderType.output), "format": FORMAT})
-            texts.append(f"{filename}: {size_line(written[-1])} · {times_smaller(written[-1], image, index)}")
-        notes = sorted({line for picture in written for line in preview_notes(picture)}) + notes
+            texts.append(f"{filename}: {size_line(picture)} · {compared[index]}")
+        notes = sorted({line for picture in written for line in preview_notes(picture)})
+        notes += dict.fromkeys(note for _, its_notes in embedded for note in its_notes)
         return io.NodeOutput(written, to_latent(written), ui={"files": results, "text": texts + notes})
 
-    @classmethod
-    def new_metadata(cls, embed: str, prompt: str) -> tuple[dict, list[str]]:
-        """What is added to the file, and notes for the artist about what could not be."""
-        metadata, notes = {}, []
-        if prompt.strip():
-            metadata["prompt"] = prompt
-        if embed == "workflow":
-            workflow = (cls.hidden.extra_pnginfo or {}).get("workflow")
-            if args.disable_metadata:
-                notes.append("\u26a0 No workflow was embedded: ComfyUI was started with --disable-metadata.")
-            elif workflow is None:
-                notes.append("\u26a0 No workflow was embedded: this run came without one.")
-            else:
-                try:
-                    codec.check_metadata({"workflow": workflow})
-                    metadata["workflow"] = workflow
-                except codec.SdcArgumentError as error:  # no reason to lose the picture
-                    notes.append(f"\u26a0 No workflow was embedded: {error}.")
-        return metadata, notes
+
+def numbered(prefix: str, index: int) -> str:
+    """%batch_num% as ComfyUI's own savers fill it in."""
+    return prefix.replace("%batch_num%", str(index))
 
 
 def times_smaller(picture: codec.EncodedPicture, image, index: int) -> str:
@@ -111,6 +104,7 @@ def times_smaller(picture: codec.EncodedPicture, image, index: int) -> str:
     if image is None:
         return f"{3 * picture.width * picture.height / picture.size:.0f}x smaller than 24-bit pixels"
     pixels = (image[min(index, len(image) - 1)].clamp(0, 1) * 255).byte().cpu().numpy()
+    pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels  # Pillow has no third axis for grey
     png = bytes_io.BytesIO()
     Image.fromarray(pixels).save(png, "PNG", compress_level=4)  # as Save Image does
     return f"{png.tell() / picture.size:.0f}x smaller than the PNG"

@@ -44,5 +44,10 @@ def to_csv(batch: list[Comparison]) -> bytes:
     for number, comparison in enumerate(batch, 1):
         for entry in comparison.entries:
             figures = [entry.figures.get(key) for key in metrics.COLUMNS]
-            writer.writerow([number, entry.name, entry.size, entry.bits_per_pixel, *figures])
+            writer.writerow([number, inert(entry.name), entry.size, entry.bits_per_pixel, *figures])
     return file.getvalue().encode("utf-8-sig")
+
+
+def inert(text: str) -> str:
+    """A text that no spreadsheet takes for a formula and runs."""
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

@@ -1,22 +1,35 @@
 """The files that Load SDC lists: their names, where they are, and what is in them."""
 
 import os
+import time
+from typing import NamedTuple
 
 import folder_paths
 
 from ... import codec
-from .paths import is_within
+from .paths import NETWORK, check_foreign, is_within
 
 
 def load_listed(file: str) -> codec.EncodedPicture:
     """Read a file that the Load list offers; whatever is wrong is told with its name."""
+    return parse_listed(file, read_listed(file), codec.MAX_PIXELS)
+
+
+def read_listed(file: str) -> bytes:
     path = find_listed(file)
     try:
-        return codec.load_file(path)
+        return codec.read_bounded(path)
     except codec.SdcError as error:
         raise type(error)(f"{file}: {error}") from error
     except OSError as error:
         raise OSError(f"{file} cannot be read: {error.strerror or error}") from error
+
+
+def parse_listed(file: str, data: bytes, max_pixels: int) -> codec.EncodedPicture:
+    try:
+        return codec.load(data, max_pixels=max_pixels)
+    except codec.SdcError as error:
+        raise type(error)(f"{file}: {error}") from error
 
 
 def list_files() -> list[str]:
@@ -27,19 +40,67 @@ def list_files() -> list[str]:
 
 
 def files_in(folder: str) -> list[str]:
-    files, _ = folder_paths.recursive_search(folder)
-    # Windows separators would give one workflow two names for the same file.
-    return sorted(
-        name.replace(os.sep, "/")
-        for name in files
-        if name.lower().endswith(".sdc") and is_within(folder, os.path.join(folder, name))
-    )
+    """Names of the `.sdc` files in a folder and its subfolders, with / between them, sorted.
+
+    ComfyUI asks for this list with every prompt. So a folder is read again only when it has changed, and output
+    folders with a hundred thousand pictures cost one question to the file system for each subfolder.
+    """
+    found, seen, waiting = [], set(), [""]
+    while waiting:
+        inside = waiting.pop()
+        path = os.path.join(folder, inside)
+        # Links may lead round in a circle, or out of the folder.
+        real = os.path.realpath(path)
+        if real in seen or not is_within(folder, real):
+            continue
+        seen.add(real)
+        inner = contents(real)
+        waiting += [f"{inside}{name}/" for name in inner.folders]
+        found += [f"{inside}{name}" for name in inner.files]
+        found += [f"{inside}{name}" for name in inner.links if is_within(folder, os.path.join(path, name))]
+    return sorted(found)
+
+
+class Contents(NamedTuple):
+    """Names in one folder: its subfolders, its `.sdc` files, and those that are links, which may lead out of it."""
+
+    folders: list[str]
+    files: list[str]
+    links: list[str]
+
+
+# Real path -> when the folder was changed last, and what was in it.
+known: dict[str, tuple[int, Contents]] = {}
+# Nanoseconds for which a changed folder is not remembered: a file that came within the same tick of the file system's
+# clock would never be seen. FAT counts in steps of two seconds.
+SETTLED = 3 * 10**9
+
+
+def contents(folder: str) -> Contents:
+    """What lies in a folder itself; nothing where it cannot be read."""
+    found = Contents([], [], [])
+    try:
+        changed = os.stat(folder).st_mtime_ns
+        if folder in known and known[folder][0] == changed:
+            return known[folder][1]
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    found.folders.append(entry.name)
+                elif entry.name.lower().endswith(".sdc"):
+                    (found.links if entry.is_symlink() else found.files).append(entry.name)
+    except OSError:
+        return found
+    if time.time_ns() - changed > SETTLED:
+        known[folder] = changed, found
+    return found
 
 
 def find_listed(file: str) -> str:
     """Return the path of a file that the Load list offers, as 'name' or 'name [output]'; else say what is wrong."""
-    if file is None or "\0" in file:  # None: it comes from another node that has not run yet
+    if file is None or "\0" in file:  # None: it comes over a link from a node that has not run yet
         raise ValueError(f"{file!a} cannot be the name of a file.")
+    check_foreign(file)
     name, folder = folder_paths.annotated_filepath(file)
     folder = folder or folder_paths.get_input_directory()
     path = os.path.join(folder, name)
@@ -56,6 +117,8 @@ def find_listed(file: str) -> str:
 
 def name_in_list(path: str) -> str:
     """Turn a full path into the name that the Load list has for it; other names are returned as they are."""
+    if path.startswith(NETWORK):
+        check_foreign(path)
     if not os.path.isabs(path):
         return path
     folders = ((folder_paths.get_input_directory(), ""), (folder_paths.get_output_directory(), " [output]"))

@@ -77,6 +77,7 @@ def save_under(prefix: str, width: int, height: int, data: bytes, suffix: str = 
         check_within(output, os.path.join(output, os.path.dirname(prefix)))
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, width, height)
         check_within(output, folder)  # again, with %year% and the like filled in
+        codec.remove_strays(folder)
         while True:
             filename = f"{name}_{counter:05}_{suffix}"
             try:
@@ -94,6 +95,26 @@ def save_under(prefix: str, width: int, height: int, data: bytes, suffix: str = 
 def check_within(output: str, folder: str):
     if not is_within(output, folder):
         raise prefix_error(f"leads outside the output folder, to {os.path.realpath(folder)}")
+
+
+NETWORK = ("\\\\", "//", "\\/", "/\\")  # how names of other machines begin, and Windows takes either slash
+
+
+def check_foreign(file: str):
+    """Refuse names that are no names in a folder, going by their letters alone.
+
+    Any question to Windows about a name that begins like another machine's makes it send that machine the user's
+    credentials. Raises ValueError.
+    """
+    plain = file.replace("\\", "/")
+    if plain.startswith("/") or re.match("[A-Za-z]:", plain):
+        raise ValueError(
+            f"The file {file!a} is outside ComfyUI's folders: names here start in the input or output folder. Copy it "
+            "into the input folder."
+        )
+    for part in plain.removesuffix(" [output]").removesuffix(" [input]").split("/"):
+        if RESERVED.fullmatch(part):
+            raise ValueError(f"The file {file!a} has the name {part!a}, which Windows keeps for a device. Rename it.")
 
 
 def is_within(folder: str, path: str) -> bool:

@@ -1,6 +1,7 @@
 """What the front end asks the server about `.sdc` files before anything is run. docs/api.md lists the answers."""
 
 import asyncio
+import hashlib
 import io
 from pathlib import Path
 
@@ -10,22 +11,44 @@ from aiohttp import web
 from ... import codec
 from ..sockets.sdc import about_lines
 from ..tiny.install import install_models
-from .listing import load_listed, name_in_list
-from .previews import thumbnail
+from .listing import load_listed, name_in_list, parse_listed, read_listed
+from .previews import MAX_PIXELS, thumbnail
+
+AT_ONCE = 2  # files that are looked into side by side; others wait, without memory
+KEPT = 64  # thumbnails, some 10 kB each
 
 
 def add_routes(routes: web.RouteTableDef):
+    gate, install_gate = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(1)
+    thumbnails: dict[str, bytes] = {}  # by content
+
     @routes.get("/sdc/info")
     async def info(request):
         def look():
             name = name_in_list(request.query.get("file", ""))
             return web.json_response({"file": name, **about(load_listed(name))})
 
-        return await answer(look)
+        async with gate:
+            return await answer(look)
 
     @routes.get("/sdc/thumbnail")
     async def show(request):
-        return await answer(lambda: jpeg(thumbnail(load_listed(request.query.get("file")))), status=400)
+        def draw():
+            file = request.query.get("file")
+            data = read_listed(file)
+            # Another file may come to lie under the same name, so browsers ask again, and by content.
+            tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+            headers = {"ETag": tag, "Cache-Control": "no-cache"}
+            if request.headers.get("If-None-Match") == tag:
+                return web.Response(status=304, headers=headers)
+            picture = thumbnails.get(tag) or jpeg(thumbnail(parse_listed(file, data, MAX_PIXELS)))
+            thumbnails[tag] = picture
+            while len(thumbnails) > KEPT:
+                thumbnails.pop(next(iter(thumbnails)), None)
+            return web.Response(body=picture, content_type="image/jpeg", headers=headers)
+
+        async with gate:
+            return await answer(draw, status=400)
 
     @routes.post("/sdc/tiny_models")
     async def install(_request):
@@ -33,21 +56,23 @@ def add_routes(routes: web.RouteTableDef):
             written = install_models(lambda kind: Path(folder_paths.get_folder_paths(kind)[0]))
             return web.json_response({"written": [path.name for path in written]})
 
-        return await answer(write)
+        async with install_gate:
+            return await answer(write)
 
     @routes.post("/sdc/inspect")
     async def inspect(request):
-        data = bytearray()
-        async for chunk in request.content.iter_chunked(1 << 16):
-            data += chunk
-            if len(data) > codec.MAX_FILE_BYTES:  # no reader takes in more than this
-                return refused(f"The file has more than {codec.MAX_FILE_BYTES} bytes, so it cannot be a .sdc file.")
+        async with gate:  # before anything of it is in memory
+            data = bytearray()
+            async for chunk in request.content.iter_chunked(1 << 16):
+                data += chunk
+                if len(data) > codec.MAX_FILE_BYTES:  # no reader takes in more than this
+                    return refused(f"The file has more than {codec.MAX_FILE_BYTES} bytes, so it cannot be a .sdc file.")
 
-        def look():
-            picture = codec.load(bytes(data))
-            return web.json_response({**about(picture), "workflow": picture.metadata.get("workflow")})
+            def look():
+                picture = codec.load(bytes(data))
+                return web.json_response({**about(picture), "workflow": picture.metadata.get("workflow")})
 
-        return await answer(look)
+            return await answer(look)
 
 
 async def answer(work, status: int = 200) -> web.Response:
@@ -79,8 +104,7 @@ def about(picture: codec.EncodedPicture) -> dict:
     }
 
 
-def jpeg(image) -> web.Response:
+def jpeg(image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=85)
-    # Another file may come to lie under the same name.
-    return web.Response(body=buffer.getvalue(), content_type="image/jpeg", headers={"Cache-Control": "no-cache"})
+    return buffer.getvalue()

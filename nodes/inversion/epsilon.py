@@ -21,6 +21,7 @@ class EpsilonPredictor:
     def __init__(self, model_wrap, sigmas: torch.Tensor, extra_args: dict, callback, most_calls: int):
         self.model_wrap, self.extra_args, self.callback, self.most_calls = model_wrap, extra_args, callback, most_calls
         self.calls = 0
+        self.finite: torch.Tensor | bool = True
         self.model_sampling = model_wrap.inner_model.model_sampling
         self.levels, self.asked = sigmas, sigmas
         smallest = float(self.model_sampling.sigma_min)
@@ -39,7 +40,16 @@ class EpsilonPredictor:
         if self.callback is not None:
             self.callback(self.calls, denoised, x, self.most_calls)
         self.calls += 1
+        self.finite = denoised.isfinite().all() & self.finite  # asked at the end: reading it waits for the device
         return (x - denoised) / sigma
+
+    def check_finite(self):
+        """Raise ValueError where the model has given values that are not numbers."""
+        if not self.finite:
+            raise ValueError(
+                "The model gave values that are not numbers. It may overflow in half precision: start ComfyUI with "
+                "--force-fp32, or check that model and latent belong together."
+            )
 
     def input_scale(self, level: int) -> float:
         return input_scale(self.model_sampling, self.levels[level])

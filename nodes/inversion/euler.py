@@ -14,7 +14,7 @@ from comfy_extras.nodes_custom_sampler import DisableNoise, SamplerCustomAdvance
 
 from .epsilon import EpsilonPredictor, check_hooks
 from .implicit_step import ImplicitStep, norm
-from .noise import InvertedNoise, noise_scaling, not_numbers
+from .noise import InvertedNoise, noise_scaling
 from .report import Report
 
 MAX_REFINE = 10
@@ -52,18 +52,22 @@ class InversionSampler(comfy.samplers.Sampler):
         x = latent_image.float() * noise_scaling(model.model_sampling, sigmas[0]).latent
         walk = self.walk_refined if self.refine else self.walk
         x, residuals = walk(model, x, sigmas.diff(), model_trange(steps, disable=disable_pbar))
+        model.check_finite()
         z = x * model.input_scale(-1)
         self.report = Report.of(z, residuals, float(sigmas[-1]), steps, model.calls)
         return x
 
     def walk(self, model: EpsilonPredictor, x, steps, indices):
         """Eq. (1). eps at the start of a step is eps at the end of the one before: so its residual costs nothing."""
-        residuals, below = [], None
+        residuals, previous = [], None
         for i in indices:
             eps = model.epsilon(x, i)
             if i > 0:
-                residuals.append(norm(below + steps[i - 1] * eps - x) / norm(below))
-            below, x = x, x + steps[i] * eps
+                length = norm(previous)
+                # Of an empty picture nothing is left to compare with but where it has been led.
+                length = torch.where(length > 0, length, norm(x))
+                residuals.append(norm(previous + steps[i - 1] * eps - x) / length)
+            previous, x = x, x + steps[i] * eps
         return x, residuals
 
     def walk_refined(self, model: EpsilonPredictor, x, steps, indices):
@@ -107,13 +111,11 @@ def invert(
         models, whose start is a mix of noise and latent, the latent as it came.
     report : Report
 
-    Raises ValueError when the inversion gives values that are not numbers.
+    Raises ValueError when the model gives values that are not numbers.
     """
     sampler = InversionSampler(refine)
     no_noise = DisableNoise.execute().result[0]
     inverted = SamplerCustomAdvanced.execute(no_noise, guider, sampler, sigmas.flip(0), latent).result[0]
-    if sampler.report.residual.isinf().any():
-        raise not_numbers()
     noise = InvertedNoise.of(model, inverted, sigmas[0], guidance_scale)
     return noise, inverted if noise.scaling.latent == 1.0 else latent, sampler.report
 

@@ -24,7 +24,7 @@ from comfy.utils import model_trange
 from comfy_extras.nodes_custom_sampler import DisableNoise, SamplerCustomAdvanced
 
 from .epsilon import EpsilonPredictor, check_hooks
-from .noise import noise_scaling, not_numbers
+from .noise import noise_scaling
 from .report import Report
 
 
@@ -82,6 +82,7 @@ class ExactInversion(comfy.samplers.Sampler):
             r = h / (levels[i + 1] - levels[i])
             above = (below - (1 - r**2) * x + h * (1 + r) * epsilon(x, i)) / r**2
             below, x = x, above
+        model.check_finite()
         self.top, self.below = x, below
         z = x * model.input_scale(-1)
         self.report = Report.of(z, [torch.zeros(len(x))], float(levels[-1]), steps, model.calls)
@@ -149,8 +150,6 @@ def invert_exactly(model, guider, latent: dict, sigmas: torch.Tensor, guidance_s
     sampler = ExactInversion()
     no_noise = DisableNoise.execute().result[0]
     inverted = SamplerCustomAdvanced.execute(no_noise, guider, sampler, sigmas.flip(0), latent).result[0]
-    if not (torch.isfinite(sampler.top).all() and torch.isfinite(sampler.below).all()):
-        raise not_numbers()
     pair = Pair(sampler.top, sampler.below, sigmas, family_of(model.model), guidance_scale)
     return ExactNoise(pair), inverted, sampler.report
 

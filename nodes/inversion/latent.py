@@ -2,6 +2,8 @@
 
 import logging
 
+import torch
+
 from ..sockets.latent_formats import format_of_model
 from ..sockets.latents import check_pictures
 
@@ -21,6 +23,12 @@ def fit_latent(model, latent: dict) -> tuple[dict, list[str]]:
         raise ValueError(
             f"The picture was compressed for {stored}, but this model works with latents of {wanted}. Load a "
             f"checkpoint of {stored}; or, if you compressed it with {wanted}, set latent_format in SD Latent Quantize."
+        )
+    if not torch.isfinite(samples).all():
+        raise ValueError("The latent holds values that are not numbers: whatever made it failed, look there.")
+    if not samples.any():
+        raise ValueError(
+            "The latent is empty: every value is 0. Connect the compressed picture, no Empty Latent Image."
         )
     notes = []
     if "noise_mask" in latent:

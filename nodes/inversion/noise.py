@@ -18,16 +18,19 @@ class InvertedNoise:
         x_T in LATENT space (unscaled), (B, C, H, W) float32.
     scaling : NoiseScaling
         Weights of noise and latent at the top of the schedule.
+    sigma : float
+        Noise level of x_T, at which the way back has to start.
     guidance_scale : float or None
         w of the inversion, for the regeneration to compare with; None where it is not known.
     """
 
     seed = 0
 
-    def __init__(self, x, scaling, latent_format, guidance_scale, batch_index=None):
+    def __init__(self, x, scaling, latent_format, sigma, guidance_scale, batch_index=None):
         self.x = x
         self.scaling = scaling
         self.latent_format = latent_format
+        self.sigma = sigma
         self.guidance_scale = guidance_scale
         self.batch_index = batch_index
 
@@ -43,8 +46,9 @@ class InvertedNoise:
             raise ValueError("This model does not start from noise, so nothing can be inverted for it.")
         x = inverted["samples"].to(device="cpu", dtype=torch.float32)
         if not torch.isfinite(x).all():
-            raise not_numbers()
-        return cls(x, scaling, model.get_model_object("latent_format"), guidance_scale, inverted.get("batch_index"))
+            raise ValueError("The inverted latent holds values that are not numbers: look at what made it.")
+        latent_format, batch_index = model.get_model_object("latent_format"), inverted.get("batch_index")
+        return cls(x, scaling, latent_format, float(sigma), guidance_scale, batch_index)
 
     def generate_noise(self, latent: dict) -> torch.Tensor:
         samples = latent["samples"].to(device="cpu", dtype=torch.float32)
@@ -66,13 +70,6 @@ class InvertedNoise:
         if wanted is None or list(wanted) == own or not set(wanted) <= set(own):
             return self.x
         return self.x[[own.index(i) for i in wanted]]
-
-
-def not_numbers() -> ValueError:
-    return ValueError(
-        "The inversion gave values that are not numbers. The model may overflow in half precision: start ComfyUI "
-        "with --force-fp32, or check that model and latent belong together."
-    )
 
 
 class NoiseScaling(NamedTuple):

@@ -15,7 +15,7 @@ def ddim_schedule(model, steps: int) -> torch.Tensor:
 
 
 def check_sigmas(sigmas: torch.Tensor) -> torch.Tensor:
-    """Return `sigmas` as float32 on the CPU once they are sure to be finite levels that never rise.
+    """Return `sigmas` as float32 on the CPU once they are sure to be finite levels that never rise, and end once.
 
     Raises ValueError that says what was found otherwise.
     """
@@ -26,6 +26,11 @@ def check_sigmas(sigmas: torch.Tensor) -> torch.Tensor:
         raise ValueError(
             "sigmas must fall from high noise to low, as schedulers give them, but do not: "
             f"{[round(s, 4) for s in sigmas.tolist()]}. DDIM Invert turns them round itself: remove FlipSigmas."
+        )
+    zeros = int((sigmas == 0).sum())
+    if zeros > 1:
+        raise ValueError(
+            f"sigmas hold the level 0 {zeros} times. No sampler can take a step from 0 to 0: leave one at the end."
         )
     return sigmas
 

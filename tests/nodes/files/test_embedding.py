@@ -1,0 +1,78 @@
+"""What is stored beside the picture, and that no picture is lost for its sake."""
+
+import comfy.cli_args
+import numpy as np
+import pytest
+import sdc_pack.codec as codec
+import torch
+from comfy_api.v0_0_2 import io
+from sdc_pack.nodes.files.embedding import embed_metadata
+from sdc_pack.nodes.save_sdc import SDCSave
+
+WORKFLOW = {"nodes": [{"id": 1, "type": "SaveImage"}]}
+LARGE = {"nodes": ["n" * 400_000]}
+
+
+def picture(**metadata):
+    latent = np.random.default_rng(0).normal(size=(4, 8, 12)).astype(np.float32)
+    return codec.encode(latent, metadata=metadata or None)
+
+
+def save(pictures, embed="none", workflow=None, **inputs):
+    info = {"workflow": workflow} if workflow else None
+    clone = SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {io.Hidden.extra_pnginfo: info}})
+    return clone.execute(pictures, inputs.pop("prefix", "test"), embed, **inputs)
+
+
+def test_the_workflow_of_a_loaded_file_is_not_written_on():
+    loaded = picture(prompt="a fox", workflow=WORKFLOW, rating=5)
+    (written, *_), _ = save([loaded]).result
+    assert written.metadata == {"prompt": "a fox", "rating": 5}
+    other = {"nodes": [{"id": 2}]}
+    assert save([loaded], "workflow", other).result[0][0].metadata["workflow"] == other
+    assert "workflow" not in save([loaded], "workflow").result[0][0].metadata
+
+
+def test_nothing_is_embedded_where_comfyui_was_told_so(monkeypatch):
+    monkeypatch.setattr(comfy.cli_args.args, "disable_metadata", True)
+    for pictures in ([picture()], [picture(prompt="a fox", workflow=WORKFLOW)]):
+        output = save(pictures, "workflow", WORKFLOW, prompt="a hare")
+        assert output.result[0][0].metadata == {}
+        assert [line for line in output.ui["text"] if "--disable-metadata" in line]
+    assert not [line for line in save([picture()]).ui["text"] if "--disable-metadata" in line]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "workflow", "kept", "dropped"),
+    [
+        ("p" * 300_000, LARGE, {"prompt"}, "workflow"),  # together above the cap
+        ("p" * 600_000, WORKFLOW, {"workflow"}, "prompt"),
+        ("half a letter \ud800", WORKFLOW, {"workflow"}, "prompt"),
+        ("a fox", {"nodes": [float("nan")]}, {"prompt"}, "workflow"),
+    ],
+)
+def test_what_cannot_be_embedded_costs_only_itself(prompt, workflow, kept, dropped):
+    output = save([picture()], "workflow", workflow, prompt=prompt)
+    assert output.result[0][0].metadata.keys() == kept
+    (note,) = (line for line in output.ui["text"] if "embedded" in line)
+    assert f"No {dropped} was embedded" in note
+
+
+def test_a_picture_that_gains_nothing_keeps_its_bytes():
+    loaded = picture(prompt="a fox")
+    assert embed_metadata(loaded, "a fox", False, None, False) == (loaded, [])
+
+
+def test_a_batch_is_written_whole_or_not_at_all(comfyui_folders):
+    """The second name cannot be one, so the first picture is not written either."""
+    with pytest.raises(ValueError, match="device"):
+        save([picture(), picture()], prefix="lpt%batch_num%/x")  # lpt0, which Windows keeps, and lpt1
+    with pytest.raises(ValueError, match="device"):
+        save([picture()] * 2, prefix="com%batch_num%")
+    assert not list((comfyui_folders / "output").iterdir())
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_the_original_may_be_grey_or_have_alpha(channels):
+    output = save([picture()], image=torch.rand(1, 64, 96, channels))
+    assert "smaller than the PNG" in output.ui["text"][0]

@@ -1,0 +1,107 @@
+"""The list of Load SDC, in folders of any size, and names that are none."""
+
+import ntpath
+import os
+
+import pytest
+from sdc_pack.nodes.files import listing, paths
+from sdc_pack.nodes.files.listing import files_in, find_listed, list_files, name_in_list
+from sdc_pack.nodes.load_sdc import SDCLoad
+
+
+@pytest.fixture
+def looked_into(monkeypatch):
+    """The folders whose content is read from now on."""
+    found, scandir = [], os.scandir
+
+    def counting(folder):
+        found.append(folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", counting)
+    monkeypatch.setattr(listing, "known", {})
+    return found
+
+
+def settle(folder):
+    """As if nothing had come into it for a minute."""
+    for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        changed = path.stat().st_mtime_ns - 60 * 10**9
+        os.utime(path, ns=(changed, changed))
+
+
+def test_only_folders_that_changed_are_read_again(comfyui_folders, looked_into):
+    output = comfyui_folders / "output"
+    for number in range(4):
+        (output / str(number)).mkdir()
+        (output / str(number) / "a.sdc").touch()
+    settle(output)
+    looked_into.clear()
+    expected = [f"{number}/a.sdc" for number in range(4)]
+    assert files_in(str(output)) == expected and len(looked_into) == 5
+    assert files_in(str(output)) == expected and len(looked_into) == 5
+    (output / "2" / "b.sdc").touch()
+    assert files_in(str(output)) == sorted([*expected, "2/b.sdc"]) and looked_into[5:] == [str(output / "2")]
+
+
+def test_a_folder_that_has_just_changed_is_not_trusted(comfyui_folders, looked_into):
+    """Else a file that comes within the same tick of the clock would never be seen."""
+    for _ in range(2):
+        assert files_in(str(comfyui_folders / "output")) == []
+    assert len(looked_into) == 2
+
+
+def test_links_in_a_circle_end(comfyui_folders):
+    folder = comfyui_folders / "input" / "a"
+    folder.mkdir()
+    (folder / "a.sdc").touch()
+    try:
+        (folder / "round").symlink_to(comfyui_folders / "input", target_is_directory=True)
+    except OSError:
+        pytest.skip("this Windows lets nobody make links")
+    assert list_files() == ["a/a.sdc"]
+
+
+def test_a_file_that_comes_over_a_link_is_checked_when_it_is_there(comfyui_folders):
+    assert SDCLoad.validate_inputs(None) is True
+    with pytest.raises(ValueError, match="cannot be the name of a file"):
+        SDCLoad.execute(None)
+
+
+FOREIGN = [
+    "\\\\server\\share\\a.sdc", "//server/share/a.sdc", "\\/server/a.sdc", "/\\server\\a.sdc", "\\\\?\\C:\\a.sdc",
+    "\\\\.\\pipe\\a.sdc", "/etc/a.sdc", "\\a.sdc", "C:\\a.sdc", "c:a.sdc", "//server/share/a.sdc [output]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("file", [*FOREIGN, "con", "nul.sdc", "a/aux.sdc", "com1.sdc [output]", "CONIN$", "lpt¹.sdc"])
+def test_no_question_is_asked_about_foreign_names(file, monkeypatch):
+    """Windows would send the user's credentials to the machine that such a name names."""
+
+    def touched(*arguments, **options):
+        raise AssertionError(f"the file system was asked about {arguments}")
+
+    for module, names in ((os.path, ("realpath", "isdir", "isfile", "exists")), (os, ("stat", "lstat", "open"))):
+        for name in names:
+            monkeypatch.setattr(module, name, touched)
+    with pytest.raises(ValueError, match="outside ComfyUI's folders|device"):
+        find_listed(file)
+    assert isinstance(SDCLoad.validate_inputs(file), str)
+    if file.startswith(paths.NETWORK):
+        with pytest.raises(ValueError, match="outside ComfyUI's folders"):
+            name_in_list(file)
+
+
+def test_what_is_refused_is_what_windows_takes_for_foreign():
+    """By Python's own rules for Windows, wherever this runs."""
+    for file in FOREIGN:
+        drive, rest = ntpath.splitdrive(file)
+        assert drive or rest.startswith(("/", "\\")), file
+        if ntpath.splitdrive(file)[0].startswith(("\\\\", "//", "\\/", "/\\")):
+            assert file.startswith(paths.NETWORK)
+
+
+def test_ordinary_names_are_found(comfyui_folders):
+    for name in ("console.sdc", "a b.sdc", "nullable.sdc", "Ünïcode 狐.sdc"):
+        (comfyui_folders / "input" / name).touch()
+        assert find_listed(name) == str(comfyui_folders / "input" / name)
