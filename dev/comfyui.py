@@ -38,8 +38,9 @@ NEEDED["bench"] = {**NEEDED["demo"], "lpips": "lpips", "matplotlib": "matplotlib
 NEEDED["models"] = {"safetensors": "safetensors", "torch": "torch"}
 NEEDED["train"] = {**NEEDED["demo"], "lpips": "lpips"}
 NEEDED["test"] = {
-    **NEEDED["demo"], "importlinter": "import-linter", "hypothesis": "hypothesis", "mypy": "mypy", "playwright": "playwright",
-    "pytest": "pytest", "pytest_timeout": "pytest-timeout", "ruff": "ruff", "xdist": "pytest-xdist",
+    **NEEDED["demo"], "hypothesis": "hypothesis", "importlinter": "import-linter", "mypy": "mypy",
+    "playwright": "playwright", "pytest": "pytest", "pytest_timeout": "pytest-timeout", "ruff": "ruff",
+    "xdist": "pytest-xdist",
 }  # fmt: skip
 
 

@@ -54,6 +54,15 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.xdist_group("server" if number == 0 else name))
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What the checkers said last."""
+    reports = (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed"))
+    lines = [value for report in reports for name, value in report.user_properties if name == "checker"]
+    if lines:
+        terminalreporter.section("checkers")
+        terminalreporter.write_line("\n".join(sorted(lines)))
+
+
 @pytest.fixture(scope="session")
 def photograph(tmp_path_factory) -> Path:
     """A small astronaut: Eileen Collins, photographed by NASA, public domain."""
