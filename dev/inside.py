@@ -41,7 +41,7 @@ def main(command: str, settings: dict) -> int:
     signal.signal(signal.SIGTERM, stop)
     models = models_folder(Path(settings["cache"]))
     if command in ("bench", "test"):
-        standins.build(models, Path(settings["shared"]))
+        standins.build(models)
     if command != "train":
         tiny_models.install(lambda kind: models / kind)
     if command in ("bench", "test"):
@@ -70,11 +70,10 @@ def main(command: str, settings: dict) -> int:
     if command == "demo":
         from dev import demo
         from dev.client import ComfyError
-        from dev.prompt import WorkflowError
 
         try:
             return demo.run(settings, models, tiny_models.NAMES)
-        except (SetupError, ComfyError, WorkflowError) as error:
+        except (SetupError, ComfyError, ValueError) as error:
             print(f"\n{error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:

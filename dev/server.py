@@ -10,10 +10,8 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
 from pathlib import Path
 
-from .client import Client
 from .environment import SetupError, tail
 
 HOST = "127.0.0.1"
@@ -62,6 +60,8 @@ class Server:
         self.closing.callback(unlink_pack, self.base)
         port = free_port()
         self.url = f"http://{HOST}:{port}"
+        from .client import Client  # here, because run.py reads this file in a Python without packages
+
         self.client = Client(self.url)
         options = ["--port", str(port), "--disable-auto-launch", "--disable-api-nodes", "--log-stdout"]
         # In memory: a database file is for one process only, and these runs are forgotten anyway.
@@ -87,7 +87,7 @@ class Server:
             try:
                 self.client.object_info()
                 return
-            except (urllib.error.URLError, OSError):
+            except OSError:  # as all errors of requests are
                 time.sleep(0.2)
         raise SetupError(f"ComfyUI did not start in {self.start_timeout:.0f} s. Its log:\n\n{tail(self.log)}")
 
