@@ -1,7 +1,12 @@
-"""Seconds and memory of a call, in this process."""
+"""Seconds and memory of a call, in this process; as a script those of one codec, in a process of its own.
+
+`python timing.py NAME INPUT QUALITY` prints figures as JSON. NAME is SDC, with a latent for INPUT (a .npy file), or a
+rival, with a picture. Nothing else is loaded, so that memory is theirs alone and starts from a clean heap.
+"""
 
 import contextlib
 import gc
+import json
 import math
 import re
 import sys
@@ -13,14 +18,14 @@ import psutil
 REPEATED_BELOW = 2.0  # seconds; what takes longer is timed once
 
 
-def best_of(calls: dict, repeats: int = 3) -> dict[str, float]:
+def best_of(calls: dict, repeats: int = 3, clock=time.perf_counter) -> dict[str, float]:
     """Name -> the fewest seconds that each function took. They take turns, so that all see the same machine."""
     seconds = dict.fromkeys(calls, math.inf)
     for _ in range(repeats):
         for name, call in calls.items():
-            start = time.perf_counter()
+            start = clock()
             call()
-            seconds[name] = min(seconds[name], time.perf_counter() - start)
+            seconds[name] = min(seconds[name], clock() - start)
     return seconds
 
 
@@ -71,3 +76,20 @@ def growth(pixels: list[int], seconds: list[float]) -> float:
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     covariance = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
     return covariance / sum((a - mean_x) ** 2 for a in x)
+
+
+def measure_codec(name: str, path: str, quality: str) -> dict:
+    import numpy as np
+    from nodes import rivals  # the pack's, for there is no ComfyUI
+
+    import codec
+
+    array = np.load(path)
+    if name == "SDC":
+        return both_ways(lambda: codec.encode(array, **codec.PAPER_PRESET), lambda made: codec.decode(made.data))
+    return both_ways(lambda: rivals.encode(name, array, int(quality)), lambda made: made.decode())
+
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[2])
+    print(json.dumps(measure_codec(*sys.argv[1:])))

@@ -13,7 +13,7 @@ import skimage.data
 from PIL import Image
 from sdc_pack.nodes import tiny_models as tiny
 
-from benchmarks import quality, rate, results, speed, table1
+from benchmarks import inversion, quality, rate, results, speed, table1
 from benchmarks.harness import command, regenerator, timing
 from benchmarks.harness.regenerator import BEST
 from dev.environment import SetupError
@@ -157,15 +157,37 @@ def test_mosaic_repeats_its_tiles():
     assert speed.mosaic(tiles, 2).shape == (2, 2, 1)
 
 
-def test_chapters_come_from_the_files(tmp_path):
-    rows = list(rows_of(((20.0, 0.2), (25.0, 0.3))))
+def test_chapters_and_their_figures_come_from_the_files(tmp_path):
+    rows = [{**row, "commit": "0123456789ab"} for row in rows_of(((20.0, 0.2), (25.0, 0.3)))]
     (tmp_path / "results").mkdir()
-    path = tmp_path / "kodak.json"
-    path.write_text(json.dumps({"bench": "rate", "made_by": {"code": "abc", "numpy": "2.4.6"}, "rows": rows}))
-    text = results.chapter(path, tmp_path)
+    path, made_by = tmp_path / "kodak.json", {"code": "abc", "numpy": "2.4.6"}
+    content = {"bench": "rate", "settings": {"vae": "taesd"}, "made_by": made_by, "rows": rows}
+    path.write_text(json.dumps(content))
+    text, figures = results.chapter(path, tmp_path)
     assert text.startswith("## Kodak") and "| SDC, preset paper | 3000 | 20.00 |" in text
-    assert "numpy 2.4.6" in text and "abc" not in text
+    assert "Measured at commit 0123456789ab with numpy 2.4.6." in text and "abc" not in text
     assert "![kodak](results/kodak.svg)" in text and (tmp_path / "results" / "kodak.svg").exists()
+    assert figures["bench"] == "rate" and figures["settings"] == {"vae": "taesd"} and figures["pictures"] == 1
+    equal = json.loads(results.to_json(figures))["tables"]["At the bytes of the preset paper, picture by picture"]
+    assert equal["header"][:3] == ["bytes", "PSNR", "SSIM"]
+    assert equal["rows"]["SDC, preset paper"] == [3000, 20.0, 0.5, None, 0.2, 0]
     path.write_text(json.dumps({"bench": "../evil", "made_by": {}, "rows": []}))
     with pytest.raises(SetupError, match="which is not there"):
         results.chapter(path, tmp_path)
+
+
+def test_numbers_are_read_from_the_cells():
+    assert [results.to_number(cell) for cell in ("3286", "4104+", "-16.2 %", "1.1e-01", "-", "", "1e-1 (10+9)")] == [
+        3286, 4104, -16.2, 0.11, None, None, None,
+    ]  # fmt: skip
+
+
+def test_inversion_measures_and_draws_its_parts(bench, tmp_path, capsys):
+    rows = bench("inversion", "--parts", "modes", "strength", "--plot", str(tmp_path / "inversion.svg"))
+    modes, palette, strength = inversion.report(rows)
+    printed = capsys.readouterr().out
+    assert all(table.text() in printed for table in (modes, palette, strength))
+    first, last = (float(modes.rows[0][place]) for place in (1, -1))
+    assert last < first / 5
+    assert strength.rows[0][2] == "0.000" and float(strength.rows[1][2]) > 0
+    assert "<svg" in (tmp_path / "inversion.svg").read_text()
