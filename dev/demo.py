@@ -16,7 +16,7 @@ from sdc_pack.nodes import comparison, comparison_picture
 from . import pictures
 from .client import TimedRun
 from .environment import SetupError, say
-from .server import Server, link_file
+from .server import Server
 from .tables import Table
 
 REPO = Path(__file__).resolve().parent.parent
@@ -41,6 +41,7 @@ STAGES = {
     "SDCRegenerateCanny": "regenerate",
 }
 OTHER = "other"
+LOADED = {"checkpoint": ("ckpt_name", "checkpoints"), "controlnet": ("control_net_name", "controlnet")}
 ENDS = ("decoded", "regenerated")
 
 
@@ -51,9 +52,12 @@ def run(settings: dict, models: Path, tiny: dict[str, str]) -> int:
     with tempfile.TemporaryDirectory(prefix="sdc-demo-", ignore_cleanup_errors=True) as folder:
         base = Path(folder)
         found = find_pictures([Path(path) for path in settings["pictures"]], base)
-        given = real_models(settings, base)
+        # Input of a loader -> name of the model given for it, which is found in its own folder.
+        own = {name: Path(settings[name]).resolve() for name in ("checkpoint", "controlnet") if settings.get(name)}
+        given = {LOADED[name][0]: path.name for name, path in own.items()}
+        places = [models, {LOADED[name][1]: str(path.parent) for name, path in own.items()}]
         say("Starting ComfyUI")
-        with Server(Path(settings["comfyui"]), Path(sys.executable), pack=REPO, models=[models], base=base) as server:
+        with Server(Path(settings["comfyui"]), Path(sys.executable), pack=REPO, models=places, base=base) as server:
             object_info = server.client.object_info()
             say(f"Results go to {output}; earlier ones of the same name are replaced.")
             rows = []
@@ -113,25 +117,11 @@ def find_pictures(paths: list[Path], folder: Path) -> dict[str, Path]:
     return found
 
 
-def real_models(settings: dict, base: Path) -> dict[str, str]:
-    """Make the models of --checkpoint and --controlnet visible to the server; input name -> file name."""
-    given = {}
-    for option, input_name, folder in (
-        ("checkpoint", "ckpt_name", "checkpoints"),
-        ("controlnet", "control_net_name", "controlnet"),
-    ):
-        if settings.get(option):
-            path = Path(settings[option]).resolve()
-            link_file(path, base / "models" / folder / path.name)
-            given[input_name] = path.name
-    return given
-
-
 def swap(prompt: dict, object_info: dict, image: str, given: dict, tiny: dict, steps: int | None) -> list[str]:
     """Put this machine's files into a prompt, and the number of steps if asked; nothing else. Return what was done."""
     wanted: dict[str, object] = dict(given)
     if not given and not has_models(prompt, object_info):
-        wanted = {"ckpt_name": tiny["checkpoint"], "control_net_name": tiny["controlnet"]}
+        wanted = {LOADED[kind][0]: name for kind, name in tiny.items()}
     if steps is not None:
         wanted["steps"] = steps
     lines = []

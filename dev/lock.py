@@ -5,7 +5,6 @@ each comfyui-<version>.txt holds the rest. Install the two together. What is loc
 requirements let it; `--upgrade` takes the newest of everything.
 """
 
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -20,22 +19,25 @@ def paths(version: str) -> list[Path]:
 
 
 def regenerate(uv: Path, comfyuis: dict[str, Path], upgrade: bool):
-    """Resolve for each ComfyUI, newest first: later ones keep its choices wherever they can."""
+    """Resolve for each ComfyUI, newest first. With `upgrade`, later ones keep its choices wherever they can."""
     blocks: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        output, newest = Path(folder, "lock.txt"), next(iter(comfyuis))
-        if not upgrade:
-            output.write_text("".join(path.read_text(encoding="utf-8") for path in paths(newest)), encoding="utf-8")
+        output = Path(folder, "lock.txt")
+
+        def start_from(locks: list[Path]):
+            if not upgrade:
+                output.write_text("".join(path.read_text("utf-8") for path in locks if path.exists()), "utf-8")
+
         for version, comfyui in comfyuis.items():
             print(f"resolving for ComfyUI {version}", flush=True)
+            start_from(paths(version))
             blocks[version] = compile_lock(uv, [DEV / "requirements.in", comfyui / "requirements.txt"], output)
-        output = Path(folder, "uv.txt")
-        if not upgrade:
-            shutil.copy(LOCKS / "uv.txt", output)
         print("resolving uv itself", flush=True)
+        output.unlink()
+        start_from([LOCKS / "uv.txt"])
         write(LOCKS / "uv.txt", compile_lock(uv, [DEV / "uv.in"], output))
     shared = set.intersection(*map(set, blocks.values()))
-    write(LOCKS / "common.txt", [block for block in blocks[newest] if block in shared])
+    write(LOCKS / "common.txt", [block for block in next(iter(blocks.values())) if block in shared])
     for version, own in blocks.items():
         write(LOCKS / f"comfyui-{version}.txt", [block for block in own if block not in shared])
 

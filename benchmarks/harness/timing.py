@@ -4,16 +4,17 @@
 rival, with a picture. Nothing else is loaded, so that memory is theirs alone and starts from a clean heap.
 """
 
-import contextlib
 import gc
 import json
 import math
-import re
 import sys
 import time
 from pathlib import Path
 
-import psutil
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[2])  # the repository
+
+from dev import memory
 
 REPEATED_BELOW = 2.0  # seconds; what takes longer is timed once
 
@@ -32,27 +33,14 @@ def best_of(calls: dict, repeats: int = 3, clock=time.perf_counter) -> dict[str,
 def peak_memory(call) -> int:
     """Bytes by which the process grew at most while the function ran, whoever allocated them.
 
-    By the system's high-water mark, which Linux lets us lower first. Elsewhere it stands from the process's start, and
-    what stays below an earlier peak is not seen. Nor is what finds room that was freed before.
+    Where the system's mark cannot be put back, what stays below an earlier peak is not seen. Nor is what finds room
+    that was freed before.
     """
     gc.collect()
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # some containers forbid it
-            Path("/proc/self/clear_refs").write_text("5")
-    before = psutil.Process().memory_info().rss
+    memory.reset_high_water()
+    before = memory.high_water()
     call()
-    return max(0, high_water() - before)
-
-
-def high_water() -> int:
-    if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset
-    if sys.platform == "linux":
-        (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-        return int(kilobytes) * 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return memory.high_water() - before
 
 
 def both_ways(encode, decode) -> dict:
@@ -91,5 +79,4 @@ def measure_codec(name: str, path: str, quality: str) -> dict:
 
 
 if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).parents[2])
     print(json.dumps(measure_codec(*sys.argv[1:])))

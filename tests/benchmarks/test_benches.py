@@ -1,5 +1,6 @@
 """The benches on pictures so small that they take seconds, and their arithmetic on rows made by hand."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -16,7 +17,9 @@ from sdc_pack.nodes import tiny_models as tiny
 from benchmarks import inversion, quality, rate, results, speed, table1
 from benchmarks.harness import command, regenerator, timing
 from benchmarks.harness.regenerator import BEST
+from benchmarks.harness.results import Results
 from dev.environment import SetupError
+from dev.tables import Table
 
 SHARED = Path(os.environ["SDC_SHARED"])
 needs_taesd = pytest.mark.skipif(
@@ -174,6 +177,25 @@ def test_chapters_and_their_figures_come_from_the_files(tmp_path):
     path.write_text(json.dumps({"bench": "../evil", "made_by": {}, "rows": []}))
     with pytest.raises(SetupError, match="which is not there"):
         results.chapter(path, tmp_path)
+
+
+def test_docs_and_figures_are_written_from_every_file(tmp_path, monkeypatch):
+    shown = Table(
+        "Figures of the gallery", ["", "bytes"], [["faces, AVIF", "3000 (its smallest)"], ["faces, SDC", "3100"]]
+    )
+    monkeypatch.setattr(results, "gallery", lambda options: ("## What is lost\n", shown))
+    rows = [{**row, "commit": "0123456789ab"} for row in rows_of(((20.0, 0.2), (25.0, 0.3)))]
+    content = {"bench": "rate", "settings": {}, "made_by": {}, "rows": rows}
+    for name in ("kodak", "generated"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    docs = tmp_path / "docs"
+    results.run(argparse.Namespace(folder=tmp_path, docs=docs), Results(None, "results"))
+    text = (docs / "results.md").read_text(encoding="utf-8")
+    chapters = ["# Results", "## Kodak", "## Pictures made with ComfyUI", "## What is lost"]
+    assert sorted(chapters, key=text.index) == chapters
+    figures = json.loads((docs / "results" / "figures.json").read_text(encoding="utf-8"))
+    assert list(figures) == ["kodak", "generated", "gallery"] and figures["kodak"]["commits"] == ["0123456789ab"]
+    assert figures["gallery"]["tables"]["Figures of the gallery"]["rows"] == {"faces, SDC": [3100]}
 
 
 def test_numbers_are_read_from_the_cells():
