@@ -167,9 +167,9 @@ class Bench:
         return {**figures, "large": {name: timing.peak_memory(call) / size for name, call in large.items()}}
 
     def by_strength(self, pixels):
-        from sdc_pack.nodes.ddim_invert import palette_noise
-        from sdc_pack.nodes.metrics import to_pixels
-        from sdc_pack.nodes.schedule import lowest_levels, strength_of_noise
+        from sdc_pack.nodes.comparison.metrics import to_pixels
+        from sdc_pack.nodes.inversion.schedule import lowest_levels
+        from sdc_pack.nodes.inversion.strength import quantisation_noise, strength_of_noise
 
         model, positive, negative, vae = self.load(self.checkpoint)
         original = self.nodes.VAEEncode().encode(vae, torch.tensor(pixels)[None].float() / 255)[0]
@@ -177,7 +177,7 @@ class Bench:
         inside = model.get_model_object("latent_format").process_in
         true = (inside(latent["samples"]) - inside(original["samples"])).square().mean().sqrt().item()
         sigmas = levels(model, 50)
-        estimate = palette_noise(model, latent, files)
+        estimate = quantisation_noise(model, latent, files)
         auto = strength_of_noise(model.get_model_object("model_sampling"), sigmas, estimate)
         rows = []
         for strength in (*STRENGTHS, auto):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from sdc_pack import codec
-from sdc_pack.nodes import metrics
+from sdc_pack.nodes.comparison import metrics
 from tqdm import tqdm
 
 from dev import pictures

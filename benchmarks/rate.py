@@ -4,7 +4,7 @@ Rivals are also given, picture by picture, exactly the bytes that the paper's pr
 """
 
 from sdc_pack import codec
-from sdc_pack.nodes import metrics
+from sdc_pack.nodes.comparison import metrics
 from tqdm import tqdm
 
 from dev import pictures

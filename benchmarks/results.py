@@ -13,7 +13,8 @@ import numpy as np
 import skimage.data
 from PIL import Image, ImageDraw, ImageFont
 from sdc_pack import codec
-from sdc_pack.nodes import comparison, comparison_picture
+from sdc_pack.nodes.comparison import sheet, table
+from sdc_pack.nodes.comparison.entries import Entry, compare
 
 from dev.environment import SetupError, say
 from dev.tables import Table
@@ -157,17 +158,17 @@ def gallery(options) -> tuple[str, Table]:
             encoded = codec.encode(autoencoder.encode(pixels), **settings, latent_format=autoencoder.latent_format)
             latent = codec.decode(encoded)
             decoded = autoencoder.decode(latent)
-            entries.append(comparison.Entry(label, decoded, encoded.size))
+            entries.append(Entry(label, decoded, encoded.size))
             for how, setting in (("regenerated", BEST), ("as the paper has it", PAPER)) if len(entries) == 1 else ():
                 painted, _ = regenerator.run(latent, decoded, setting)
-                entries.append(comparison.Entry(how, autoencoder.decode(painted), encoded.size))
-        compared = comparison.compare(pixels, entries, ["AVIF"], entries[0].size, lpips, lambda: None, curve=())
+                entries.append(Entry(how, autoencoder.decode(painted), encoded.size))
+        compared = compare(pixels, entries, ["AVIF"], entries[0].size, lpips, lambda: None, curve=())
         image = f"results/{name.replace(' ', '_')}.jpg"
-        drawn = Image.fromarray(comparison_picture.draw(compared))
+        drawn = Image.fromarray(sheet.draw_sheet(compared))
         drawn.resize((1300, round(drawn.height * 1300 / drawn.width))).save(options.docs / image, quality=75)
         parts.append(f"### {name.capitalize()}\n\n![{name}]({image})\n\n{CREDITS[name]}\n")
-        lines += [[f"{name}, {entry.name}", *comparison.cells(entry)[1:]] for entry in compared.entries]
-    table = Table("Figures of the gallery", comparison.HEADER, lines)
+        lines += [[f"{name}, {entry.name}", *table.cells(entry)[1:]] for entry in compared.entries]
+    table = Table("Figures of the gallery", table.HEADER, lines)
     return "\n".join([*parts, table.markdown()]), table
 
 

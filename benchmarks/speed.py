@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sdc_pack.nodes import rivals
+from sdc_pack.nodes.comparison import rivals
 from tqdm import tqdm
 
 from dev import pictures, standins
@@ -48,7 +48,7 @@ def run(options, results):
         raise SetupError(f"None of the pictures has {TILE}x{TILE} pixels.")
     setting = {"threads": torch.get_num_threads(), "vae": autoencoder.name}
     latents = [autoencoder.encode(tile).transpose(1, 2, 0) for tile in tiles]
-    qualities = {name: rivals.encode_to_size(name, tiles[0], PAPER_BYTES).quality for name in RIVALS}
+    qualities = {name: rivals.encode_rival_to_size(name, tiles[0], PAPER_BYTES).quality for name in RIVALS}
     for side in tqdm([side for side in SIDES if side <= options.largest], unit="size", disable=None):
         picture, latent = mosaic(tiles, side), mosaic(latents, side // 8).transpose(2, 0, 1)
         calls = {name: partial(measure_alone, name, picture, quality) for name, quality in qualities.items()}
@@ -98,9 +98,9 @@ def measure_nodes(picture: np.ndarray, autoencoder, options) -> dict:
     import nodes
     from comfy_extras.nodes_custom_sampler import BasicGuider, KSamplerSelect, RandomNoise, SamplerCustomAdvanced
     from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
-    from sdc_pack.nodes.edges import canny_edges
     from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
     from sdc_pack.nodes.load_sdc import SDCLoad
+    from sdc_pack.nodes.pictures.edges import canny_edges
     from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
     from sdc_pack.nodes.save_sdc import SDCSave
 

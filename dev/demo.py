@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sdc_pack.nodes import comparison, comparison_picture
+from sdc_pack.nodes.comparison import sheet
+from sdc_pack.nodes.comparison.entries import Comparison, Entry, compare
 
 from . import pictures
 from .client import TimedRun
@@ -156,7 +157,7 @@ def process(server: Server, prompt: dict, workflow: dict | None, name: str, path
         (output / (f"{name}.sdc" if kind == "sdc" else f"{name}_{kind}.png")).write_bytes(contents[kind])
     size, original = len(contents["sdc"]), pictures.load_rgb(path)
     compared = compare(original, {kind: contents[kind] for kind in ENDS}, size)
-    Image.fromarray(comparison_picture.draw(compared)).save(output / f"{name}_side_by_side.png")
+    Image.fromarray(sheet.draw_sheet(compared)).save(output / f"{name}_side_by_side.png")
     return {
         "picture": name,
         "tiny": any("sdc-tiny" in str(value) for node in prompt.values() for value in node["inputs"].values()),
@@ -167,14 +168,14 @@ def process(server: Server, prompt: dict, workflow: dict | None, name: str, path
     }
 
 
-def compare(original: np.ndarray, files: dict[str, bytes], size: int) -> comparison.Comparison:
+def compare(original: np.ndarray, files: dict[str, bytes], size: int) -> Comparison:
     """Pictures beside the part of the original that was stored: VAE Encode trims to multiples of 8 about the centre."""
     shown = {name: np.asarray(Image.open(io.BytesIO(content)).convert("RGB")) for name, content in files.items()}
-    entries = [comparison.Entry(name, pixels, size) for name, pixels in shown.items()]
-    return comparison.compare(pictures.crop(original, 0), entries, [], None, None, lambda: None)
+    entries = [Entry(name, pixels, size) for name, pixels in shown.items()]
+    return compare(pictures.crop(original, 0), entries, [], None, None, lambda: None)
 
 
-def figures(entry: comparison.Entry) -> dict[str, float | None]:
+def figures(entry: Entry) -> dict[str, float | None]:
     """None where a figure has no finite value, which JSON has no word for."""
     return {key: value if math.isfinite(value := entry.figures[key]) else None for key in ("ssim", "psnr")}
 

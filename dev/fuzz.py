@@ -126,7 +126,7 @@ class Fuzzer:
 def read(data: bytes, rewrite: bool) -> tuple[str, int]:
     """Read and decode; return what came of it and the size of the latent."""
     try:
-        picture = codec.read(data)
+        picture = codec.load(data)
     except codec.SdcError as error:
         return type(error).__name__, 0
     latent = codec.decode(picture)

@@ -25,7 +25,7 @@ sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() not in (DEV,
 load_package("dev", DEV)
 load_package("sdc_pack", REPO)
 
-from sdc_pack.nodes import tiny_models  # noqa: E402
+from sdc_pack.nodes.tiny import install  # noqa: E402
 
 from dev import standins  # noqa: E402
 from dev.environment import SetupError, models_folder  # noqa: E402
@@ -43,7 +43,7 @@ def main(command: str, settings: dict) -> int:
     if command in ("bench", "test"):
         standins.build(models)
     if command != "train":
-        tiny_models.install(lambda kind: models / kind)
+        install.install_models(lambda kind: models / kind)
     if command in ("bench", "test"):
         load_package("benchmarks", REPO / "benchmarks")
     if command == "test":
@@ -60,7 +60,7 @@ def main(command: str, settings: dict) -> int:
 
         return bench.main(settings["arguments"], {**settings, "models": models})
     if command == "models" and "folder" in settings:
-        written = tiny_models.install(lambda kind: Path(settings["folder"]) / kind)
+        written = install.install_models(lambda kind: Path(settings["folder"]) / kind)
         print("\n".join(f"wrote {path}" for path in written) or "They are there already.")
         return 0
     if command == "train":
@@ -72,7 +72,7 @@ def main(command: str, settings: dict) -> int:
         from dev.client import ComfyError
 
         try:
-            return demo.run(settings, models, tiny_models.NAMES)
+            return demo.run(settings, models, install.NAMES)
         except (SetupError, ComfyError, ValueError) as error:
             print(f"\n{error}", file=sys.stderr)
             return 1

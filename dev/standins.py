@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from sdc_pack.nodes import tiny_models
+from sdc_pack.nodes.tiny import models
 
 NAMES = {"checkpoint": "sdc-standin.ckpt", "controlnet": "sdc-standin-canny.safetensors"}
 GAIN = 0.6  # small enough that eps stays smooth in its input, so that DDIM inversion behaves
@@ -43,11 +43,11 @@ def checkpoint() -> dict[str, torch.Tensor]:
     way_out |= {"out.0": (CHANNELS,), "out.2": (4, CHANNELS, 3, 3)}
     tensors = {f"model.diffusion_model.{name}": value for name, value in filled(way_in() | way_out, random).items()}
     tensors |= {f"cond_stage_model.transformer.text_model.{name}": v for name, v in text_encoder(random).items()}
-    return tensors | {f"first_stage_model.{name}": value for name, value in tiny_models.vae().items()}
+    return tensors | {f"first_stage_model.{name}": value for name, value in models.vae().items()}
 
 
 def controlnet() -> dict[str, torch.Tensor]:
-    widths = itertools.pairwise(tiny_models.HINT_WIDTHS)
+    widths = itertools.pairwise(models.HINT_WIDTHS)
     hint = {f"input_hint_block.{2 * number}": (out, inputs, 3, 3) for number, (inputs, out) in enumerate(widths)}
     zero = (CHANNELS, CHANNELS, 1, 1)
     layers = way_in() | hint | {"zero_convs.0.0": zero, "zero_convs.1.0": zero}
@@ -103,7 +103,7 @@ def text_encoder(random: torch.Generator) -> dict[str, torch.Tensor]:
     constants = {"weight": torch.ones(1, dtype=torch.float16), "bias": torch.zeros(1, dtype=torch.float16)}
     buffers = {inputs: (torch.randn(200_000, generator=random) * (GAIN / inputs**0.5)).half() for inputs in (768, 3072)}
     tensors = {}
-    for number, (name, shape) in enumerate((n, value.shape) for n, value in tiny_models.text_encoder().items()):
+    for number, (name, shape) in enumerate((n, value.shape) for n, value in models.text_encoder().items()):
         if len(shape) == 1:
             tensors[name] = constants[name.rpartition(".")[2]].expand(shape)
         else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sdc_pack.nodes.metrics import to_pixels
+from sdc_pack.nodes.comparison.metrics import to_pixels
 
 from dev.environment import SetupError
 

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from sdc_pack.nodes import tiny_models as tiny
+from sdc_pack.codec.autoencoder import tiny_vae
+from sdc_pack.nodes.tiny import install
 
 from dev.environment import SetupError
 from dev.train import networks
@@ -50,8 +51,8 @@ class Regenerator:
         self.model, clip, self.vae = nodes.CheckpointLoaderSimple().load_checkpoint(checkpoint)[:3]
         self.control_net = nodes.ControlNetLoader().load_controlnet(controlnet)[0]
         self.prompt = nodes.CLIPTextEncode().encode(clip, "")[0]
-        if [checkpoint, controlnet] == [tiny.NAMES["checkpoint"], tiny.NAMES["controlnet"]]:
-            self.key["weights"] = tiny.fingerprint()
+        if [checkpoint, controlnet] == [install.NAMES["checkpoint"], install.NAMES["controlnet"]]:
+            self.key["weights"] = install.fingerprint()
             use_narrow_networks(self.model, self.control_net)
 
     @torch.inference_mode()
@@ -97,7 +98,7 @@ def use_narrow_networks(model, control_net):
     """
 
     def load(network, file):
-        weights = load_file(tiny.WEIGHTS / file)
+        weights = load_file(tiny_vae.WEIGHTS / file)
         network.load_state_dict({name: value.float() for name, value in weights.items()})
         return network.eval().requires_grad_(False).to(model.load_device, memory_format=torch.channels_last)
 
@@ -125,7 +126,7 @@ class NarrowControlNet(NarrowUNet):
 
 
 def add_options(parser):
-    names = tiny.NAMES
+    names = install.NAMES
     parser.add_argument("--checkpoint", default=names["checkpoint"], metavar="NAME", help="as Load Checkpoint lists it")
     parser.add_argument("--controlnet", default=names["controlnet"], metavar="NAME", help="as Load ControlNet lists it")
 

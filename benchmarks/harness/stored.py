@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from sdc_pack import codec
-from sdc_pack.nodes import metrics, rivals
+from sdc_pack.nodes.comparison import metrics, rivals
 
 from dev.tables import mean, show
 

@@ -74,8 +74,8 @@ def measure_codec(name: str, path: str, quality: str) -> dict:
 
     array = np.load(path)
     if name == "SDC":
-        return both_ways(lambda: codec.encode(array, **codec.PAPER_PRESET), lambda made: codec.decode(made.data))
-    return both_ways(lambda: rivals.encode(name, array, int(quality)), lambda made: made.decode())
+        return both_ways(lambda: codec.encode(array, **codec.PAPER_PRESET), lambda made: codec.decode(codec.load(made.data)))
+    return both_ways(lambda: rivals.encode_rival(name, array, int(quality)), lambda made: made.pixels())
 
 
 if __name__ == "__main__":

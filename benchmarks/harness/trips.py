@@ -17,7 +17,7 @@ class Trip:
 
     def __init__(self, model, positive, negative, guidance, sigmas):
         from comfy_extras.nodes_custom_sampler import DisableNoise
-        from sdc_pack.nodes.guidance import make_guider
+        from sdc_pack.nodes.inversion.guidance import make_guider
 
         self.model, self.sigmas, self.guidance = model, sigmas, guidance
         self.guider = make_guider(model, positive, negative, guidance)
@@ -35,9 +35,9 @@ class Trip:
 
     def up(self, method, latent):
         """x_T in model space, the report if there is one, and the function that samples back down."""
-        from sdc_pack.nodes.exact_pair import ExactRegeneration, invert_exactly
-        from sdc_pack.nodes.inversion import invert
-        from sdc_pack.nodes.inverted_noise import InvertedNoise
+        from sdc_pack.nodes.inversion.euler import invert
+        from sdc_pack.nodes.inversion.exact_pair import ExactRegeneration, invert_exactly
+        from sdc_pack.nodes.inversion.noise import InvertedNoise
 
         if method == "exact pair":
             noise, _, report = invert_exactly(self.model, self.guider, latent, self.sigmas, self.guidance)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save
-from sdc_pack.nodes.tiny_models import WEIGHTS
+from sdc_pack.codec.autoencoder.tiny_vae import WEIGHTS
 
 from dev.environment import SetupError, say
 

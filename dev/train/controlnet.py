@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from sdc_pack.codec import tiny_vae
+from sdc_pack.codec.autoencoder import tiny_vae
 from torch.nn.functional import l1_loss
 
 from . import data, loop, networks, vae

@@ -11,8 +11,8 @@ from PIL import Image, ImageOps
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from sdc_pack import codec
-from sdc_pack.codec import tiny_vae
-from sdc_pack.nodes import edges
+from sdc_pack.codec.autoencoder import tiny_vae
+from sdc_pack.nodes.pictures import edges
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 HELD_OUT = 20  # every 20th photograph is kept for measuring how training goes

@@ -7,8 +7,8 @@ import copy
 from pathlib import Path
 
 import torch
-from sdc_pack.codec import tiny_vae
-from sdc_pack.nodes import metrics
+from sdc_pack.codec.autoencoder import tiny_vae
+from sdc_pack.nodes.comparison import metrics
 from torch import nn
 from torch.nn.functional import l1_loss, mse_loss
 

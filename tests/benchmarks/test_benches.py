@@ -12,7 +12,7 @@ import pytest
 import sdc_pack.codec as codec
 import skimage.data
 from PIL import Image
-from sdc_pack.nodes import tiny_models as tiny
+from sdc_pack.nodes.tiny import install
 
 from benchmarks import inversion, quality, rate, results, speed, table1
 from benchmarks.harness import command, regenerator, timing
@@ -64,7 +64,7 @@ def test_quality_measures_before_and_after(bench, tmp_path, capsys):
     settings = ["--settings", "20:0.1:1", "0:0.35:1", "--plot", str(tmp_path / "quality.svg")]
     rows = bench("quality", *settings, "--gallery", str(tmp_path / "shown"))
     alone, table = quality.report(rows)
-    assert alone.rows[0][0] == tiny.NAMES["checkpoint"] and 0 < float(alone.rows[0][-2]) < 1
+    assert alone.rows[0][0] == install.NAMES["checkpoint"] and 0 < float(alone.rows[0][-2]) < 1
     printed = capsys.readouterr().out
     assert alone.text() in printed and table.text() in printed
     assert [(line[0], line[2]) for line in table.rows[:3]] == [
@@ -82,7 +82,7 @@ def test_quality_measures_before_and_after(bench, tmp_path, capsys):
 def test_narrow_networks_regenerate_as_the_padded_ones_do(monkeypatch):
     latent = np.random.default_rng(2).normal(size=(4, 16, 16)).astype(np.float32) * 5
     decoded = np.random.default_rng(3).integers(0, 256, (128, 128, 3), np.uint8)
-    names = tiny.NAMES["checkpoint"], tiny.NAMES["controlnet"]
+    names = install.NAMES["checkpoint"], install.NAMES["controlnet"]
     narrow = regenerator.Regenerator(*names).run(latent, decoded, BEST)
     monkeypatch.setattr(regenerator, "use_narrow_networks", lambda *_: None)
     padded = regenerator.Regenerator(*names).run(latent, decoded, BEST)

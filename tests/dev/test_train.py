@@ -64,7 +64,7 @@ def test_what_is_held_out_is_not_trained_with(tmp_path):
 
 
 def test_the_trainers_tiny_autoencoder_is_a_copy_of_the_codecs():
-    from sdc_pack.codec import tiny_vae
+    from sdc_pack.codec.autoencoder import tiny_vae
 
     encoder, decoder = data.halves(SHARED, "tiny")
     for own, copy in ((tiny_vae.encoder(), encoder), (tiny_vae.decoder(), decoder)):
