@@ -36,6 +36,7 @@ from dev.server import Server  # noqa: E402
 GROUPS = ("browser", "workflows", "dev/test_server"), ("dev/test_demo",), ("nodes",), ("contracts",), ("",)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items):
     """Share the tests out by file, so that what a file prepares for its tests is prepared once."""
 
