@@ -6,6 +6,7 @@ from pathlib import Path
 from ..latent_formats import LATENT_FORMATS
 from ..palette import DITHERS, PAPER_PRESET
 from . import commands
+from .picture_files import WHITE
 
 DESCRIPTION = """Turns pictures into .sdc files and back, looks into them, checks them, and does the same for latents.
 
@@ -33,6 +34,9 @@ def make_parser():
     command.epilog = NEEDS_TORCH
     _add_output(command, "beside the picture")
     _add_encoding(command)
+    command.add_argument(
+        "--background", type=_colour, default=WHITE, metavar="RRGGBB", help="behind transparent parts (default: white)"
+    )
     command = add("decode", commands.decode_pictures, "make pictures of .sdc files", "FILE.sdc")
     command.epilog = NEEDS_TORCH + " Nothing is regenerated: that takes a model, in ComfyUI."
     _add_output(command, "a .png beside the file")
@@ -53,6 +57,14 @@ def make_parser():
     command.add_argument("--width", type=int, help="true width of the picture in pixels")
     command.add_argument("--height", type=int, help="true height of the picture in pixels")
     return parser
+
+
+def _colour(text):
+    try:
+        red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no colour; give six hexadecimal digits such as ffffff") from None
+    return red, green, blue
 
 
 def _add_encoding(command):

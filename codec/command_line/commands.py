@@ -1,6 +1,7 @@
 """The commands of `python -m codec`."""
 
 import json
+import sys
 from pathlib import Path
 
 from .. import container
@@ -53,8 +54,11 @@ def encode_pictures(options):
     kinds = picture_files.SUFFIXES
 
     def work(name):
-        picture = picture_files.encode_file(read_input(name, limited=False), **settings)
+        data = read_input(name, limited=False)
+        picture, notes = picture_files.encode_file(data, options.background, **settings)
         outputs.write_encoded(outputs.target(name, ".sdc"), picture)
+        for note in notes:
+            print(f"{printable(name)}: {note}", file=sys.stderr)
 
     settings = _settings(options)
     outputs = Outputs(options, kinds)
@@ -62,7 +66,8 @@ def encode_pictures(options):
 
 
 def decode_pictures(options):
-    suffix = options.output.suffix if options.output and options.output.suffix else ".png"
+    given = options.output.suffix if options.output and not options.output.is_dir() else ""
+    suffix = given or ".png"
 
     def work(name):
         outputs.write(outputs.target(name, suffix), picture_files.decode_to_file(load(read_input(name)), suffix))

@@ -9,20 +9,25 @@ from ..errors import SdcArgumentError, SdcUnsupportedError
 from ..picture import decode
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff")
+WHITE = (255, 255, 255)
+FACTOR = 8  # pixels a latent
 
 
-def encode_file(data, **settings):
+def encode_file(data, background=WHITE, **settings):
     """Encode a picture file of any kind that Pillow reads.
 
     Parameters
     ----------
     data : bytes
+    background : (int, int, int)
+        Colour, 0 to 255, that shows through where the picture is transparent.
     **settings
         As `codec.encode` takes them, apart from latent_format, width and height.
 
     Returns
     -------
-    EncodedPicture
+    (EncodedPicture, list of str)
+        The picture, and notes about what was done to it.
 
     Raises
     ------
@@ -34,14 +39,13 @@ def encode_file(data, **settings):
     image_module, tiny_vae = _needed()
     try:
         with image_module.open(io.BytesIO(data)) as image:
-            from PIL import ImageOps
-
-            pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            pixels, notes = _to_srgb(image, background)
     except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as error:
         raise SdcArgumentError(f"cannot be read as a picture: {error}") from None
     height, width = pixels.shape[:2]
-    latent = tiny_vae.encode_pixels(pixels)
-    return encode(latent, latent_format=tiny_vae.LATENT_FORMAT, width=width, height=height, **settings)
+    latent = tiny_vae.encode_pixels(_trim(pixels))
+    picture = encode(latent, latent_format=tiny_vae.LATENT_FORMAT, width=width, height=height, **settings)
+    return picture, notes
 
 
 def decode_to_file(picture, suffix):
@@ -56,7 +60,7 @@ def decode_to_file(picture, suffix):
             f"the file holds a latent of {picture.latent_format}, and the small autoencoder knows "
             f"{tiny_vae.LATENT_FORMAT} only; decode it in ComfyUI with the VAE of that family"
         )
-    pixels = tiny_vae.decode_latent(decode(picture))[: picture.height, : picture.width]
+    pixels = _restore_size(tiny_vae.decode_latent(decode(picture)), picture.height, picture.width)
     kinds = image_module.registered_extensions()
     kind = kinds.get(suffix.lower())
     if kind not in image_module.SAVE:
@@ -66,6 +70,51 @@ def decode_to_file(picture, suffix):
     buffer = io.BytesIO()
     image_module.fromarray(pixels).save(buffer, format=kind)
     return buffer.getvalue()
+
+
+def _to_srgb(image, background):
+    """Pixels of an open picture as people see it, (H, W, 3) uint8 in sRGB, and notes about what had to be done."""
+    from PIL import Image, ImageCms, ImageOps
+
+    notes = []
+    profile = image.info.get("icc_profile")
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):
+        # 16 bits of grey, which Pillow would clip at 255.
+        values = np.asarray(image, np.float64)
+        full = 65535 if values.max() > 255 or image.mode.startswith("I;16") else 255
+        image = Image.fromarray((values.clip(0, full) * (255 / full)).round().astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getextrema()[3][0] < 255:
+            notes.append(f"its transparent parts were laid on #{bytes(background).hex()}")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image)
+    if profile:
+        try:
+            if image.mode in ("P", "RGBA"):  # of which the colours alone have the profile
+                image = image.convert("RGB")
+            own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            image = ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
+        except (OSError, ImageCms.PyCMSError):
+            notes.append("its colour profile cannot be used and was left out")
+    return np.asarray(image.convert("RGB")), notes
+
+
+def _trim(pixels):
+    """What VAE Encode of ComfyUI keeps: the centre, its sides multiples of 8. Sides below 8 are left for padding."""
+    places = []
+    for side in pixels.shape[:2]:
+        start = side % FACTOR // 2 if side >= FACTOR else 0
+        places.append(slice(start, start + (side // FACTOR * FACTOR or side)))
+    return pixels[tuple(places)]
+
+
+def _restore_size(pixels, height, width):
+    """The true size: what the latent has beyond the picture is cut off, what it lacks is filled from its borders."""
+    pixels = pixels[:height, :width]
+    missing = [true - side for true, side in zip((height, width), pixels.shape[:2], strict=True)]
+    # FORMAT.md says where the picture lies.
+    return np.pad(pixels, [(gap // 2, gap - gap // 2) for gap in missing] + [(0, 0)], mode="edge")
 
 
 def _needed():

@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 import sdc_codec as codec
-from PIL import Image
+from PIL import Image, ImageCms
 from sdc_codec.command_line import picture_files
 
 
@@ -25,21 +25,25 @@ def psnr(a, b):
 
 
 def test_a_photograph_goes_there_and_back(photograph):
-    picture = picture_files.encode_file(as_file(photograph), **codec.PAPER_PRESET)
+    picture, notes = picture_files.encode_file(as_file(photograph), **codec.PAPER_PRESET)
+    assert notes == []
     assert (picture.latent_format, picture.width, picture.height) == ("SD1.x", 203, 149)
     restored = np.asarray(Image.open(io.BytesIO(picture_files.decode_to_file(codec.load(picture.data), ".png"))))
     assert restored.shape == photograph.shape
-    assert psnr(restored, photograph) > 18
+    covered = slice(2, 146), slice(1, 201)  # by the latent, whose sides are multiples of 8
+    whole, _ = picture_files.encode_file(as_file(photograph[covered]), **codec.PAPER_PRESET)
+    assert codec.decode(whole).tobytes() == codec.decode(picture).tobytes()
+    assert psnr(restored[covered], photograph[covered]) > 17.9
 
 
 def test_turned_grey_and_see_through_pictures_are_read_as_they_look(photograph):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter
-    turned = picture_files.encode_file(as_file(photograph, "JPEG", exif=exif))
+    turned, _ = picture_files.encode_file(as_file(photograph, "JPEG", exif=exif))
     assert (turned.width, turned.height) == (149, 203)
     for mode in ("L", "RGBA", "P"):
         converted = np.asarray(Image.fromarray(photograph).convert(mode))
-        assert picture_files.encode_file(as_file(converted)).width == 203
+        assert picture_files.encode_file(as_file(converted))[0].width == 203
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(40)])
@@ -62,6 +66,71 @@ def test_another_family_is_refused_by_name():
 
 
 def test_an_ending_that_pillow_cannot_write_is_refused(photograph):
-    picture = picture_files.encode_file(as_file(photograph))
+    picture, _ = picture_files.encode_file(as_file(photograph))
     with pytest.raises(codec.SdcArgumentError, match="xyz"):
         picture_files.decode_to_file(picture, ".xyz")
+
+
+def latent_of(data, **options):
+    return codec.decode(picture_files.encode_file(data, colours=4096, dither="none", **options)[0])
+
+
+def same(a, b, share=0.05):
+    return np.linalg.norm(a - b) < share * np.linalg.norm(b)
+
+
+def test_sixteen_bits_are_scaled(photograph):
+    grey = np.asarray(Image.fromarray(photograph).convert("L"))
+    assert same(latent_of(as_file(grey.astype(np.uint16) * 257)), latent_of(as_file(grey)))
+    dark = latent_of(as_file(grey.astype(np.uint16)))  # 16 bits of which hardly any are used
+    assert same(dark, latent_of(as_file(np.zeros_like(grey))), 0.2)
+
+
+def test_transparent_parts_show_the_background(photograph):
+    alpha = np.zeros(photograph.shape[:2], np.uint8)
+    alpha[:, :100] = 255
+    see_through = as_file(np.dstack([photograph, alpha]))
+    for colour in (picture_files.WHITE, (200, 30, 60)):
+        expected = np.where(alpha[..., None] > 0, photograph, np.uint8(colour))
+        assert same(latent_of(see_through, background=colour), latent_of(as_file(expected)))
+    assert picture_files.encode_file(see_through)[1] == ["its transparent parts were laid on #ffffff"]
+
+
+def test_palette_pictures_keep_colours_and_transparency(photograph):
+    few = Image.fromarray(photograph).quantize(32)
+    buffer = io.BytesIO()
+    few.save(buffer, "PNG")
+    assert same(latent_of(buffer.getvalue()), latent_of(as_file(np.asarray(few.convert("RGB")))))
+    buffer = io.BytesIO()
+    few.save(buffer, "PNG", transparency=0)
+    expected = np.where((np.asarray(few) == 0)[..., None], np.uint8(255), np.asarray(few.convert("RGB")))
+    assert same(latent_of(buffer.getvalue()), latent_of(as_file(expected)))
+
+
+def test_colour_profiles_are_respected(photograph):
+    """A profile that calls red what sRGB calls blue, and the other way round."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert same(latent_of(as_file(photograph, icc_profile=profile)), latent_of(as_file(photograph)))
+    swapped = profile.replace(b"rXYZ", b"?XYZ", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"?XYZ", b"bXYZ", 1)
+    expected = np.ascontiguousarray(photograph[..., ::-1])
+    assert same(latent_of(as_file(photograph, icc_profile=swapped)), latent_of(as_file(expected)))
+    _, notes = picture_files.encode_file(as_file(photograph, icc_profile=b"no profile"))
+    assert notes == ["its colour profile cannot be used and was left out"]
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (67, 70), (71, 63), (5, 9), (1, 1)])
+def test_the_picture_lies_where_the_format_says(height, width):
+    """Trimmed about its centre as ComfyUI trims, and in its place again."""
+    y, x = np.mgrid[0:height, 0:width]
+    pixels = np.stack([x * 3 % 256, y * 3 % 256, (x + y) % 256], -1).astype(np.uint8)
+    picture, _ = picture_files.encode_file(as_file(pixels), colours=4096, dither="none")
+    assert (picture.latent_height, picture.latent_width) == (max(1, height // 8), max(1, width // 8))
+    restored = np.asarray(Image.open(io.BytesIO(picture_files.decode_to_file(picture, ".png"))))
+    assert restored.shape == pixels.shape
+    if min(height, width) >= 63:
+        assert psnr(restored[8:-8, 8:-8], pixels[8:-8, 8:-8]) > 24
+
+
+def test_a_trimmed_picture_is_the_one_that_vae_encode_trims():
+    pixels = np.random.default_rng(0).integers(0, 256, (29, 45, 3), np.uint8)
+    np.testing.assert_array_equal(picture_files._trim(pixels), pixels[2:26, 2:42])

@@ -2,6 +2,7 @@
 
 import csv
 import inspect
+import io
 import re
 
 import folder_paths
@@ -11,7 +12,7 @@ import sdc_pack.codec as codec
 import skimage.data
 import torch
 from sdc_pack.nodes.compare import SDCCompare
-from sdc_pack.nodes.comparison import metrics, plot, rivals, sheet
+from sdc_pack.nodes.comparison import metrics, plot, rivals, sheet, table
 from sdc_pack.nodes.comparison.entries import Comparison, Entry
 
 NO_RIVALS = {"jpeg": False, "webp": False, "avif": False, "jpeg_xl": False}
@@ -203,3 +204,10 @@ def test_every_input_of_the_schema_is_an_argument():
     taken = set(inspect.signature(SDCCompare.execute).parameters)
     others = [each.id for each in SDCCompare.define_schema().inputs if each.id not in taken]
     assert all(re.fullmatch("(name|image|sdc)_[1-4]", each) for each in others) and len(others) == 12
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "  =cmd|' /C calc'!A0", "\t=1"])
+def test_no_name_is_a_formula_in_a_spreadsheet(name):
+    entry = Entry(name, np.zeros((8, 8, 3), np.uint8), 12, figures={"psnr": -1.5})
+    rows = list(csv.reader(io.StringIO(table.to_csv([Comparison(entry.pixels, [entry], {})]).decode("utf-8-sig"))))
+    assert rows[1][1] == f"'{name}" and rows[1][4] == "-1.5"

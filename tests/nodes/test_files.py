@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import comfy.cli_args
+import comfy.model_management
+import comfy.utils
 import folder_paths
 import nodes as comfy_nodes
 import pytest
@@ -383,3 +385,30 @@ def test_dates_are_filled_in_without_the_page(latent, comfyui_folders, monkeypat
     monkeypatch.setattr(time, "localtime", lambda *_: noon)
     save(quantise(latent)[0][:1], prefix="%date:yyyy-MM-dd%/%date:d.M.yy h.m.s%_%date:hhmmss%")
     assert find_listed("2026-03-07/7.3.26 9.5.8_090508_00001_.sdc [output]")
+
+
+def test_a_batch_shows_progress_and_can_be_cancelled(latent, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, node_id=None: told.append((value, total))
+    )
+    three = {"samples": latent["samples"].repeat(2, 1, 1, 1)[:3]}
+    quantise(three)
+    assert told[0] == (1, 3) and told[-1] == (3, 3)  # ComfyUI leaves some out when they come fast
+    told.clear()
+
+    def cancel_after_one(*_, **__):
+        if told:
+            comfy.model_management.interrupt_current_processing()
+
+    encode = codec.encode
+    monkeypatch.setattr(codec, "encode", lambda *args, **options: (cancel_after_one(), encode(*args, **options))[1])
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        quantise(three)
+    assert told and told[-1] != (3, 3)
+
+
+def test_a_noise_mask_is_not_stored_and_told(latent):
+    output = quantise({**latent, "noise_mask": torch.ones(2, 64, 96)})
+    assert "mask" in output.ui["text"][-1] and "noise_mask" not in output.result[1]
+    assert not [line for line in quantise(latent).ui["text"] if "mask" in line]

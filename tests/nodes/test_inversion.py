@@ -295,3 +295,24 @@ def test_stock_noise_still_differs(model, prompt, latent):
     ours = regenerate(model, prompt(""), noise, sigmas, inverted)["samples"]
     other = regenerate(model, prompt(""), random, sigmas, {"samples": torch.zeros_like(ours)})["samples"]
     assert distance(other, ours) > 0.1
+
+
+def test_an_empty_latent_says_so(model, prompt, latent):
+    with pytest.raises(ValueError, match="empty"):
+        invert(model, prompt(""), {"samples": torch.zeros(1, 4, 8, 8)}, 3)
+    broken = {"samples": latent["samples"].clone().index_fill_(1, torch.tensor(2), float("nan"))}
+    with pytest.raises(ValueError, match="latent holds values that are not numbers"):
+        invert(model, prompt(""), broken, 3)
+
+
+@pytest.mark.parametrize("refine", [0, 2])
+def test_one_empty_picture_of_a_batch_is_inverted_like_any(model, prompt, latent, refine):
+    half = {"samples": torch.stack([latent["samples"][0], torch.zeros(4, 8, 12)])}
+    output = invert(model, prompt(""), half, 3, refine=refine)
+    assert torch.isfinite(output.result[2]["samples"]).all()
+    assert "nan" not in " ".join(output.ui["text"])
+
+
+def test_several_zeros_at_the_end_of_sigmas_are_refused(model, prompt, latent):
+    with pytest.raises(ValueError, match="level 0 3 times"):
+        invert(model, prompt(""), latent, 3, sigmas=torch.tensor([7.0, 1.0, 0.0, 0.0, 0.0]))

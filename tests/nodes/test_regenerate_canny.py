@@ -233,3 +233,22 @@ def test_exact_pair_regenerates_here_and_edges_may_pull(model, prompt, control_n
     assert torch.isfinite(pulled).all() and not torch.equal(pulled, back)
     with pytest.raises(ValueError, match="guidance_scale was 1"):
         regenerate(model, prompt(""), control_net, image, exact, guidance_scale=3.0, negative=prompt(""))
+
+
+def test_sigmas_that_start_at_another_level_are_told(model, prompt, control_net, image, inverted):
+    noise, sigmas, latent = inverted
+    clone = SDCRegenerateCanny.PREPARE_CLASS_CLONE({})
+    assert clone is not None
+    same = regenerate(model, prompt("a cat"), control_net, image, inverted)
+    assert same.ui["text"] == []
+    other = regenerate(model, prompt("a cat"), control_net, image, (noise, sigmas[1:], latent))
+    (note,) = other.ui["text"]
+    assert f"{float(sigmas[0]):.3g}" in note and f"{float(sigmas[1]):.3g}" in note
+
+
+def test_a_noise_mask_is_ignored_and_told(model, prompt, control_net, image, inverted):
+    noise, sigmas, latent = inverted
+    expected = regenerate(model, prompt("a cat"), control_net, image, inverted).result[0]["samples"]
+    masked = {**latent, "noise_mask": torch.zeros(2, 64, 96)}
+    output = regenerate(model, prompt("a cat"), control_net, image, (noise, sigmas, masked))
+    assert torch.equal(output.result[0]["samples"], expected) and "mask" in output.ui["text"][0]
