@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from dev.train import command, data, layers, networks, vae
+from dev.train import command, controlnet, data, layers, networks, unet, vae
 
 SHARED = Path(os.environ["SDC_SHARED"])
 
@@ -31,6 +31,9 @@ def test_every_model_is_trained_from_photographs(shared, tmp_path, monkeypatch, 
     monkeypatch.setattr(vae, "LAYER_CROPS", 10)
     monkeypatch.setattr(vae, "CROP", 8)
     monkeypatch.setattr(layers, "PATCHES", 1)
+    for training in (unet, controlnet):
+        monkeypatch.setattr(training, "BATCH", 2)
+        monkeypatch.setattr(training, "CROP", 8)
     settings = {"shared": shared, "cache": tmp_path / "cache"}
     assert command.main(["--steps", "1"], settings) == 0
     printed = capsys.readouterr().out

@@ -255,7 +255,7 @@ def test_what_the_file_system_refuses_is_explained(latent, comfyui_folders):
 def test_two_savers_at_once_never_overwrite_each_other(latent, comfyui_folders):
     script = (
         "import runpy, sys\n"
-        "runpy.run_path(sys.argv[1])['load_pack']()\n"
+        "runpy.run_path(sys.argv[1])\n"
         "import folder_paths\n"
         "from pathlib import Path\n"
         "from sdc_pack.nodes.files.paths import save_under\n"
