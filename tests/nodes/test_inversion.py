@@ -139,6 +139,7 @@ def test_random_latent_beside_the_noise_changes_nothing(model, prompt, latent):
 
 def test_round_trip_error_halves_with_twice_the_steps(model, prompt, latent):
     errors = []
+    latent = {"samples": latent["samples"][:1]}
     for steps in (12, 24):
         noise, sigmas, inverted = invert(model, prompt("a cat"), latent, steps=steps)
         restored = regenerate(model, prompt("a cat"), noise, sigmas, inverted)
@@ -171,6 +172,7 @@ def test_clean_level_is_finite(model, prompt, latent):
 
 def test_own_sigmas_from_any_scheduler(model, prompt, latent):
     sampling = model.get_model_object("model_sampling")
+    latent = {"samples": latent["samples"][:1]}
     for scheduler in comfy.samplers.SCHEDULER_NAMES:
         sigmas = comfy.samplers.calculate_sigmas(sampling, scheduler, 4)
         noise, schedule, inverted = invert(model, prompt(""), latent, steps=3, sigmas=sigmas)
