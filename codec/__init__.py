@@ -14,7 +14,7 @@ Examples
 """
 
 from .container import MAX_FILE_BYTES
-from .encoder import encode
+from .encoder import encode, encode_learned
 from .errors import (
     SdcArgumentError,
     SdcChecksumError,
@@ -62,6 +62,7 @@ __all__ = [
     "check_metadata",
     "decode",
     "encode",
+    "encode_learned",
     "estimate_error",
     "load",
     "load_file",

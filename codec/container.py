@@ -28,7 +28,8 @@ REQUIRED = {0: (PALETTE, INDICES), 1: (PALETTE, INDICES), 2: (LEARNED,)}
 _HEADER = struct.Struct("<BBHHHHBB")
 _HEADER_END = len(SIGNATURE) + 1 + _HEADER.size
 _CHECKSUM = struct.Struct("<I")
-_SMALLEST = _HEADER_END + 4 + _CHECKSUM.size
+FRAMING = _HEADER_END + _CHECKSUM.size  # bytes of a file beside its sections
+_SMALLEST = FRAMING + 4
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,6 @@ def _check_order(tags, coder):
     needed = [name for name in names if name.isupper()]
     if tuple(names[: len(required)]) != required or len(set(names)) != len(names) or len(needed) != len(required):
         raise SdcSectionError(
-            f"the sections are {''.join(names)!r}; they must be {', '.join(required)}, then optional ones, each at most "
-            "once"
+            f"the sections are {''.join(names)!r}; they must be {', '.join(required)}, then optional ones, each at "
+            "most once"
         )

@@ -85,7 +85,7 @@ def encode_latent(latent, latent_format, *, quality=None, size=None, mask=None):
     """
     if latent_format not in NEWEST:
         raise SdcArgumentError(
-            f"there are no weights of the learned coder for {latent_format}, only for {', '.join(NEWEST)}; use a palette"
+            f"the learned coder has no weights for {latent_format}, only for {', '.join(NEWEST)}; use a palette"
         )
     if max(latent.shape[1:]) > LARGEST_SIDE:
         raise SdcArgumentError(f"latent has shape {latent.shape}; the learned coder takes sides up to {LARGEST_SIDE}")

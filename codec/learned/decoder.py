@@ -53,4 +53,3 @@ def _network(grid, first, last):
         trunk += w.convs[second_name](x)
     x = positive(trunk, w.scales["s.tail"], w.convs["s.tail"].largest).astype(np.float64)
     return w.convs["s.linear"](known) + w.convs["s.tail"](x)
-

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .entropy_model import Grid
 from ..errors import SdcArgumentError
+from .entropy_model import Grid
 from .passes import PASSES, STARTS
 from .rans import Writer
 from .weights import ANALYSIS_BLOCKS, QUALITIES, UNIT, Weights
@@ -125,4 +125,3 @@ class Choice:
             t = convs[f"a.{number}.first"](np.maximum(x, 0))
             x = x + convs[f"a.{number}.second"](np.maximum(t, 0))
         return convs["a.linear"](self.patches) + convs["a.tail"](np.maximum(x, 0))
-

@@ -27,7 +27,7 @@ class Tables:
     def __init__(self, frequencies):
         self.reach = [len(f) // 2 - 1 for f in frequencies]
         self.cumulative = [[0, *accumulate(int(n) for n in f)] for f in frequencies]
-        if any(c[-1] != 1 << BITS or min(f) < 1 for c, f in zip(self.cumulative, frequencies)):
+        if any(c[-1] != 1 << BITS or min(f) < 1 for c, f in zip(self.cumulative, frequencies, strict=True)):
             raise ValueError("The frequencies of a table do not add up.")
 
     def bits(self) -> np.ndarray:
@@ -35,7 +35,7 @@ class Tables:
         widest = max(self.reach) + 1
         found = np.zeros((len(self.reach), 2 * widest + 1), np.float32)
         beyond = np.abs(np.arange(-widest, widest + 1))
-        for number, (k, c) in enumerate(zip(self.reach, self.cumulative)):
+        for number, (k, c) in enumerate(zip(self.reach, self.cumulative, strict=True)):
             own = BITS - np.log2(np.diff(c))
             extra = np.log2(np.maximum(1, beyond - k)) + ESCAPE_BITS + 1
             found[number] = own[-1] + extra
@@ -51,7 +51,7 @@ class Writer:
 
     def put(self, indices, values):
         cumulative, reach, spans = self.tables.cumulative, self.tables.reach, self.spans
-        for index, value in zip(indices, values):
+        for index, value in zip(indices, values, strict=True):
             c, k = cumulative[index], reach[index]
             s = value + k
             if 0 <= s <= 2 * k:

@@ -134,7 +134,19 @@ def _build(arrays) -> Weights:
         if name.startswith("a.") and name.endswith(".w")
     }
     return Weights(
-        str(arrays["latent_format"]), int(arrays["channels"]), np.float32(arrays["scale"]),
-        np.float32(arrays["shift"]), arrays["errors"].astype(np.float32), convs, scales, steps, arrays["log_steps"].astype(np.float64), tables, tables.bits(),
-        int(arrays["silent"]), analysis, arrays["gains"].astype(np.float32), arrays["lambdas"].astype(np.float32),
-    )  # fmt: skip
+        latent_format=str(arrays["latent_format"]),
+        channels=int(arrays["channels"]),
+        scale=np.float32(arrays["scale"]),
+        shift=np.float32(arrays["shift"]),
+        errors=arrays["errors"].astype(np.float32),
+        convs=convs,
+        scales=scales,
+        steps=steps,
+        log_steps=arrays["log_steps"].astype(np.float64),
+        tables=tables,
+        bits=tables.bits(),
+        silent=int(arrays["silent"]),
+        analysis=analysis,
+        gains=arrays["gains"].astype(np.float32),
+        lambdas=arrays["lambdas"].astype(np.float32),
+    )
