@@ -75,7 +75,7 @@ def parse(argv: list[str]) -> tuple[dict, list[str]]:
     commands.add_parser(
         "train", help="train the tiny models of weights/: vae, unet, controlnet", add_help=False, **options
     )
-    commands.add_parser("lock", help="pin the newest packages for the environments", **options)
+    commands.add_parser("lock", help="pin what dev/requirements.in asks for; what is pinned stays", **options)
 
     arguments, rest = parser.parse_known_args(argv)
     if rest and arguments.command not in ("bench", "comfyui", "fuzz", "test", "train"):
@@ -161,7 +161,7 @@ def run_inside(install: comfyui.Install, command: str, settings: dict) -> int:
 
 def run_child(command: list) -> int:
     """Run a program in the foreground and end only after it has."""
-    process = subprocess.Popen([str(part) for part in command])
+    process = subprocess.Popen([str(part) for part in command], env=environment.with_bytecode(environment.cache_root()))
     try:
         while True:
             try:

@@ -20,6 +20,7 @@ from .harness import comfy, measure
 from .harness.regenerator import BEST, PAPER, add_options, load_regenerator
 from .harness.results import REPO
 from .harness.stored import options_of_autoencoder
+from .harness.summary import first_screen
 from .harness.tables import Table
 from .table1 import UNDITHERED
 
@@ -42,11 +43,12 @@ CHAPTERS = {  # file name -> heading and how the file is made
 INTRODUCTION = """# Results
 
 Written by `python run.py bench results` from what the other benches have measured; nothing here is typed by hand.
-Pictures are centre crops of 512x512. PSNR in dB, SSIM with a 7x7 window, MS-SSIM on five scales, all as means over RGB
-in 8 bits; LPIPS is version 0.1 on AlexNet, where lower is better. TAESD is a tiny stand-in for the autoencoder of
-SD 1.x, and coarser. What a codec's smallest file cannot meet is not scaled down to fit.
+Pictures are centre crops of 512x512, of 256x256 under [inversion and back](#inversion-and-back). PSNR in dB, SSIM with
+a 7x7 window, MS-SSIM on five scales, all as means over RGB in 8 bits; LPIPS is version 0.1 on AlexNet, where lower is
+better. TAESD is a tiny stand-in for the autoencoder of SD 1.x, and coarser. What a codec's smallest file cannot meet is
+not scaled down to fit.
 
-To make all of it again:
+## How to make it again
 
 ```
 {commands}
@@ -84,7 +86,9 @@ def run(options, results):
     parts.insert(sum(path.stem != "speed" for path in files), gallery(options, results))
     commands = [f"python run.py bench {made} --json sdc-bench/{name}.json" for name, (_, made) in CHAPTERS.items()]
     text = INTRODUCTION.format(commands="\n".join([*commands, "python run.py bench results"]))
-    (options.docs / "results.md").write_text("\n".join([text, *parts]), encoding="utf-8", newline="\n")
+    figures = json.loads((options.docs / "results" / "figures.json").read_text(encoding="utf-8"))
+    page = first_screen("\n".join([text, *parts]), figures)
+    (options.docs / "results.md").write_text(page, encoding="utf-8", newline="\n")
     say(f"Wrote {options.docs / 'results.md'}")
 
 

@@ -129,7 +129,7 @@ def _check_start(data, length):
 def _section_spans(data):
     """Walk the sections by their lengths; return (tag byte, payload start, payload end) of each."""
     end_of_sections = len(data) - _CHECKSUM.size
-    spans = []
+    spans: list[tuple[int, int, int]] = []
     position = _HEADER_END
     while position < end_of_sections:
         if len(spans) == MAX_SECTIONS:

@@ -1,6 +1,7 @@
 """Files on disk: never read without a bound, and never there under their name before they are whole."""
 
 import os
+import sys
 import time
 from contextlib import suppress
 
@@ -8,10 +9,8 @@ from .container import MAX_FILE_BYTES
 from .errors import SdcLimitError
 from .picture import MAX_PIXELS, load
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 PART = ".part"
 FRESH = 10  # seconds for which a part is left alone: its writer may not have locked it yet
@@ -118,12 +117,11 @@ def remove_strays(folder):
 
 def _try_lock(file):
     """Lock an open file for this process; False where another has it, or where the file system has no locks."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
     return True
 
 

@@ -37,7 +37,11 @@ NEEDED = {
 NEEDED["bench"] = {**NEEDED["demo"], "lpips": "lpips", "matplotlib": "matplotlib", "tqdm": "tqdm"}
 NEEDED["models"] = {"safetensors": "safetensors", "torch": "torch"}
 NEEDED["train"] = {**NEEDED["demo"], "lpips": "lpips"}
-NEEDED["test"] = {**NEEDED["demo"], "hypothesis": "hypothesis", "playwright": "playwright", "pytest": "pytest"}
+NEEDED["test"] = {
+    **NEEDED["demo"], "hypothesis": "hypothesis", "importlinter": "import-linter", "mypy": "mypy",
+    "playwright": "playwright", "pytest": "pytest", "pytest_timeout": "pytest-timeout", "ruff": "ruff",
+    "xdist": "pytest-xdist",
+}  # fmt: skip
 
 
 @dataclass

@@ -37,6 +37,16 @@ def stop(*_):
     raise KeyboardInterrupt
 
 
+def sharing(arguments: list[str]) -> list[str]:
+    """pytest's options for sharing the tests out between processes. One file alone is sooner through without."""
+    if sum(".py" in argument for argument in arguments) == 1 or any("no:xdist" in argument for argument in arguments):
+        return []
+    for threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # of torch, here and in the servers: the cores are taken
+        os.environ.setdefault(threads, "1")
+    processes = max(2, min(4, os.cpu_count() or 2))  # a process and its servers take up to 4 GB
+    return [f"--numprocesses={processes}", "--dist=loadgroup", "--no-loadscope-reorder"]
+
+
 def main(command: str, settings: dict) -> int:
     signal.signal(signal.SIGTERM, stop)
     models = models_folder(Path(settings["cache"]))
@@ -51,9 +61,7 @@ def main(command: str, settings: dict) -> int:
 
         os.environ |= {"SDC_COMFYUI": settings["comfyui"], "SDC_MODELS": str(models), "SDC_SHARED": settings["shared"]}
         os.chdir(REPO)
-        # -rs: a skipped test says so, and why.
-        options = ["--import-mode=importlib", f"--rootdir={REPO}", "-o", "testpaths=tests", "-rs"]
-        return int(pytest.main([*options, *settings["arguments"]]))
+        return int(pytest.main([*sharing(settings["arguments"]), *settings["arguments"]]))
     if command == "bench":
         sys.path.insert(0, settings["comfyui"])
         from benchmarks.harness import command as bench

@@ -18,17 +18,18 @@ def paths(version: str) -> list[Path]:
 
 
 def regenerate(uv: Path, comfyuis: dict[str, Path]):
-    """Resolve for each ComfyUI, newest first: later ones keep its choices wherever they can."""
+    """Resolve for each ComfyUI. What is locked stays wherever it still fits; delete a lock to move on from it."""
     blocks: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "lock.txt")
         for version, comfyui in comfyuis.items():
             print(f"resolving for ComfyUI {version}", flush=True)
             inputs = [DEV / "requirements.in", comfyui / "requirements.txt"]
+            output.write_text("".join(map(read, paths(version))), encoding="utf-8")
             compile_lock(uv, inputs, output)
             blocks[version] = split(output.read_text(encoding="utf-8"))
-        output.unlink()
         print("resolving uv itself", flush=True)
+        output.write_text(read(LOCKS / "uv.txt"), encoding="utf-8")
         compile_lock(uv, [DEV / "uv.in"], output)
         write(LOCKS / "uv.txt", split(output.read_text(encoding="utf-8")))
     shared = set.intersection(*map(set, blocks.values()))
@@ -38,11 +39,15 @@ def regenerate(uv: Path, comfyuis: dict[str, Path]):
 
 
 def compile_lock(uv: Path, inputs: list[Path], output: Path):
-    # Universal: one lock for every platform and for Python 3.11 and later. Where the output of the ComfyUI before
-    # is still there, uv prefers the versions in it.
+    # Universal: one lock for every platform and for Python 3.11 and later. uv prefers the versions that it finds in
+    # the output.
     options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate"]
     command = [uv, "pip", "compile", "--quiet", "--system-certs", *options, *inputs, "-o", output]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def split(lock: str) -> list[str]:

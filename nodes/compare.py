@@ -133,7 +133,7 @@ class SDCCompare(io.ComfyNode):
                 Entry(
                     slots.get(f"name_{slot}") or f"picture {slot}",
                     pictures[f"image_{slot}"],
-                    sizes[slot][item] if sizes[slot] else None,
+                    known[item] if (known := sizes[slot]) else None,
                 )
                 for slot in connected
             ]

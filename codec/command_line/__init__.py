@@ -1,5 +1,6 @@
 """`python -m codec`: the format at the command line, and what needs Pillow or other kinds of file."""
 
+import io
 import os
 import sys
 
@@ -10,7 +11,8 @@ from .outputs import UsageError
 def main(arguments=None):
     """Run one command and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a prompt may hold letters that the terminal has not
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a prompt may hold letters that the terminal has not
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:

@@ -78,14 +78,15 @@ def compare(original, entries: list[Entry], names: list[str], size: int | None, 
         return replace(entry, figures=metrics.measure(original, entry.pixels, lpips))
 
     entries = [measured(entry) for entry in entries]
-    curves = {}
+    curves: dict[str, list[Entry]] = {}
     for name in names:
+        assert size is not None  # there are names only where it is known
         entries.append(measured(to_entry(rivals.encode_rival_to_size(name, original, size))))
         curves[name] = []
         for quality in curve:
-            entry = measured(to_entry(rivals.encode_rival(name, original, quality)))
-            curves[name].append(entry)
-            if entry.size > CURVE_ENDS * size:
+            rival = rivals.encode_rival(name, original, quality)
+            curves[name].append(measured(to_entry(rival)))
+            if rival.size > CURVE_ENDS * size:
                 break
     return Comparison(original, entries, curves)
 

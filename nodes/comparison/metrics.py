@@ -43,7 +43,7 @@ def measure(original, restored, lpips=None) -> dict[str, float | None]:
 
     `lpips` is what `load_lpips` gives; without it that figure is None.
     """
-    found = {"psnr": psnr(original, restored)}
+    found: dict[str, float | None] = {"psnr": psnr(original, restored)}
     for name, metric in (("ssim", ssim), ("ms_ssim", ms_ssim), ("lpips", lpips)):
         try:
             found[name] = metric and metric(original, restored)

@@ -60,10 +60,12 @@ def panel(canvas, offset: float, key: str, points: list[Entry], curves: dict, co
         canvas.line([(x_axis.start, y), (x_axis.end, y)], GRID, 1)
         canvas.text(x_axis.start - 8, y, text, anchor="rm")
     for name, curve in curves.items():
-        places = [(x_axis.place(math.log10(e.size)), y_axis.place(e.figures[key])) for e in curve if finite(e, key)]
+        places = [
+            (x_axis.place(math.log10(e.size)), y_axis.place(e.figures[key])) for e in curve if e.size and finite(e, key)
+        ]
         canvas.line(places, colours[name])
     for point in points:
-        if finite(point, key):
+        if point.size and finite(point, key):
             x, y = x_axis.place(math.log10(point.size)), y_axis.place(point.figures[key])
             canvas.mark(x, y, colours[point.name])
 

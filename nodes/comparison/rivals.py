@@ -9,7 +9,12 @@ from PIL import Image, features
 
 LOWEST, HIGHEST = 0, 99  # quality, on every codec's own scale; 100 is lossless to some
 # A rival is to be seen at its best, within reason: AVIF would gain another 3 % in six times the time.
-OPTIONS = {"JPEG": {"optimize": True}, "WebP": {"method": 6}, "AVIF": {"speed": 6}, "JPEG XL": {"effort": 9}}
+OPTIONS: dict[str, dict] = {
+    "JPEG": {"optimize": True},
+    "WebP": {"method": 6},
+    "AVIF": {"speed": 6},
+    "JPEG XL": {"effort": 9},
+}
 PILLOW_FORMATS = {"JPEG XL": "JXL"}
 RIVALS = tuple(OPTIONS)
 

@@ -25,7 +25,7 @@ def embed_metadata(
         note = f"{WARNING} Nothing was embedded: ComfyUI was started with --disable-metadata."
         return codec.with_metadata(picture, None), [note] if asked else []
     metadata = {key: value for key, value in picture.metadata.items() if key != "workflow"}
-    notes = []
+    notes: list[str] = []
     if prompt.strip():
         metadata, notes = with_part(metadata, "prompt", prompt, notes)
     if wants_workflow and workflow is None:

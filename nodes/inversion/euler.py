@@ -116,6 +116,7 @@ def invert(
     sampler = InversionSampler(refine)
     no_noise = DisableNoise.execute().result[0]
     inverted = SamplerCustomAdvanced.execute(no_noise, guider, sampler, sigmas.flip(0), latent).result[0]
+    assert sampler.report is not None  # it has run
     noise = InvertedNoise.of(model, inverted, sigmas[0], guidance_scale)
     return noise, inverted if noise.scaling.latent == 1.0 else latent, sampler.report
 

@@ -52,7 +52,7 @@ class ImplicitStep:
         self.scale = norm(start).clamp_min(torch.finfo(start.dtype).tiny)
         self.residual = self.last_residual = torch.full_like(self.scale, torch.inf)
         self.done = self.hard = torch.zeros_like(self.scale, dtype=torch.bool)
-        self.last = None  # x and its defect, judged before
+        self.last: tuple[torch.Tensor, torch.Tensor] | None = None  # x and its defect, judged before
         self.moves: list[tuple[torch.Tensor, torch.Tensor]] = []  # of x, and what each changed in the defect
 
     def judge(self, eps: torch.Tensor):

@@ -33,7 +33,7 @@ def canny_edges(image: torch.Tensor, low_threshold: int | None, high_threshold: 
     ImportError
         OpenCV is not installed.
     """
-    if low_threshold is not None and low_threshold > high_threshold:
+    if low_threshold is not None and high_threshold is not None and low_threshold > high_threshold:
         raise ValueError(f"low_threshold ({low_threshold}) must not be above high_threshold ({high_threshold}).")
     cv2 = import_cv2()
     pixels = (image[..., :3].clamp(0, 1) * 255).round().to(device="cpu", dtype=torch.uint8).numpy()

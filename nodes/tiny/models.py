@@ -70,7 +70,7 @@ def widened(narrow: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def no_attention(key: str) -> dict[str, torch.Tensor]:
     """The one transformer block that ComfyUI recognises SD 1.5 by; it adds nothing, since all of it is zero."""
     block = f"{key}.transformer_blocks.0"
-    shapes = {f"{key}.norm.weight": (CHANNELS,), f"{key}.norm.bias": (CHANNELS,)}
+    shapes: dict[str, tuple[int, ...]] = {f"{key}.norm.weight": (CHANNELS,), f"{key}.norm.bias": (CHANNELS,)}
     for name in ("proj_in", "proj_out"):
         shapes |= {f"{key}.{name}.weight": (CHANNELS, CHANNELS, 1, 1), f"{key}.{name}.bias": (CHANNELS,)}
     for name, inputs in (("attn1", CHANNELS), ("attn2", CONTEXT)):
@@ -92,7 +92,10 @@ def no_attention(key: str) -> dict[str, torch.Tensor]:
 
 def text_encoder() -> dict[str, torch.Tensor]:
     """CLIP-L that answers every prompt with zeros, whole, since ComfyUI leaves missing layers uninitialised."""
-    shapes = {"embeddings.token_embedding.weight": (49408, 768), "embeddings.position_embedding.weight": (77, 768)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "embeddings.token_embedding.weight": (49408, 768),
+        "embeddings.position_embedding.weight": (77, 768),
+    }
     for number in range(12):
         layer = f"encoder.layers.{number}"
         for part in ("q_proj", "k_proj", "v_proj", "out_proj"):

@@ -3,13 +3,11 @@
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sdc_pack.codec as codec
-from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from dev import browser
@@ -25,16 +23,6 @@ STANDINS = {
 }
 SCREENSHOTS = Path(os.environ.get("SDC_SCREENSHOTS") or ROOT / "out" / "browser")
 WORKFLOW = {"version": 0.4, "nodes": [], "links": [], "groups": [], "config": {}, "extra": {"made_by": "test"}}
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory, photograph):
-    base = tmp_path_factory.mktemp("comfyui")
-    (base / "input").mkdir()
-    shutil.copy(photograph, base / "input" / "example.png")  # as every ComfyUI has one
-    with Server(os.environ["SDC_COMFYUI"], sys.executable, pack=ROOT, models=[MODELS], base=base) as server:
-        skip_introduction(server)
-        yield server
 
 
 def skip_introduction(server: Server):
@@ -55,6 +43,7 @@ def session_page(server, chromium):
     """One page for all tests: loading the front end takes longer than most of them."""
     shutil.rmtree(SCREENSHOTS, ignore_errors=True)
     SCREENSHOTS.mkdir(parents=True)
+    skip_introduction(server)
     page = ComfyPage(chromium.new_page(viewport={"width": 1600, "height": 900}), server, SCREENSHOTS)
     page.open()
     return page
@@ -79,16 +68,6 @@ def fresh(page: ComfyPage, renderer: str, name: str):
     yield page
     page.shoot(name)
     assert not page.problems
-
-
-@pytest.fixture(scope="session")
-def photograph(tmp_path_factory):
-    """A small astronaut: Eileen Collins, photographed by NASA, public domain."""
-    import skimage.data
-
-    path = tmp_path_factory.mktemp("pictures") / "astronaut.png"
-    Image.fromarray(skimage.data.astronaut()).resize((128, 128), Image.Resampling.LANCZOS).save(path)
-    return path
 
 
 @pytest.fixture

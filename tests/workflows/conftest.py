@@ -1,6 +1,5 @@
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,6 @@ from PIL import Image, ImageDraw
 
 from dev.demo import swap
 from dev.prompt import to_prompt
-from dev.server import Server
 
 ROOT = Path(__file__).parents[2]
 MODELS = Path(os.environ["SDC_MODELS"])
@@ -17,14 +15,6 @@ STANDINS = {
     "controlnet": "sdc-standin-canny.safetensors",
 }
 WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """ComfyUI as its user runs it, with the pack in custom_nodes."""
-    base = tmp_path_factory.mktemp("comfyui")
-    with Server(os.environ["SDC_COMFYUI"], sys.executable, pack=ROOT, models=[MODELS], base=base) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,60 @@
+"""What the checkers say of the repository. Their last lines stand at the end of the output.
+
+For the types and the imports they see the folders under the names that they are loaded by, not the repository's own.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dev.server import link_folder
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory) -> Path:
+    """A folder that holds sdc_pack, dev and benchmarks."""
+    folder = tmp_path_factory.mktemp("names")
+    (folder / "sdc_pack").mkdir()
+    shutil.copy(ROOT / "__init__.py", folder / "sdc_pack")
+    for name in ("sdc_pack/codec", "sdc_pack/nodes", "dev", "benchmarks"):
+        link_folder(ROOT / name.removeprefix("sdc_pack/"), folder / name)
+    return folder
+
+
+@pytest.fixture
+def check(names, request, record_property):
+    def check(*arguments):
+        command = [sys.executable, *map(str, arguments)]
+        done = subprocess.run(command, cwd=names, capture_output=True, text=True, encoding="utf-8")
+        said = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr).strip()
+        record_property("checker", f"{request.node.name.removeprefix('test_')}: {said.splitlines()[-1]}")
+        assert done.returncode == 0, said
+
+    return check
+
+
+def test_ruff_check(check):
+    check("-m", "ruff", "check", ROOT)
+
+
+def test_ruff_format(check):
+    check("-m", "ruff", "format", "--check", ROOT)
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_mypy(check, platform):
+    """Also of the branches for systems that the tests do not run on."""
+    cache = ROOT / ".mypy_cache" / platform
+    options = ["--config-file", ROOT / "pyproject.toml", "--cache-dir", cache, "--platform", platform]
+    check("-m", "mypy", *options, "-p", "sdc_pack.codec", "-p", "sdc_pack.nodes")
+
+
+def test_imports(check):
+    script = "from importlinter.cli import lint_imports_command as command; command()"
+    check("-c", script, "--no-logo", "--no-cache", ROOT / ".importlinter")

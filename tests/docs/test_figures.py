@@ -1,0 +1,156 @@
+"""Every figure in README and in the summary of docs/results.md is one that a bench has measured.
+
+docs/results/figures.json holds what the benches printed. What is left of a text once all measured rows and sentences
+are taken out may hold no figure: so one that nobody measured fails as a changed one does.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import sdc_pack.codec as codec
+import skimage.data
+from sdc_pack.codec.autoencoder import tiny_vae
+
+from benchmarks.harness import summary
+
+ROOT = Path(__file__).parents[2]
+RATE, REGENERATED = summary.EQUAL_BYTES, summary.REGENERATED
+# Bytes, a decimal fraction, but not a version such as 0.16.3, a share, so many of so many, or decibels.
+FIGURE = re.compile(r"\d+ bytes|(?<![\d.])\d+\.\d{2,3}(?![\d.]*\d)|\d+(?:\.\d+)? ?%|\d+ of \d+|\d+ dB")
+NOT_MEASURED = ("W · H / 80 bytes", "strength 0.15", "0.26 megapixels", "Python 3.11")
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict:
+    return json.loads(read("docs/results/figures.json"))
+
+
+@pytest.fixture(scope="module")
+def quote(figures):
+    """Figures as documents write them: "24" or "0.300"; a minus sign for a hyphen."""
+
+    def cells(name: str, table: str, row: str, *columns: str) -> list[str]:
+        return [summary.cell(figures, name, table, row, column).replace("-", "−") for column in columns]
+
+    return cells
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def count_of(figures: dict, name: str, winner: str, loser: str, column: str) -> str:
+    """ "1 of 24": on how many pictures one is better than the other."""
+    notes = figures[name]["tables"][RATE]["notes"]
+    (counts,) = (note for note in notes if f"which {winner} is better than {loser}:" in note)
+    return f"{re.search(rf' {column} ([0-9]+)', counts)[1]} of {figures[name]['pictures']}"
+
+
+def take_out(text: str, claims: list[str]) -> str:
+    """The text without these claims, on one line; each has to be there, whatever its line breaks."""
+    text = " ".join(text.split())
+    for claim in claims:
+        assert claim in text, f"Measured and not said so: {claim}"
+        text = text.replace(claim, "")
+    return text
+
+
+def test_readme(figures, quote):
+    columns = "bytes", "SSIM", "PSNR", "LPIPS"
+    stored = {
+        "SDC, preset *paper*: 64 colours, dithered": "SDC, preset paper",
+        "SDC, 64 colours, no dither": "SDC, 64 colours, no dither",
+        **{name: name for name in ("AVIF", "WebP", "JPEG")},
+    }
+    claims = [row(label, *quote("kodak", RATE, name, *columns)) for label, name in stored.items()]
+    stages = {
+        "inverted and regenerated": f"paper: {summary.BEST}",
+        "the same without the ControlNet": "paper: 13 steps, strength 0.15, canny strength 0",
+        "the ControlNet without inversion": "paper: once at sigma 0.35, canny strength 1",
+    }
+    columns = "UNet calls", "SSIM", "PSNR", "LPIPS"
+    claims.append(row("decoded", *quote("quality", REGENERATED, "paper: decoded", *columns), ""))
+    for label, name in stages.items():
+        change, better = quote("quality", REGENERATED, name, *summary.CHANGE)
+        better = f"better on {better} of {figures['quality']['pictures']}"
+        claims.append(row(label, *quote("quality", REGENERATED, name, *columns), f"{change}, {better}"))
+    pixels, lpips = (count_of(figures, "kodak", "AVIF", "the preset paper", column) for column in ("PSNR", "LPIPS"))
+    assert pixels == count_of(figures, "kodak", "AVIF", "the preset paper", "SSIM")
+    claims.append(f"AVIF is better in SSIM and PSNR on {pixels} photographs, in LPIPS on {lpips}.")
+    dithered, plain = (
+        count_of(figures, "generated", "AVIF", other, "LPIPS")
+        for other in ("the preset paper", "64 colours without dither")
+    )
+    claims.append(f"it is better in LPIPS on {dithered}, and on {plain} if SDC does not dither.")
+    claims.append(f"Means over the {figures['kodak']['pictures']} Kodak photographs")
+    text = re.sub(r"file of \d+ bytes", "", take_out(read("README.md"), [*claims, *NOT_MEASURED]))
+    assert not FIGURE.findall(text)
+
+
+def row(*cells: str) -> str:
+    return " ".join(f"| {' | '.join(cells)} |".split())
+
+
+def test_first_picture_of_the_readme_says_its_bytes():
+    alternative, caption = (int(size) for size in re.findall(r"file of (\d+) bytes", read("README.md")))
+    size = codec.encode(tiny_vae.encode_pixels(skimage.data.astronaut()), **codec.PAPER_PRESET).size
+    # The last bits of another machine may choose another palette.
+    assert alternative == caption == pytest.approx(size, abs=5)
+
+
+def test_weights_readme(figures, quote):
+    columns = "LPIPS", "SSIM", "PSNR"
+    alone = [("quality", "sdc-tiny.safetensors"), ("quality_taesd", "taesd")]
+    shown = [quote(name, "The autoencoder alone", model, *columns) for name, model in alone]
+    both = [f"{lpips}, {ssim}, {psnr} dB" for lpips, ssim, psnr in shown]
+    claims = [row("encoded and decoded: LPIPS, SSIM, PSNR", *both)]
+    other = [quote(name, "The autoencoder alone", model, "LPIPS of TAESD's latents")[0] for name, model in alone]
+    claims.append(row("TAESD's latents, decoded: LPIPS", *other))
+    apart = quote(*alone[0][:1], "The autoencoder alone", alone[0][1], "latents from TAESD's, relative L2")
+    claims.append(row("latents, relative L2 from TAESD's", *apart, ""))
+    change = quote("quality", REGENERATED, f"paper: {summary.BEST}", "LPIPS change")[0].removeprefix("−")
+    claims.append(f"take {change} off LPIPS in the mean")
+    for picture in ("peppers", "tiffany"):
+        names = (f"{picture}, {how}" for how in ("without inversion", "with inversion, paper's settings"))
+        claims.append("from {} to {}".format(*(quote("table1", "Table 1", name, "LPIPS")[0] for name in names)))
+    left = take_out(read("weights/README.md"), claims)
+    assert not FIGURE.findall(left)
+
+
+def test_summary_of_the_results(figures):
+    assert summary.summary(figures) in read("docs/results.md")
+
+
+def test_first_screen_is_made_of_what_was_measured(figures):
+    page = "# Results\n\n## Chapter\n\n### Table\n\n* A note.\n\n|  | a |\n| --- | ---: |\n| b | 1 |\n\nMeasured.\n"
+    made = summary.first_screen(page, figures)
+    folded = page[page.index("* A note") :].replace("\n\nMeasured.\n", "\n\n</details>\n\nMeasured.\n")
+    chapter = f"## Chapter\n\n### Table\n\n<details>\n<summary>Table of 1 row</summary>\n\n{folded}"
+    assert made == f"# Results\n\n{summary.summary(figures)}\n{chapter}"
+    without = {name: kept for name, kept in figures.items() if name != "kodak"}
+    assert "There is no summary: 'kodak' has not been measured." in summary.first_screen(page, without)
+
+
+def test_figures_are_those_of_the_tables(figures):
+    """As docs/results.md prints them, row by row."""
+    page = read("docs/results.md").splitlines()
+    lines = {}
+    for line in page:
+        if line.startswith("| "):
+            label, *cells = (cell.strip() for cell in line[1:-1].split("|"))
+            lines.setdefault(label, []).append([to_number(cell) for cell in cells])
+    for name, kept in figures.items():
+        for title, table in kept["tables"].items():
+            assert f"### {title}" in page
+            assert all(f"* {note}" in page for note in table["notes"]), name
+            for label, cells in table["rows"].items():
+                assert cells in lines[label], f"{name}, {title}: {label}"
+
+
+def to_number(cell: str) -> float | None:
+    try:
+        return float(cell.removesuffix("+").removesuffix(" %"))
+    except ValueError:
+        return None
