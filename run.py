@@ -60,22 +60,18 @@ def parse(argv: list[str]) -> tuple[dict, list[str]]:
     demo.add_argument("--checkpoint", type=Path, metavar="FILE", help="a real SD 1.x checkpoint")
     demo.add_argument("--controlnet", type=Path, metavar="FILE", help="a real Canny ControlNet for it")
     demo.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
-    demo.add_argument("--workflow", type=Path, metavar="FILE", help="another workflow with the same nodes")
+    demo.add_argument("--workflow", type=Path, metavar="FILE", help="another one with the same nodes, in API format")
     commands.add_parser("comfyui", help="start ComfyUI with this pack; other arguments go to ComfyUI", **options)
     commands.add_parser("test", help="run the tests; other arguments go to pytest", **options)
-    commands.add_parser(
-        "bench",
-        help="measure, as README and docs/results.md show it; alone it lists the benches",
-        add_help=False,
-        **options,
-    )
+    measure = "measure, as README and docs/results.md show it; alone it lists the benches"
+    commands.add_parser("bench", help=measure, add_help=False, **options)
     commands.add_parser("fuzz", help="damage .sdc files and read them: --seconds N, --seed S", **options)
     models = commands.add_parser("models", help="write the tiny models into a models folder of ComfyUI", **options)
     models.add_argument("folder", type=Path, metavar="DIR", help="such as ComfyUI/models; nothing there is overwritten")
-    commands.add_parser(
-        "train", help="train the tiny models of weights/: vae, unet, controlnet", add_help=False, **options
-    )
-    commands.add_parser("lock", help="pin what dev/requirements.in asks for; what is pinned stays", **options)
+    trained = "train the tiny models of weights/: vae, unet, controlnet"
+    commands.add_parser("train", help=trained, add_help=False, **options)
+    relocked = commands.add_parser("lock", help="pin packages that dev/requirements.in asks for anew", **options)
+    relocked.add_argument("--upgrade", action="store_true", help="and the newest of all others")
 
     arguments, rest = parser.parse_known_args(argv)
     if rest and arguments.command not in ("bench", "comfyui", "fuzz", "test", "train"):
@@ -93,7 +89,7 @@ def choose(arguments: dict) -> comfyui.Install:
 def demo(arguments: dict, _rest) -> int:
     arguments["output"] = str(arguments.get("output", Path("sdc-demo")).resolve())
     shipped = "sdc_full_pipeline.json" if "checkpoint" in arguments else "sdc_demo_tiny.json"
-    arguments["workflow"] = arguments.get("workflow", ROOT / "workflows" / shipped)
+    arguments["workflow"] = arguments.get("workflow", ROOT / "workflows" / "api" / shipped)
     # Before minutes of set-up.
     named = [arguments[key] for key in ("checkpoint", "controlnet", "workflow") if key in arguments]
     for path in (*arguments.setdefault("pictures", []), *named):
@@ -106,22 +102,15 @@ def demo(arguments: dict, _rest) -> int:
     return run_inside(choose(arguments), "demo", arguments)
 
 
-def test(arguments: dict, rest: list[str]) -> int:
-    return run_inside(choose(arguments), "test", {"arguments": rest})
-
-
 def models(arguments: dict, _rest) -> int:
     if not arguments["folder"].is_dir():
         raise SetupError(f"There is no folder {arguments['folder']}")
     return run_inside(choose(arguments), "models", {"folder": arguments["folder"].resolve()})
 
 
-def bench(arguments: dict, rest: list[str]) -> int:
-    return run_inside(choose(arguments), "bench", {"arguments": rest})
-
-
-def train(arguments: dict, rest: list[str]) -> int:
-    return run_inside(choose(arguments), "train", {"arguments": rest})
+def pass_on(arguments: dict, rest: list[str]) -> int:
+    """Commands of dev/inside.py that take their own arguments."""
+    return run_inside(choose(arguments), arguments["command"], {"arguments": rest})
 
 
 def fuzz(arguments: dict, rest: list[str]) -> int:
@@ -144,11 +133,11 @@ def start_comfyui(arguments: dict, rest: list[str]) -> int:
     return run_child([*command, "--database-url", f"sqlite:///{database}", *rest])
 
 
-def relock(_arguments, _rest) -> int:
+def relock(arguments: dict, _rest) -> int:
     cache = environment.cache_root()
     python = environment.prepare(lock.paths(comfyui.NEWEST), Path(sys.executable), cache)
     folders = {version: comfyui.fetch(version, python, cache) for version in comfyui.PINNED}
-    lock.regenerate(environment.bin_path(python.parent.parent, "uv"), folders)
+    lock.regenerate(environment.bin_path(python.parent.parent, "uv"), folders, arguments.get("upgrade", False))
     return 0
 
 
@@ -161,7 +150,7 @@ def run_inside(install: comfyui.Install, command: str, settings: dict) -> int:
 
 def run_child(command: list) -> int:
     """Run a program in the foreground and end only after it has."""
-    process = subprocess.Popen([str(part) for part in command], env=environment.with_bytecode(environment.cache_root()))
+    process = subprocess.Popen([str(part) for part in command])
     try:
         while True:
             try:
@@ -175,8 +164,8 @@ def run_child(command: list) -> int:
 
 
 COMMANDS = {
-    "bench": bench, "comfyui": start_comfyui, "demo": demo, "fuzz": fuzz, "lock": relock, "models": models,
-    "test": test, "train": train,
+    "bench": pass_on, "comfyui": start_comfyui, "demo": demo, "fuzz": fuzz, "lock": relock, "models": models,
+    "test": pass_on, "train": pass_on,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """What every figure in README.md and docs/ comes from: one bench a file, run by `python run.py bench NAME`.
 
 A bench is a module with a docstring, `add_arguments(parser)` and `run(options, results)`; what benches share is in
-harness/. It may import `sdc_pack`, the node pack, and any part of ComfyUI after `harness.comfy.start()`. Where it has
-`report(rows)`, tables from the rows of its JSON file, and `plot(rows, path)`, `bench results` puts them into docs/.
+harness/. When it runs, ComfyUI has been made ready. Where it has `report(rows)`, tables from the rows of its JSON file,
+these are printed, and `bench results` puts them into docs/; the same for `plot(rows, path)`. With NEEDS_PICTURES it is
+run on pictures only.
 """
 
 import ast

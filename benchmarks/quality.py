@@ -4,9 +4,8 @@ Through the nodes as a workflow runs them, with the tiny models unless others ar
 photographs that `run.py train` holds out, which are neither trained on nor measured here.
 """
 
-import time
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +14,15 @@ from sdc_pack import codec
 from sdc_pack.nodes.comparison import metrics
 from tqdm import tqdm
 
-from dev.environment import SetupError, say
+from dev import pictures
+from dev.tables import Table, show
 
-from .harness import comfy, measure, pictures, plots
+from .harness import comfy, plots
 from .harness.regenerator import BEST, PAPER, Setting, add_options, load_regenerator
-from .harness.results import picture_key
-from .harness.tables import Table, mean
+from .harness.stored import HEADER, UNDITHERED, Picture, cells, figures, means
 
-PRESETS = {"paper": codec.PAPER_PRESET, "64 colours, no dither": {"colours": 64, "dither": "none"}}
+NEEDS_PICTURES = True
+PRESETS = {"paper": codec.PAPER_PRESET, "64 colours, no dither": UNDITHERED}
 UNCHANGED = "decoded"
 # The best setting (4 calls of the model), the same without ControlNet, 1, 6, 10 and 20 calls, and the paper's own.
 SETTINGS = [
@@ -42,102 +42,59 @@ def add_arguments(parser):
 
 
 def run(options, results):
-    if not options.images:
-        raise SetupError("Name pictures to measure on: --images DIR")
-    comfy.start(options)
     regenerator = load_regenerator(options)
-    own = None if options.vae else regenerator.vae
-    autoencoder = comfy.Autoencoder(options.vae or options.checkpoint, own)
-    originals = pictures.load(options.images, options.size)
-    if autoencoder.latent_format == "SD1.x" and (options.shared / "models" / "vae_approx").is_dir():
-        beside = comfy.Autoencoder("taesd")
-        for name, pixels in originals.items():
-            key = {**picture_key(name, pixels), "vae": autoencoder.name, **regenerator.key, "row": "autoencoder"}
-            results.get(key, partial(measure_autoencoder, pixels, autoencoder, beside, options.shared))
-    work = [(name, preset) for name in originals for preset in PRESETS]
-    for name, preset in tqdm(work, unit="picture", disable=None):
-        picture = Picture(name, originals[name], preset, autoencoder, regenerator, options)
-        for setting in (None, *options.settings):
-            results.get(picture.key(setting), partial(picture.measure, setting))
-    for table in report(results.rows):
-        say(table.text())
-    say(measure.load_lpips(options.shared)[1])
-    if options.plot:
-        plot(results.rows, options.plot)
+    autoencoder = comfy.Autoencoder(options.vae or options.checkpoint, None if options.vae else regenerator.vae)
+    has_taesd = autoencoder.latent_format == "SD1.x" and (options.shared / "models" / "vae_approx").is_dir()
+    beside = comfy.Autoencoder("taesd") if has_taesd else None
+    for name, pixels in tqdm(pictures.load_crops(options.images, options.size).items(), unit="picture", disable=None):
+        picture = Picture(name, pixels, autoencoder, options.shared, results)
+        if beside:
+            key = {"row": "autoencoder", "vae": autoencoder.name, "beside": beside.name}
+            picture.get(key, partial(measure_beside, picture, beside))
+        for preset, settings in PRESETS.items():
+            for setting in (None, *options.settings):
+                look = partial(keep, options.gallery, f"{name}, {preset}, {setting or UNCHANGED}")
+                picture.sdc(settings, regenerator, setting, look)
 
 
-def measure_autoencoder(pixels, autoencoder, beside, shared) -> dict:
+def measure_beside(picture: Picture, beside) -> dict:
     """Encoded and decoded; the latents, and the picture of the latents, of another autoencoder of the same space."""
-    latent, other = autoencoder.encode(pixels), beside.encode(pixels)
+    other, decode = beside.encode(picture.pixels), picture.autoencoder.decode
     return {
-        **measure.figures(pixels, autoencoder.decode(latent), shared),
-        "apart": float(np.linalg.norm(latent - other) / np.linalg.norm(other)),
-        "other_lpips": measure.figures(pixels, autoencoder.decode(other), shared)["lpips"],
+        **figures(picture.pixels, decode(picture.latent), picture.shared),
+        "apart": float(np.linalg.norm(picture.latent - other) / np.linalg.norm(other)),
+        "other_lpips": figures(picture.pixels, decode(other), picture.shared)["lpips"],
     }
 
 
-class Picture:
-    """One picture in one preset, decoded once."""
-
-    def __init__(self, name, pixels, preset, autoencoder, regenerator, options):
-        self.name, self.pixels, self.preset = name, pixels, preset
-        self.autoencoder, self.regenerator, self.options = autoencoder, regenerator, options
-
-    def key(self, setting: Setting | None) -> dict:
-        key = {**picture_key(self.name, self.pixels), "preset": self.preset, "vae": self.autoencoder.name}
-        return {**key, **self.regenerator.key_of(setting)} if setting else {**key, **self.regenerator.key}
-
-    @cached_property
-    def file(self) -> codec.EncodedPicture:
-        return codec.encode(self.autoencoder.encode(self.pixels), **PRESETS[self.preset])
-
-    @cached_property
-    def decoded(self) -> np.ndarray:
-        return self.autoencoder.decode(codec.decode(self.file))
-
-    def measure(self, setting: Setting | None) -> dict:
-        shown, calls, since = self.decoded, 0, time.monotonic()
-        if setting:
-            latent, calls = self.regenerator.run(codec.decode(self.file), self.decoded, setting)
-            shown = self.autoencoder.decode(latent)
-        seconds = time.monotonic() - since
-        if self.options.gallery:
-            self.options.gallery.mkdir(parents=True, exist_ok=True)
-            name = f"{self.name}, {self.preset}, {setting or UNCHANGED}.png".replace(":", "-")
-            Image.fromarray(shown).save(self.options.gallery / name)
-        figures = measure.figures(self.pixels, shown, self.options.shared)
-        return {"bytes": self.file.size, "calls": calls, "seconds": seconds, **figures}
+def keep(gallery: Path | None, name: str, pixels: np.ndarray):
+    if gallery:
+        gallery.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(gallery / f"{name}.png".replace(":", "-"))
 
 
 def groups(rows: list[dict]) -> dict[tuple[str, str], list[dict]]:
     """(preset, setting) -> figures of every picture, in one order."""
     found: dict[tuple, list[dict]] = {}
-    for row in rows:
-        key = row["key"]
-        if "preset" not in key:
-            continue
-        known = "steps" in key
-        setting = str(Setting(key["steps"], key["strength"], key["canny_strength"])) if known else UNCHANGED
-        found.setdefault((key["preset"], setting), []).append(row["value"])
-    return dict(sorted(found.items(), key=lambda item: list(PRESETS).index(item[0][0])))
-
-
-def averages(figures: list[dict]) -> dict:
-    return {name: mean([one[name] for one in figures]) for name in (*metrics.COLUMNS, "bytes", "calls", "seconds")}
+    for preset, settings in PRESETS.items():
+        for key, value in ((row["key"], row["value"]) for row in rows):
+            if settings.items() <= key.items():
+                regenerated = "steps" in key
+                setting = Setting(key["steps"], key["strength"], key["canny_strength"]) if regenerated else UNCHANGED
+                found.setdefault((preset, str(setting)), []).append(value)
+    return found
 
 
 def report(rows: list[dict]) -> list[Table]:
     lines = []
     found = groups(rows)
-    for (preset, setting), figures in found.items():
-        before, means = found[preset, UNCHANGED], averages(figures)
-        line = [f"{preset}: {setting}", f"{means['bytes']:.0f}", f"{means['calls']:.0f}", f"{means['seconds']:.1f}"]
-        line += measure.cells(means)
-        if setting == UNCHANGED or means["lpips"] is None:
-            line += ["", ""]
-        else:
-            better = sum(after["lpips"] < one["lpips"] for after, one in zip(figures, before, strict=True))
-            line += [f"{100 * (means['lpips'] / averages(before)['lpips'] - 1):+.1f} %", str(better)]
+    for (preset, setting), values in found.items():
+        before, average = found[preset, UNCHANGED], means(values)
+        line = [f"{preset}: {setting}", f"{average['bytes']:.0f}", f"{average['calls']:.0f}"]
+        line += [f"{average['seconds']:.1f}", *cells(average), "", ""]
+        if setting != UNCHANGED and average["lpips"] is not None:
+            better = sum(after["lpips"] < one["lpips"] for after, one in zip(values, before, strict=True))
+            line[-2:] = [f"{100 * (average['lpips'] / means(before)['lpips'] - 1):+.1f} %", str(better)]
         lines.append(line)
     key = rows[-1]["key"]
     notes = [
@@ -147,18 +104,17 @@ def report(rows: list[dict]) -> list[Table]:
         "UNet calls of inversion and regeneration together; seconds with the decoding, by the networks as trained, "
         "which ComfyUI runs padded, in more.",
     ]
-    header = ["", "bytes", "UNet calls", "seconds", *measure.HEADER, "LPIPS change", "better pictures"]
+    header = ["", "bytes", "UNet calls", "seconds", *HEADER, "LPIPS change", "better pictures"]
     return [*autoencoder_table(rows), Table("Before and after regeneration", header, lines, notes)]
 
 
 def autoencoder_table(rows: list[dict]) -> list[Table]:
-    alone = [row for row in rows if row["key"].get("row") == "autoencoder"]
+    alone = [row for row in rows if row["key"]["row"] == "autoencoder"]
     if not alone:
         return []
-    means = {name: mean([row["value"][name] for row in alone]) for name in alone[0]["value"]}
-    other = "-" if means["other_lpips"] is None else f"{means['other_lpips']:.3f}"
-    line = [alone[0]["key"]["vae"], *measure.cells(means), f"{means['apart']:.3f}", other]
-    header = ["", *measure.HEADER, "latents from TAESD's, relative L2", "LPIPS of TAESD's latents"]
+    average = means([row["value"] for row in alone])
+    line = [alone[0]["key"]["vae"], *cells(average), f"{average['apart']:.3f}", show(average["other_lpips"], ".3f")]
+    header = ["", *HEADER, "latents from TAESD's, relative L2", "LPIPS of TAESD's latents"]
     return [Table("The autoencoder alone", header, [line], [f"Means over {len(alone)} pictures, nothing is stored."])]
 
 
@@ -167,14 +123,12 @@ def plot(rows: list[dict], path: Path):
     figure, axes = plots.axes(2)
     for axis, column in zip(axes, ("lpips", "ssim"), strict=True):
         for colour, preset in enumerate(PRESETS):
-            points = {name: averages(figures) for (of, name), figures in groups(rows).items() if of == preset}
-            points = {name: means for name, means in points.items() if means[column] is not None}
-            if not points:
-                continue
-            if UNCHANGED in points:
+            points = {name: means(values) for (of, name), values in groups(rows).items() if of == preset}
+            points = {name: average for name, average in points.items() if average[column] is not None}
+            if points:
                 axis.axhline(points.pop(UNCHANGED)[column], color=f"C{colour}", label=f"{preset}, decoded")
-            where = [(means["calls"], means[column]) for means in points.values()]
-            axis.plot(*zip(*where, strict=True), "o", color=f"C{colour}", label=f"{preset}, regenerated")
+                where = [(average["calls"], average[column]) for average in points.values()]
+                axis.plot(*zip(*where, strict=True), "o", color=f"C{colour}", label=f"{preset}, regenerated")
         axis.set(xscale="log", xlabel="UNet calls, up and down", ylabel=metrics.COLUMNS[column][0])
     axes[0].legend(fontsize="small")
     plots.save(figure, path)

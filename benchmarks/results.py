@@ -1,9 +1,12 @@
 """docs/results.md: the tables and plots of other benches from their JSON files, and a gallery of what is lost.
 
-Plots and gallery go to docs/results/. Each JSON file becomes a chapter that has its name.
+Plots and gallery go to docs/results/, and so does figures.json: what the tables show, for programs. Each JSON file
+becomes a chapter that has its name.
 """
 
+import contextlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +17,14 @@ from sdc_pack.nodes.comparison import sheet, table
 from sdc_pack.nodes.comparison.entries import Entry, compare
 
 from dev.environment import SetupError, say
+from dev.tables import Table
 
 from . import list_benches, load_bench
-from .harness import comfy, measure
+from .harness import comfy
 from .harness.regenerator import BEST, PAPER, add_options, load_regenerator
 from .harness.results import REPO
-from .harness.stored import options_of_autoencoder
+from .harness.stored import UNDITHERED, add_autoencoder_option, load_lpips
 from .harness.summary import first_screen
-from .harness.tables import Table
-from .table1 import UNDITHERED
 
 TRIED = "13:0.15:1 13:0.15:0 0:0.35:1 20:0.15:1 50:0.1:1"  # the others take up to ten times as long
 CHAPTERS = {  # file name -> heading and how the file is made
@@ -73,7 +75,7 @@ CREDITS = {
 def add_arguments(parser):
     parser.add_argument("--from", dest="folder", type=Path, default=Path("sdc-bench"), metavar="DIR", help="JSON files")
     parser.add_argument("--docs", type=Path, default=REPO / "docs", metavar="DIR", help="where results.md goes")
-    options_of_autoencoder(parser)
+    add_autoencoder_option(parser)
     add_options(parser)
 
 
@@ -82,36 +84,75 @@ def run(options, results):
     if not files:
         raise SetupError(f"There is no .json file in {options.folder}; make some: python run.py bench NAME --json FILE")
     (options.docs / "results").mkdir(parents=True, exist_ok=True)
-    parts = [chapter(path, options.docs) for path in files]
-    parts.insert(sum(path.stem != "speed" for path in files), gallery(options, results))
+    texts, figures = {}, {}
+    for path in files:
+        texts[path.stem], figures[path.stem] = chapter(path, options.docs)
+    speed = [texts.pop(name) for name in ("speed",) if name in texts]
+    pictures, shown = gallery(options)
+    figures["gallery"] = {"bench": "results", "commits": [results.commit], "tables": numbers([shown])}
+    text = first_screen("\n".join([introduction(), *texts.values(), pictures, *speed]), figures)
+    (options.docs / "results.md").write_text(text, encoding="utf-8", newline="\n")
+    path = options.docs / "results" / "figures.json"
+    path.write_text(to_json(figures), encoding="utf-8", newline="\n")
+    say(f"Wrote {options.docs / 'results.md'} and {path}")
+
+
+def introduction() -> str:
     commands = [f"python run.py bench {made} --json sdc-bench/{name}.json" for name, (_, made) in CHAPTERS.items()]
-    text = INTRODUCTION.format(commands="\n".join([*commands, "python run.py bench results"]))
-    figures = json.loads((options.docs / "results" / "figures.json").read_text(encoding="utf-8"))
-    page = first_screen("\n".join([text, *parts]), figures)
-    (options.docs / "results.md").write_text(page, encoding="utf-8", newline="\n")
-    say(f"Wrote {options.docs / 'results.md'}")
+    return INTRODUCTION.format(commands="\n".join([*commands, "python run.py bench results"]))
 
 
-def chapter(path: Path, docs: Path) -> str:
+def chapter(path: Path, docs: Path) -> tuple[str, dict]:
+    """A chapter of docs/results.md, and its part of figures.json."""
     stored = json.loads(path.read_text(encoding="utf-8"))
     if stored["bench"] not in list_benches():
         raise SetupError(f"{path} is of the bench {stored['bench']!r}, which is not there.")
-    bench = load_bench(stored["bench"])
+    bench, rows = load_bench(stored["bench"]), stored["rows"]
     parts = [f"## {CHAPTERS.get(path.stem, (path.stem,))[0]}\n"]
     if hasattr(bench, "plot"):
         image = f"results/{path.stem}.svg"
-        bench.plot(stored["rows"], docs / image)
+        bench.plot(rows, docs / image)
         parts.append(f"![{path.stem}]({image})\n")
-    parts += [table.markdown() for table in bench.report(stored["rows"])]
+    tables = bench.report(rows)
+    parts += [each.markdown() for each in tables]
+    commits = sorted({row["commit"] for row in rows})
     made_by = ", ".join(f"{name} {version}" for name, version in stored["made_by"].items() if name != "code")
-    return "\n".join([*parts, f"Measured with {made_by}.\n"])
+    parts.append(f"Measured at commit {', '.join(commits)} with {made_by}.\n")
+    figures = {"bench": stored["bench"], "commits": commits, "settings": stored["settings"]}
+    figures["pictures"] = len({row["key"]["pixels"] for row in rows if "pixels" in row["key"]})
+    return "\n".join(parts), {**figures, "tables": numbers(tables)}
 
 
-def gallery(options, results) -> str:
-    comfy.start(options)
+def numbers(tables: list[Table]) -> dict[str, dict]:
+    """Title -> header and rows, each with its label; None for what is not one number. Tables of other things go."""
+    found = {}
+    for shown in tables:
+        rows = {line[0]: [to_number(cell) for cell in line[1:]] for line in shown.rows}
+        rows = {label: cells for label, cells in rows.items() if set(cells) != {None}}
+        if rows:
+            found[shown.title] = {"header": shown.header[1:], "rows": rows, "notes": shown.notes}
+    return found
+
+
+def to_number(cell: str) -> float | int | None:
+    """Of "3286", "4104+", "-16.2 %"."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(cell.removesuffix("+").removesuffix(" %"))
+    return None
+
+
+def to_json(figures: dict) -> str:
+    """Indented, but for the innermost lists: one row of a table is one line."""
+    text = json.dumps(figures, indent=1, ensure_ascii=False)
+    return re.sub(r"\[[^\[\]{}\"]*\]", lambda found: " ".join(found[0].split()), text) + "\n"
+
+
+def gallery(options) -> tuple[str, Table]:
+    """The chapter of pictures, and the figures in it."""
     autoencoder = comfy.Autoencoder(options.vae)
     regenerator = load_regenerator(options)
-    lpips, _ = measure.load_lpips(options.shared)
+    lpips, _ = load_lpips(options.shared)
     parts, lines = [GALLERY], []
     for name, pixels in samples().items():
         entries = []
@@ -129,7 +170,8 @@ def gallery(options, results) -> str:
         drawn.resize((1300, round(drawn.height * 1300 / drawn.width))).save(options.docs / image, quality=75)
         parts.append(f"### {name.capitalize()}\n\n![{name}]({image})\n\n{CREDITS[name]}\n")
         lines += [[f"{name}, {entry.name}", *table.cells(entry)[1:]] for entry in compared.entries]
-    return "\n".join([*parts, Table("Figures of the gallery", table.HEADER, lines).markdown()])
+    figures = Table("Figures of the gallery", table.HEADER, lines)
+    return "\n".join([*parts, figures.markdown()]), figures
 
 
 def samples() -> dict[str, np.ndarray]:

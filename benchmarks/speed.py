@@ -16,59 +16,49 @@ import torch
 from sdc_pack.nodes.comparison import rivals
 from tqdm import tqdm
 
-from dev import standins
-from dev.environment import SetupError, say
+from dev import pictures, standins
+from dev.environment import SetupError
+from dev.tables import Table, show
 
-from .harness import comfy, pictures, plots, timing
+from .harness import comfy, plots, timing
 from .harness.regenerator import Regenerator
-from .harness.stored import options_of_autoencoder
-from .harness.tables import Table
+from .harness.stored import add_autoencoder_option
 
+NEEDS_PICTURES = True
 TILE = 512
 SIDES = (256, 512, 1024, 2048, 4096, 8192)
 LARGEST_FOR_VAE = 1024
 PAPER_BYTES = 3300  # about what the preset paper takes for a tile; the rivals get the quality that comes nearest
 NODES_SIDE, STEPS = 256, 4
 RIVALS = ("WebP", "AVIF")
+WAYS = ("encode", "decode")
 MEGABYTE = 1e6
 
 
 def add_arguments(parser):
-    options_of_autoencoder(parser)
+    add_autoencoder_option(parser)
     parser.add_argument("--largest", type=int, default=SIDES[-1], metavar="N", help="side of the largest picture")
 
 
 def run(options, results):
-    if not options.images:
-        raise SetupError("Name a folder of pictures: --images DIR")
-    comfy.start(options)
     autoencoder = comfy.Autoencoder(options.vae)
-    tiles = [tile for tile in pictures.load(options.images, TILE).values() if tile.shape[:2] == (TILE, TILE)]
+    tiles = pictures.load_crops(options.images, TILE).values()
+    tiles = [tile for tile in tiles if tile.shape[:2] == (TILE, TILE)]
     if not tiles:
         raise SetupError(f"None of the pictures has {TILE}x{TILE} pixels.")
     setting = {"threads": torch.get_num_threads(), "vae": autoencoder.name}
     latents = [autoencoder.encode(tile).transpose(1, 2, 0) for tile in tiles]
     qualities = {name: rivals.encode_rival_to_size(name, tiles[0], PAPER_BYTES).quality for name in RIVALS}
-    sides = [side for side in SIDES if side <= options.largest]
-    with tqdm(total=len(sides) * (2 + len(RIVALS)) + 1, disable=None) as bar:
-        for side in sides:
-            bar.set_description(f"{side}x{side}")
-            picture, latent = mosaic(tiles, side), mosaic(latents, side // 8).transpose(2, 0, 1)
-            calls = {name: partial(measure_alone, name, picture, quality) for name, quality in qualities.items()}
-            calls["SDC"] = partial(measure_alone, "SDC", latent)
-            if side <= LARGEST_FOR_VAE:
-                calls["autoencoder"] = partial(measure_autoencoder, autoencoder, picture)
-            for what, call in calls.items():
-                results.get({"what": what, "side": side, **setting}, call)
-                bar.update()
-        bar.set_description("nodes")
-        key = {"what": "nodes", "side": NODES_SIDE, "steps": STEPS, **setting}
-        results.get(key, lambda: measure_nodes(mosaic(tiles, NODES_SIDE), autoencoder, options))
-        bar.update()
-    for table in report(results.rows):
-        say(table.text())
-    if options.plot:
-        plot(results.rows, options.plot)
+    for side in tqdm([side for side in SIDES if side <= options.largest], unit="size", disable=None):
+        picture, latent = mosaic(tiles, side), mosaic(latents, side // 8).transpose(2, 0, 1)
+        calls = {name: partial(measure_alone, name, picture, quality) for name, quality in qualities.items()}
+        calls["SDC"] = partial(measure_alone, "SDC", latent)
+        if side <= LARGEST_FOR_VAE:
+            calls["autoencoder"] = partial(measure_autoencoder, autoencoder, picture)
+        for what, call in calls.items():
+            results.get({"what": what, "side": side, **setting}, call)
+    key = {"what": "nodes", "side": NODES_SIDE, "steps": STEPS, **setting}
+    results.get(key, lambda: measure_nodes(mosaic(tiles, NODES_SIDE), autoencoder, options))
 
 
 def mosaic(tiles: list[np.ndarray], side: int) -> np.ndarray:
@@ -88,7 +78,7 @@ def measure_alone(name: str, array: np.ndarray, quality: int = 0) -> dict:
     with tempfile.TemporaryDirectory(prefix="sdc-bench-") as folder:
         path = Path(folder, "input.npy")
         np.save(path, array)
-        command = [sys.executable, Path(timing.__file__).with_name("alone.py"), name, path, str(quality)]
+        command = [sys.executable, timing.__file__, name, path, str(quality)]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -114,7 +104,7 @@ def measure_nodes(picture: np.ndarray, autoencoder, options) -> dict:
     from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
     from sdc_pack.nodes.save_sdc import SDCSave
 
-    names = standins.build(options.models, options.shared)
+    names = standins.build(options.models)
     regenerator = Regenerator(names["checkpoint"], names["controlnet"])
     model, prompt, control_net = regenerator.model, regenerator.prompt, regenerator.control_net
     image = torch.from_numpy(picture.astype(np.float32) / 255)[None]
@@ -137,33 +127,30 @@ def measure_nodes(picture: np.ndarray, autoencoder, options) -> dict:
         controlled = nodes.ControlNetApplyAdvanced().apply_controlnet(prompt, prompt, control_net, edges, 0.3, 0.0, 1.0)
         return stock(controlled[0], noise)
 
+    def encode():
+        return nodes.VAEEncode().encode(autoencoder.vae, image)
+
     def save():
         comfy.call(SDCSave, sdc=sdc, filename_prefix="speed")
 
     save()
+    # Node, and which nodes of ComfyUI's own stand beside it.
     pairs = {
-        "SD Latent Quantize": (
-            lambda: comfy.call(SDCLatentQuantize, latent=latent),
-            "VAE Encode",
-            lambda: nodes.VAEEncode().encode(autoencoder.vae, image),
-        ),
-        "Save SDC": (save, "VAE Encode", lambda: nodes.VAEEncode().encode(autoencoder.vae, image)),
+        "SD Latent Quantize": (lambda: comfy.call(SDCLatentQuantize, latent=latent), "VAE Encode", encode),
+        "Save SDC": (save, "VAE Encode", encode),
         "Load SDC": (
             lambda: SDCLoad.execute("speed_00001_.sdc [output]"),
-            "VAE Decode",
-            lambda: nodes.VAEDecode().decode(autoencoder.vae, decoded),
+            "VAE Decode", lambda: nodes.VAEDecode().decode(autoencoder.vae, decoded),
         ),
         "DDIM Invert": (
             lambda: comfy.call(SDCDDIMInvert, **invert),
-            "Basic Guider, SamplerCustomAdvanced",
-            lambda: stock(prompt, RandomNoise.execute(0).result[0]),
+            "Basic Guider, SamplerCustomAdvanced", lambda: stock(prompt, RandomNoise.execute(0).result[0]),
         ),
         "Regenerate with Canny": (
             lambda: comfy.call(SDCRegenerateCanny, **regenerate),
-            "Apply ControlNet, Basic Guider, SamplerCustomAdvanced",
-            stock_controlled,
+            "Apply ControlNet, Basic Guider, SamplerCustomAdvanced", stock_controlled,
         ),
-    }
+    }  # fmt: skip
     figures = {}
     for name, (ours, stock_name, stock_nodes) in pairs.items():
         stock_nodes()
@@ -173,50 +160,42 @@ def measure_nodes(picture: np.ndarray, autoencoder, options) -> dict:
 
 
 def report(rows: list[dict]) -> list[Table]:
-    sizes = [row for row in rows if row["key"]["what"] != "nodes"]
     threads = rows[0]["key"]["threads"]
-    lines, exponents = [], []
-    for what in dict.fromkeys(row["key"]["what"] for row in sizes):
-        own = [(row["key"]["side"], row["value"]) for row in sizes if row["key"]["what"] == what]
-        for side, figures in own:
-            lines.append([f"{what}, {side}x{side}"])
-            for name in ("encode", "decode"):
-                memory = figures.get(f"{name}_memory")
-                lines[-1].append(f"{figures[f'{name}_seconds']:.4f}")
-                lines[-1].append("-" if memory is None else f"{memory / MEGABYTE:.0f}")
-        grown = [entry for entry in own if entry[0] >= TILE]
-        if len(grown) > 1:
-            pixels = [side**2 for side, _ in grown]
-            exponents.append(
-                [what]
-                + [f"{timing.growth(pixels, [f[f'{n}_seconds'] for _, f in grown]):.2f}" for n in ("encode", "decode")]
-            )
     note = (
         f"torch with {threads} thread{'s'[: threads - 1]}, AVIF with as many as it likes; the fastest of several runs."
     )
-    columns = ["", "encode, s", "memory, MB", "decode, s", "memory, MB"]
-    tables = [
-        Table(
-            "Seconds and memory by picture size",
-            columns,
-            lines,
-            [
-                note,
-                "SDC is the codec alone, from latent to file and back; it needs the autoencoder besides.",
-                "Memory is what a call adds to the process at its peak, beyond what goes in.",
-            ],
-        ),
-        Table(
-            "Growth with the number of pixels",
-            ["seconds ~ pixels ^", "encode", "decode"],
-            exponents,
-            [f"From {TILE}x{TILE} up; 1 is proportional."],
-        ),
+    lines, exponents = [], []
+    for what, curve in curves(rows).items():
+        for side, figures in curve.items():
+            lines.append([f"{what}, {side}x{side}"])
+            for way in WAYS:
+                memory = figures.get(f"{way}_memory")
+                lines[-1] += [f"{figures[f'{way}_seconds']:.4f}", show(memory and memory / MEGABYTE, ".0f")]
+        grown = {side**2: figures for side, figures in curve.items() if side >= TILE}
+        if len(grown) > 1:
+            powers = [timing.growth(list(grown), [f[f"{way}_seconds"] for f in grown.values()]) for way in WAYS]
+            exponents.append([what, *(f"{power:.2f}" for power in powers)])
+    about = [
+        note,
+        "SDC is the codec alone, from latent to file and back; it needs the autoencoder besides.",
+        "Memory is what a call adds to the process at its peak, beyond what goes in.",
     ]
+    header = ["", "encode, s", "memory, MB", "decode, s", "memory, MB"]
+    growth = [f"From {TILE}x{TILE} up; 1 is proportional."]
+    return [
+        Table("Seconds and memory by picture size", header, lines, about),
+        Table("Growth with the number of pixels", ["seconds ~ pixels ^", *WAYS], exponents, growth),
+        *(nodes_table(row, note) for row in rows if row["key"]["what"] == "nodes"),
+    ]
+
+
+def curves(rows: list[dict]) -> dict[str, dict[int, dict]]:
+    """Codec -> side -> figures."""
+    found: dict[str, dict[int, dict]] = {}
     for row in rows:
-        if row["key"]["what"] == "nodes":
-            tables.append(nodes_table(row, note))
-    return tables
+        if row["key"]["what"] != "nodes":
+            found.setdefault(row["key"]["what"], {})[row["key"]["side"]] = row["value"]
+    return found
 
 
 def nodes_table(row: dict, note: str) -> Table:
@@ -226,29 +205,19 @@ def nodes_table(row: dict, note: str) -> Table:
         f"{key['side']}x{key['side']}, {key['steps']} steps, stand-in models. In the last two rows both sides make the "
         "same UNet calls; the others are set against the node that they stand next to in a workflow.",
     ]
-    lines = [
-        [
-            name,
-            f"{f['seconds']:.3f}",
-            f["stock"],
-            f"{f['stock_seconds']:.3f}",
-            f"{f['seconds'] / f['stock_seconds']:.2f}",
-        ]
-        for name, f in row["value"].items()
-    ]
+    lines = []
+    for name, f in row["value"].items():
+        ratio = f"{f['seconds'] / f['stock_seconds']:.2f}"
+        lines.append([name, f"{f['seconds']:.3f}", f["stock"], f"{f['stock_seconds']:.3f}", ratio])
     return Table("Nodes", ["", "s", "ComfyUI's own", "s", "ratio"], lines, notes)
 
 
 def plot(rows: list[dict], path):
-    figure, panels = plots.axes(2)
-    rows = [row for row in rows if row["key"]["what"] != "nodes"]
-    for axes, name in zip(panels, ("encode", "decode"), strict=True):
-        for what in dict.fromkeys(row["key"]["what"] for row in rows):
-            points = [
-                (row["key"]["side"], row["value"][f"{name}_seconds"]) for row in rows if row["key"]["what"] == what
-            ]
-            axes.plot(*zip(*points, strict=True), "o-", label=what)
-        axes.set(title=name, xscale="log", yscale="log", xlabel="side of the picture in pixels", ylabel="seconds")
+    figure, panels = plots.axes(len(WAYS))
+    for axes, way in zip(panels, WAYS, strict=True):
+        for what, curve in curves(rows).items():
+            axes.plot(list(curve), [figures[f"{way}_seconds"] for figures in curve.values()], "o-", label=what)
+        axes.set(title=way, xscale="log", yscale="log", xlabel="side of the picture in pixels", ylabel="seconds")
         axes.set_xticks(SIDES, [str(side) for side in SIDES], minor=False)
         axes.xaxis.set_minor_locator(plots.ticker.NullLocator())
     panels[0].legend()

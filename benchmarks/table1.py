@@ -9,13 +9,14 @@ from dataclasses import asdict
 from sdc_pack import codec
 from tqdm import tqdm
 
-from dev.environment import SetupError, say
+from dev import pictures
+from dev.tables import Table
 
-from .harness import comfy, measure, pictures
+from .harness import comfy
 from .harness.regenerator import BEST, PAPER, add_options, load_regenerator
-from .harness.stored import USABLE_RIVALS, Picture, options_of_autoencoder
-from .harness.tables import Table
+from .harness.stored import HEADER, UNDITHERED, USABLE_RIVALS, Picture, add_autoencoder_option, cells
 
+NEEDS_PICTURES = True
 # Jin et al., Table 1: SSIM, LPIPS, kilobytes.
 PRINTED = {
     "peppers": {
@@ -32,33 +33,25 @@ PRINTED = {
     },
 }
 PAPER_ROWS = list(PRINTED["peppers"])
-# As many bytes as the paper's preset and the better LPIPS, where nothing is regenerated.
-UNDITHERED = {"colours": 64, "dither": "none", "dither_strength": 0.0}
 
 
 def add_arguments(parser):
-    options_of_autoencoder(parser)
+    add_autoencoder_option(parser)
     add_options(parser)
 
 
 def run(options, results):
-    if not options.images:
-        raise SetupError("Name the folder of Peppers and Tiffany: --images DIR")
-    comfy.start(options)
     autoencoder = comfy.Autoencoder(options.vae)
     regenerator = load_regenerator(options)
-    for name, pixels in tqdm(pictures.load(options.images, options.size).items(), unit="picture", disable=None):
+    for name, pixels in tqdm(pictures.load_crops(options.images, options.size).items(), unit="picture", disable=None):
         picture = Picture(name, pixels, autoencoder, options.shared, results)
         size = picture.sdc(codec.PAPER_PRESET)["bytes"]
         for rival in USABLE_RIVALS:
             picture.rival_of_size(rival, size)
         for setting in (BEST, PAPER):
-            picture.regenerated(codec.PAPER_PRESET, regenerator, setting)
+            picture.sdc(codec.PAPER_PRESET, regenerator, setting)
         picture.sdc(UNDITHERED)
         picture.bound()
-    for table in report(results.rows):
-        say(table.text())
-    say(measure.load_lpips(options.shared)[1])
 
 
 def report(rows: list[dict]) -> list[Table]:
@@ -76,7 +69,7 @@ def report(rows: list[dict]) -> list[Table]:
         f"Ours: autoencoder {vae}; with inversion by {models}, {BEST}; once more as the paper has it: {PAPER}.",
         "Rivals may take the bytes of the row without inversion; + marks those whose smallest file has more.",
     ]  # fmt: skip
-    return [Table("Table 1", ["", "paper SSIM", "LPIPS", "kB", "our bytes", *measure.HEADER], lines, notes)]
+    return [Table("Table 1", ["", "paper SSIM", "LPIPS", "kB", "our bytes", *HEADER], lines, notes)]
 
 
 def label(key: dict) -> str:
@@ -92,6 +85,6 @@ def line(picture: str, label: str, figures: dict | None) -> list[str]:
     paper = PRINTED.get(picture, {}).get(label)
     printed = [f"{value:g}" for value in paper] if paper else [""] * 3
     if figures is None:
-        return [f"{picture}, {label}", *printed, *["missing"] * (1 + len(measure.HEADER))]
+        return [f"{picture}, {label}", *printed, *["missing"] * (1 + len(HEADER))]
     size = f"{figures['bytes']}{'' if figures.get('fits', True) else '+'}" if "bytes" in figures else "-"
-    return [f"{picture}, {label}", *printed, size, *measure.cells(figures)]
+    return [f"{picture}, {label}", *printed, size, *cells(figures)]

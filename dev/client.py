@@ -1,12 +1,14 @@
-"""A small client for ComfyUI's HTTP interface. Standard library only."""
+"""A small client for ComfyUI's HTTP interface."""
 
+import asyncio
 import json
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 import uuid
 from pathlib import Path
+
+import aiohttp
+import requests
+from tqdm import tqdm
 
 
 class ComfyError(Exception):
@@ -17,32 +19,28 @@ class Client:
     def __init__(self, url: str):
         self.url = url.rstrip("/")
         self.id = uuid.uuid4().hex  # progress messages go to the client that queued the prompt
-        # Proxies are for the world outside; ComfyUI is on this machine.
-        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self.session = requests.Session()
+        self.session.trust_env = False  # proxies are for the world outside; ComfyUI is on this machine
 
-    def request(self, path: str, body: bytes | dict | None = None, content_type: str = "application/json") -> bytes:
-        data = json.dumps(body).encode() if isinstance(body, dict) else body
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": content_type} if data else {})
-        try:
-            with self.opener.open(request, timeout=60) as response:
-                return response.read()
-        except urllib.error.HTTPError as error:
-            raise ComfyError(f"{path.split('?')[0]}: {explain_refusal(error.read())}") from None
+    def request(self, path: str, body: bytes | dict | None = None, **options) -> bytes:
+        """GET; or POST where there is a body, a dict as JSON. `options` are those of requests."""
+        if isinstance(body, dict):
+            options["json"] = body
+        elif body is not None:
+            options |= {"data": body, "headers": {"Content-Type": "application/json"}}
+        method = "POST" if {"json", "data", "files"} & options.keys() else "GET"
+        answer = self.session.request(method, self.url + path, timeout=60, **options)
+        if not answer.ok:
+            raise ComfyError(f"{path.split('?')[0]}: {explain_refusal(answer)}")
+        return answer.content
 
     def object_info(self) -> dict:
         return json.loads(self.request("/object_info"))
 
-    def upload(self, picture: Path, name: str | None = None) -> str:
+    def upload(self, picture: Path) -> str:
         """Put a picture into the input folder and return the name LoadImage knows it by."""
-        boundary = uuid.uuid4().hex
-        # Quotes and line breaks would end the header.
-        filename = (name or picture.name).translate({ord(char): "_" for char in '"\r\n\\/'})
-        head = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{filename}"\r\n'
-            "Content-Type: application/octet-stream\r\n\r\n"
-        )
-        body = head.encode() + picture.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
-        answer = json.loads(self.request("/upload/image", body, f"multipart/form-data; boundary={boundary}"))
+        with picture.open("rb") as file:
+            answer = json.loads(self.request("/upload/image", files={"image": (picture.name, file)}))
         return "/".join(filter(None, (answer["subfolder"], answer["name"])))
 
     def queue(self, prompt: dict, workflow: dict | None = None) -> str:
@@ -75,17 +73,64 @@ class Client:
     def view(self, file: dict) -> bytes:
         """The content of a file that an output names: {"filename", "subfolder", "type"}."""
         wanted = {key: file[key] for key in ("filename", "subfolder", "type") if key in file}
-        return self.request(f"/view?{urllib.parse.urlencode(wanted)}")
+        return self.request("/view", params=wanted)
 
     def interrupt(self):
         self.request("/interrupt", {})
 
 
-def explain_refusal(answer: bytes) -> str:
+class TimedRun:
+    """Runs a prompt with a bar on the terminal for each stage; `seconds` are those of each."""
+
+    def __init__(self, client: Client, stages: dict[str, str]):
+        self.client = client
+        self.stages = stages  # node id -> stage; several nodes may share one
+        self.seconds: dict[str, float] = {}
+        self.stage: str | None = None
+        self.since, self.bar = 0.0, None
+
+    async def run(self, prompt: dict, workflow: dict | None) -> dict:
+        """Queue the prompt and return its outputs once it has run."""
+        url = f"{self.client.url}/ws?clientId={self.client.id}"
+        async with aiohttp.ClientSession() as session, session.ws_connect(url, max_msg_size=0) as messages:
+            prompt_id = await asyncio.to_thread(self.client.queue, prompt, workflow)
+            async for message in messages:
+                if message.type == aiohttp.WSMsgType.TEXT and self.has_ended(json.loads(message.data), prompt_id):
+                    break
+            else:
+                raise ComfyError("ComfyUI ended while it was working.")
+        self.enter(None)
+        return await asyncio.to_thread(self.client.wait, prompt_id)
+
+    def has_ended(self, message: dict, prompt_id: str) -> bool:
+        kind, data = message["type"], message["data"]
+        if data.get("prompt_id") != prompt_id:
+            return False
+        if kind == "executing" and data["node"] is not None:
+            self.enter(self.stages[data["node"]])
+        elif kind == "progress" and self.bar is not None:
+            self.bar.total, self.bar.n = data["max"], data["value"]
+            self.bar.refresh()
+        return kind in ("execution_success", "execution_error", "execution_interrupted")
+
+    def enter(self, stage: str | None):
+        """Book the time since the last change to the stage it belonged to, and begin another."""
+        now = time.monotonic()
+        if self.stage:
+            self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + now - self.since
+        self.since = now
+        if stage != self.stage:
+            if self.bar is not None:
+                self.bar.close()
+            self.stage = stage
+            self.bar = tqdm(desc=f"  {stage}", leave=False, disable=None) if stage else None
+
+
+def explain_refusal(answer: requests.Response) -> str:
     try:
-        parsed = json.loads(answer)
+        parsed = answer.json()
     except ValueError:
-        return answer.decode(errors="replace")
+        return answer.text
     if parsed.get("node_errors"):
         return explain_node_errors(parsed["node_errors"])
     error = parsed.get("error", parsed)

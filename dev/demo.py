@@ -1,19 +1,24 @@
 """Pictures through the shipped workflow, on a real server: what is stored, what comes back, how long it takes."""
 
 import asyncio
+import copy
 import io
 import json
+import math
 import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image, ImageOps
+import numpy as np
+from PIL import Image
+from sdc_pack.nodes.comparison import sheet
+from sdc_pack.nodes.comparison.entries import Comparison, Entry, compare
 
-from . import report
+from . import pictures
+from .client import TimedRun
 from .environment import SetupError, say
-from .progress import OTHER, Progress
-from .prompt import to_prompt
-from .server import Server, link_file
+from .server import Server
+from .tables import Table
 
 REPO = Path(__file__).resolve().parent.parent
 SLOW_SIDE = 1024
@@ -36,36 +41,59 @@ STAGES = {
     "SDCDDIMInvert": "invert",
     "SDCRegenerateCanny": "regenerate",
 }
+OTHER = "other"
+LOADED = {"checkpoint": ("ckpt_name", "checkpoints"), "controlnet": ("control_net_name", "controlnet")}
+ENDS = ("decoded", "regenerated")
 
 
 def run(settings: dict, models: Path, tiny: dict[str, str]) -> int:
     output = Path(settings["output"])
     output.mkdir(parents=True, exist_ok=True)
+    shipped, workflow = load_prompt(Path(settings["workflow"]))
     with tempfile.TemporaryDirectory(prefix="sdc-demo-", ignore_cleanup_errors=True) as folder:
         base = Path(folder)
-        pictures = find_pictures([Path(path) for path in settings["pictures"]], base)
-        workflow = json.loads(Path(settings["workflow"]).read_text(encoding="utf-8"))
-        given = real_models(settings, base)
+        found = find_pictures([Path(path) for path in settings["pictures"]], base)
+        # Input of a loader -> name of the model given for it, which is found in its own folder.
+        own = {name: Path(settings[name]).resolve() for name in ("checkpoint", "controlnet") if settings.get(name)}
+        given = {LOADED[name][0]: path.name for name, path in own.items()}
+        places = [models, {LOADED[name][1]: str(path.parent) for name, path in own.items()}]
         say("Starting ComfyUI")
-        with Server(Path(settings["comfyui"]), Path(sys.executable), pack=REPO, models=[models], base=base) as server:
+        with Server(Path(settings["comfyui"]), Path(sys.executable), pack=REPO, models=places, base=base) as server:
             object_info = server.client.object_info()
             say(f"Results go to {output}; earlier ones of the same name are replaced.")
             rows = []
-            for name, path in pictures.items():
-                prompt = to_prompt(workflow, object_info)
+            for name, path in found.items():
+                prompt = copy.deepcopy(shipped)
                 say(f"\n{name} ({path})")
                 uploaded = server.client.upload(path)
                 for line in swap(prompt, object_info, uploaded, given, tiny, settings.get("steps")):
                     say(f"  {line}")
                 rows.append(process(server, prompt, workflow, name, path, output))
-    say("\n" + report.table(rows))
+    for table in tables(rows):
+        say("\n" + table.text())
     if settings.get("json"):
         Path(settings["json"]).parent.mkdir(parents=True, exist_ok=True)
         Path(settings["json"]).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     if any(row["tiny"] for row in rows):
-        say("\nThe models were the small ones that come with the pack; real ones are taken as")
+        say("The models were the small ones that come with the pack; real ones are taken as")
         say("--checkpoint FILE --controlnet FILE")
     return 0
+
+
+def load_prompt(path: Path) -> tuple[dict, dict | None]:
+    """A workflow in API format, and the graph for the page that belongs to it: for api/NAME, the NAME beside api."""
+    try:
+        prompt = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{path} cannot be read as JSON: {error}") from None
+    if not isinstance(prompt, dict) or not all(isinstance(n, dict) and "class_type" in n for n in prompt.values()):
+        raise SetupError(
+            f"{path} is not in API format. Open the workflow in ComfyUI and choose Export (API) in its menu; the "
+            "shipped ones are in workflows/api."
+        )
+    graph = path.parent.parent / path.name
+    has_graph = path.parent.name == "api" and graph.is_file()
+    return prompt, json.loads(graph.read_text(encoding="utf-8")) if has_graph else None
 
 
 def find_pictures(paths: list[Path], folder: Path) -> dict[str, Path]:
@@ -76,43 +104,25 @@ def find_pictures(paths: list[Path], folder: Path) -> dict[str, Path]:
         # Eileen Collins, photographed by NASA: in the public domain and part of scikit-image.
         paths = [folder / "astronaut.png"]
         Image.fromarray(skimage.data.astronaut()).save(paths[0])
-    pictures: dict[str, Path] = {}
+    found: dict[str, Path] = {}
     for path in paths:
-        try:
-            with Image.open(path) as image:
-                image.load()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise SetupError(f"{path} cannot be read as a picture: {error}") from None
-        if min(image.size) < 64:
-            raise SetupError(f"{path} is {image.width}x{image.height}; the demo needs at least 64 pixels a side.")
-        if max(image.size) > SLOW_SIDE:
-            say(f"{path.name} is {image.width}x{image.height}: without a graphics card this will take long.")
+        height, width, _ = pictures.load_rgb(path).shape
+        if min(width, height) < 64:
+            raise SetupError(f"{path} is {width}x{height}; the demo needs at least 64 pixels a side.")
+        if max(width, height) > SLOW_SIDE:
+            say(f"{path.name} is {width}x{height}: without a graphics card this will take long.")
         name, number = path.stem, 2
-        while name in pictures:
+        while name in found:
             name, number = f"{path.stem}-{number}", number + 1
-        pictures[name] = path.resolve()
-    return pictures
-
-
-def real_models(settings: dict, base: Path) -> dict[str, str]:
-    """Make the models of --checkpoint and --controlnet visible to the server; input name -> file name."""
-    given = {}
-    for option, input_name, folder in (
-        ("checkpoint", "ckpt_name", "checkpoints"),
-        ("controlnet", "control_net_name", "controlnet"),
-    ):
-        if settings.get(option):
-            path = Path(settings[option]).resolve()
-            link_file(path, base / "models" / folder / path.name)
-            given[input_name] = path.name
-    return given
+        found[name] = path.resolve()
+    return found
 
 
 def swap(prompt: dict, object_info: dict, image: str, given: dict, tiny: dict, steps: int | None) -> list[str]:
     """Put this machine's files into a prompt, and the number of steps if asked; nothing else. Return what was done."""
     wanted: dict[str, object] = dict(given)
     if not given and not has_models(prompt, object_info):
-        wanted = {"ckpt_name": tiny["checkpoint"], "control_net_name": tiny["controlnet"]}
+        wanted = {LOADED[kind][0]: name for kind, name in tiny.items()}
     if steps is not None:
         wanted["steps"] = steps
     lines = []
@@ -135,31 +145,52 @@ def has_models(prompt: dict, object_info: dict) -> bool:
     return True
 
 
-def process(server: Server, prompt: dict, workflow: dict, name: str, path: Path, output: Path) -> dict:
+def process(server: Server, prompt: dict, workflow: dict | None, name: str, path: Path, output: Path) -> dict:
     """Run one picture, write its results, return its figures."""
-    progress = Progress(server.client, {node_id: stage(prompt, node_id) for node_id in prompt})
-    outputs = asyncio.run(progress.run(prompt, workflow))
-    files = collect(prompt, outputs)
-    for role in ("sdc", "decoded", "edges", "regenerated"):
-        if role not in files:
-            raise SetupError(f"The workflow shows no {role} picture: found {', '.join(files) or 'nothing'}.")
-    targets = {role: output / (f"{name}.sdc" if role == "sdc" else f"{name}_{role}.png") for role in files}
-    contents = {role: server.client.view(file) for role, file in files.items()}
-    for role in files.keys() - {"original"}:
-        targets[role].write_bytes(contents[role])
-    images = {role: Image.open(io.BytesIO(data)).convert("RGB") for role, data in contents.items() if role != "sdc"}
-    with Image.open(path) as opened:
-        images["original"] = ImageOps.exif_transpose(opened).convert("RGB")
-    report.side_by_side(images, len(contents["sdc"])).save(output / f"{name}_side_by_side.png")
+    timed = TimedRun(server.client, {node_id: stage(prompt, node_id) for node_id in prompt})
+    files = collect(prompt, asyncio.run(timed.run(prompt, workflow)))
+    for wanted in ("sdc", "decoded", "edges", "regenerated"):
+        if wanted not in files:
+            raise SetupError(f"The workflow shows no {wanted} picture: found {', '.join(files) or 'nothing'}.")
+    contents = {kind: server.client.view(file) for kind, file in files.items()}
+    for kind in contents.keys() - {"original"}:
+        (output / (f"{name}.sdc" if kind == "sdc" else f"{name}_{kind}.png")).write_bytes(contents[kind])
+    size, original = len(contents["sdc"]), pictures.load_rgb(path)
+    compared = beside(original, {kind: contents[kind] for kind in ENDS}, size)
+    Image.fromarray(sheet.draw_sheet(compared)).save(output / f"{name}_side_by_side.png")
     return {
         "picture": name,
         "tiny": any("sdc-tiny" in str(value) for node in prompt.values() for value in node["inputs"].values()),
-        "bytes": len(contents["sdc"]),
-        "bpp": 8 * len(contents["sdc"]) / (images["original"].width * images["original"].height),
-        "decoded": report.compare(images["original"], images["decoded"]),
-        "regenerated": report.compare(images["original"], images["regenerated"]),
-        "seconds": progress.seconds,
+        "bytes": size,
+        "bpp": 8 * size / (original.shape[0] * original.shape[1]),
+        **{entry.name: figures(entry) for entry in compared.entries},
+        "seconds": timed.seconds,
     }
+
+
+def beside(original: np.ndarray, files: dict[str, bytes], size: int) -> Comparison:
+    """Pictures beside the part of the original that was stored: VAE Encode trims to multiples of 8 about the centre."""
+    shown = {name: np.asarray(Image.open(io.BytesIO(content)).convert("RGB")) for name, content in files.items()}
+    entries = [Entry(name, pixels, size) for name, pixels in shown.items()]
+    return compare(pictures.crop(original, 0), entries, [], None, None, lambda: None)
+
+
+def figures(entry: Entry) -> dict[str, float | None]:
+    """None where a figure has no finite value, which JSON has no word for."""
+    return {key: value if math.isfinite(value := entry.figures[key]) else None for key in ("ssim", "psnr")}
+
+
+def tables(rows: list[dict]) -> list[Table]:
+    lines = []
+    for row in rows:
+        quality = [(row[of][key], form) for of in ENDS for key, form in (("ssim", ".3f"), ("psnr", ".2f"))]
+        quality = ["inf" if value is None else format(value, form) for value, form in quality]
+        lines.append([row["picture"], str(row["bytes"]), f"{row['bpp']:.3f}", *quality])
+    header = ["", "bytes", "bpp", *(f"{metric} {of}" for of in ENDS for metric in ("SSIM", "PSNR"))]
+    stages = list(dict.fromkeys(stage for row in rows for stage in row["seconds"]))
+    stages.sort(key=lambda stage: stage == OTHER)
+    times = [[row["picture"], *(f"{row['seconds'].get(stage, 0):.1f}" for stage in stages)] for row in rows]
+    return [Table("Figures", header, lines), Table("Seconds", ["", *stages], times)]
 
 
 def collect(prompt: dict, outputs: dict) -> dict[str, dict]:

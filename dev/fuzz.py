@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # not dev/: its module names are nobody else's business
 
 import codec  # noqa: E402
+from dev import memory  # noqa: E402
 from dev.fuzz_inputs import Inputs  # noqa: E402
 
 BATCH = 256
@@ -30,31 +31,25 @@ FINDINGS = ROOT / "out" / "fuzz"
 
 
 class HighWater:
-    """The most memory this process has held, from Linux's VmHWM, which can be put back to what it holds now."""
+    """Memory beyond what this process holds at the start; known on Linux alone, where the mark can be put back."""
 
     def __init__(self):
-        self.available = Path("/proc/self/clear_refs").exists()
         self.trim = lambda _: None
         with contextlib.suppress(OSError, AttributeError, TypeError):
             # glibc keeps freed memory for later, which would hide what a case takes.
             libc = ctypes.CDLL(None)
             libc.mallopt(M_MMAP_THRESHOLD, 1 << 20)
             self.trim = libc.malloc_trim
-        self.baseline = 0
         self.reset()
-        self.baseline = self.beyond_baseline()
+        self.baseline = memory.high_water() if self.available else 0
 
     def reset(self):
         self.trim(0)
-        if self.available:
-            Path("/proc/self/clear_refs").write_text("5")
+        self.available = memory.reset_high_water()
 
     def beyond_baseline(self) -> int:
         """Bytes since the start: an upper bound for any one case, because what is kept between cases counts too."""
-        if not self.available:
-            return 0
-        status = Path("/proc/self/status").read_text()
-        return 1024 * int(status.partition("VmHWM:")[2].split()[0]) - self.baseline
+        return memory.high_water() - self.baseline if self.available else 0
 
 
 class Fuzzer:
@@ -117,15 +112,14 @@ class Fuzzer:
         return self.worst_memory > MEGABYTES_ALLOWED << 20
 
     def summary(self, seconds: float) -> str:
-        memory = f"{self.worst_memory / 2**20:.1f} MB beyond the latent, case {self.worst_case}"
-        if not self.high_water.available:
-            memory = "measured on Linux only"
+        worst = f"{self.worst_memory / 2**20:.1f} MB beyond the latent, case {self.worst_case}"
+        worst = worst if self.high_water.available else "measured on Linux only"
         return "\n".join([
             f"cases         {self.cases} in {seconds:.0f} s, {self.cases / seconds:.0f} a second, seed {self.seed}",
             *(f"  {name:<20}{count}" for name, count in sorted(self.outcomes.items())),
             f"crashes       {self.crashes}",
             f"hangs         {self.hangs} (slowest {self.slowest:.2f} s; {self.seconds_allowed:g} s allowed)",
-            f"worst memory  {memory} ({MEGABYTES_ALLOWED} MB allowed)",
+            f"worst memory  {worst} ({MEGABYTES_ALLOWED} MB allowed)",
         ])  # fmt: skip
 
 

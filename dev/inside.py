@@ -51,7 +51,7 @@ def main(command: str, settings: dict) -> int:
     signal.signal(signal.SIGTERM, stop)
     models = models_folder(Path(settings["cache"]))
     if command in ("bench", "test"):
-        standins.build(models, Path(settings["shared"]))
+        standins.build(models)
     if command != "train":
         install.install_models(lambda kind: models / kind)
     if command in ("bench", "test"):
@@ -78,11 +78,10 @@ def main(command: str, settings: dict) -> int:
     if command == "demo":
         from dev import demo
         from dev.client import ComfyError
-        from dev.prompt import WorkflowError
 
         try:
             return demo.run(settings, models, install.NAMES)
-        except (SetupError, ComfyError, WorkflowError) as error:
+        except (SetupError, ComfyError, ValueError) as error:
             print(f"\n{error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:

@@ -4,16 +4,13 @@ import contextlib
 import functools
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
 from pathlib import Path
 
-from .client import Client
 from .environment import SetupError, tail
 
 HOST = "127.0.0.1"
@@ -23,9 +20,9 @@ PACK_NAME = "comfyui-sdc"
 class Server:
     """Context manager: ComfyUI without a browser, on a free port, ended with everything it started.
 
-    `models` are folders laid out like ComfyUI's models/. `pack` is the custom node pack to load, None for none.
-    `base` holds input, output, user and the log; by default it is a temporary folder and is gone afterwards.
-    `cpu=None` asks the Python whether it sees an accelerator. `environment` is added to this process's own.
+    `models` are folders laid out like ComfyUI's models/, or dicts of kind and folder. `pack` is the custom node pack to
+    load, None for none. `base` holds input, output, user and the log; by default it is a temporary folder and is gone
+    afterwards. `cpu=None` asks the Python whether it sees an accelerator. `environment` is added to this process's own.
     """
 
     def __init__(
@@ -62,6 +59,8 @@ class Server:
         self.closing.callback(unlink_pack, self.base)
         port = free_port()
         self.url = f"http://{HOST}:{port}"
+        from .client import Client  # here, because run.py reads this file in a Python without packages
+
         self.client = Client(self.url)
         options = ["--port", str(port), "--disable-auto-launch", "--disable-api-nodes", "--log-stdout"]
         # In memory: a database file is for one process only, and these runs are forgotten anyway.
@@ -87,7 +86,7 @@ class Server:
             try:
                 self.client.object_info()
                 return
-            except (urllib.error.URLError, OSError):
+            except OSError:  # as all errors of requests are
                 time.sleep(0.2)
         raise SetupError(f"ComfyUI did not start in {self.start_timeout:.0f} s. Its log:\n\n{tail(self.log)}")
 
@@ -124,12 +123,13 @@ def serve_command(comfyui: Path, python: Path, base: Path, models, cpu: bool | N
     return command
 
 
-def extra_model_paths(folders: list[Path]) -> str:
-    """ComfyUI's configuration for further models folders: every subfolder under its own name."""
+def extra_model_paths(models: list) -> str:
+    """ComfyUI's configuration for further models: of a folder every subfolder under its own name."""
     config = {}
-    for number, folder in enumerate(folders):
-        names = {path.name: path.name for path in folder.iterdir() if path.is_dir()}
-        config[f"models{number}"] = {"base_path": str(folder), **names}
+    for number, kinds in enumerate(models):
+        if not isinstance(kinds, dict):
+            kinds = {path.name: str(path) for path in kinds.iterdir() if path.is_dir()}
+        config[f"models{number}"] = kinds
     return json.dumps(config, indent=1)  # JSON is YAML
 
 
@@ -167,16 +167,6 @@ def link_folder(target: Path, link: Path):
         _winapi.CreateJunction(str(target), str(link))  # unlike a symbolic link, no rights are needed
     else:
         link.symlink_to(target, target_is_directory=True)
-
-
-def link_file(target: Path, link: Path):
-    """Make a big file visible elsewhere without copying it, where the system lets us."""
-    link.parent.mkdir(parents=True, exist_ok=True)
-    for way in (link.symlink_to, link.hardlink_to, lambda path: shutil.copyfile(path, link)):
-        with contextlib.suppress(OSError):
-            way(target)
-            return
-    raise SetupError(f"Could not make {target} visible to ComfyUI as {link}.")
 
 
 def free_port() -> int:

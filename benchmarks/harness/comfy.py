@@ -15,7 +15,7 @@ from dev.environment import SetupError
 def start(options):
     """Make ComfyUI ready: its device, the model folders of run.py and of the shared material, folders for output.
 
-    Call before importing `nodes`, `comfy` and the nodes of `sdc_pack`. ComfyUI itself is on the path already.
+    Only then may `nodes`, `comfy` and the nodes of `sdc_pack` be imported. ComfyUI itself is on the path already.
     """
     from comfy.cli_args import args
 
@@ -79,3 +79,15 @@ def call(node, **inputs) -> tuple:
     }
     clone = node.PREPARE_CLASS_CLONE({"hidden_inputs": {io.Hidden.extra_pnginfo: None}})
     return clone.execute(**{**defaults, **inputs}).result
+
+
+def count_calls(model) -> list:
+    """A list that has one more entry after each call of the model."""
+    calls = []
+
+    def wrapper(apply_model, given):
+        calls.append(None)
+        return apply_model(given["input"], given["timestep"], **given["c"])
+
+    model.set_model_unet_function_wrapper(wrapper)
+    return calls

@@ -7,6 +7,8 @@ A rule is `up(eps, x, sigmas)`, which returns a state whose first part is the no
 
 import torch
 
+from .peers import euler
+
 FINE = 64  # steps for each of the schedule's, for the probability flow itself
 
 
@@ -26,19 +28,6 @@ def mixture(means: torch.Tensor, deviation: float = 0.3, smallest: float = 0.03)
         return ((places - centre) * (sigma / total)).movedim(-1, 1)
 
     return eps
-
-
-def euler_up(eps, x, s):
-    for low, high in zip(s, s[1:], strict=False):
-        x = x + (high - low) * eps(x, low)
-    return (x,)
-
-
-def euler_down(eps, state, s):
-    (x,) = state
-    for high, low in zip(s.flip(0), s.flip(0)[1:], strict=False):
-        x = x + (low - high) * eps(x, high)
-    return x
 
 
 def two_step(weight):
@@ -88,7 +77,7 @@ def coupled(share):
 
 
 RULES = {
-    "euler (DDIM)": (euler_up, euler_down),
+    "euler (DDIM)": (lambda eps, x, s: (euler(eps, x, s),), lambda eps, state, s: euler(eps, *state, s.flip(0))),
     "O-BELM": two_step(lambda h, above: (h / above) ** 2),
     "BDIA, gamma 1": two_step(lambda h, above: 1.0),
     "BDIA, gamma 0.9": two_step(lambda h, above: 0.9),

@@ -11,7 +11,7 @@ from sdc_pack.nodes.tiny import install
 from dev.environment import SetupError
 from dev.train import networks
 
-from .comfy import call
+from .comfy import call, count_calls
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,8 @@ class Regenerator:
         from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
         from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
 
-        calls = []
         model = self.model.clone()
-        model.set_model_unet_function_wrapper(
-            lambda apply, given: calls.append(1) or apply(given["input"], given["timestep"], **given["c"])
-        )
+        calls = count_calls(model)
         samples = {"samples": torch.from_numpy(latent)[None]}
         common = {"model": model, "positive": self.prompt}
         if setting.steps:
@@ -112,7 +109,7 @@ def use_narrow_networks(model, control_net):
 class NarrowUNet(torch.nn.Module):
     dtype = torch.float32
 
-    def __init__(self, network: networks.UNet):
+    def __init__(self, network):
         super().__init__()
         self.network = network
 
@@ -122,13 +119,7 @@ class NarrowUNet(torch.nn.Module):
         return self.network(x.float(), timesteps, control)
 
 
-class NarrowControlNet(torch.nn.Module):
-    dtype = torch.float32
-
-    def __init__(self, network: networks.ControlNet):
-        super().__init__()
-        self.network = network
-
+class NarrowControlNet(NarrowUNet):
     def forward(self, x, hint, timesteps, **_):
         skips, middle = self.network(x.float(), timesteps, hint.float())
         return {"output": skips, "middle": [middle]}

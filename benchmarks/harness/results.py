@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import subprocess
 import time
 from importlib import metadata
 from pathlib import Path
@@ -20,19 +21,21 @@ SECONDS_BETWEEN_SAVES = 5
 class Results:
     """The rows of one bench, and the file they are kept in, if any.
 
-    `get` is all that a bench needs. In the file a row is {"key": what was measured, "value": figures}.
+    `get` is all that a bench needs. In the file a row is {"key": what was measured, "commit": of which state of the
+    code, "value": figures}.
     """
 
-    def __init__(self, path: Path | None, bench: str, keep: bool = False):
+    def __init__(self, path: Path | None, bench: str, settings: dict | None = None, keep: bool = False):
         self.path = path
-        self.head = {"bench": bench, "made_by": made_by()}
+        self.head = {"bench": bench, "settings": settings or {}, "made_by": made_by()}
+        self.commit = commit()
         self.known: dict[str, dict] = {}
         self.asked: dict[str, dict] = {}
         self.saved_at = time.monotonic()
         if path and path.exists():
-            self.known = {text(row["key"]): row for row in self.read_file(path, bench, keep)}
+            self.known = {text(row["key"]): row for row in self.earlier_rows(path, bench, keep)}
 
-    def read_file(self, path: Path, bench: str, keep: bool) -> list[dict]:
+    def earlier_rows(self, path: Path, bench: str, keep: bool) -> list[dict]:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             if found["bench"] != bench:
@@ -56,7 +59,8 @@ class Results:
         """
         name = text(key)
         if name not in self.known:
-            self.known[name] = {"key": key, "value": json.loads(json.dumps(measure(), allow_nan=False))}
+            value = json.loads(json.dumps(measure(), allow_nan=False))
+            self.known[name] = {"key": key, "commit": self.commit, "value": value}
         self.asked[name] = self.known[name]
         if time.monotonic() - self.saved_at > SECONDS_BETWEEN_SAVES:
             self.save()
@@ -83,13 +87,23 @@ def made_by() -> dict:
     """What figures depend on besides their key: the pack's code and the versions it runs with."""
     digest = hashlib.sha256()
     for path in sorted([*REPO.glob("codec/**/*.py"), *REPO.glob("nodes/**/*.py")]):
-        digest.update(path.name.encode() + path.read_bytes())
+        digest.update(path.relative_to(REPO).as_posix().encode() + path.read_bytes())
+    packages = {name: installed(name) for name in PACKAGES}
     return {
         "code": digest.hexdigest()[:12],
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        **{name: version for name in PACKAGES if (version := installed(name))},
+        **{name: version for name, version in packages.items() if version},
     }
+
+
+def commit() -> str:
+    """The commit that is checked out, "-dirty" behind it where files differ from it."""
+    command = ["git", "-C", str(REPO), "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty"]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def installed(package: str) -> str | None:

@@ -1,71 +1,119 @@
-"""What codecs make of a picture, measured and kept: the rows of `table1` and `rate`."""
+"""What codecs make of a picture, measured and kept: the rows of `table1`, `rate` and `quality`."""
 
-from functools import partial
+import functools
+import math
+import time
+from pathlib import Path
 
 import numpy as np
 from sdc_pack import codec
-from sdc_pack.nodes.comparison import rivals
+from sdc_pack.nodes.comparison import metrics, rivals
 
-from . import measure
+from dev.tables import mean, show
+
 from .results import Results, picture_key
 
+NET = "alex"
+HEADER = [name for name, _ in metrics.COLUMNS.values()]
+# As many bytes as the paper's preset and the better LPIPS, where nothing is regenerated.
+UNDITHERED = {"colours": 64, "dither": "none", "dither_strength": 0.0}
 USABLE_RIVALS = [name for name in rivals.RIVALS if rivals.missing(name) is None]
 
 
 class Picture:
-    """A picture, and the figures of what is stored of it. Each method gives {"bytes", figures of metrics.measure}."""
+    """A picture, and the figures of what is stored of it. Each method gives {"bytes", each of metrics.COLUMNS}."""
 
-    def __init__(self, name: str, pixels: np.ndarray, autoencoder, shared, results: Results):
+    def __init__(self, name: str, pixels: np.ndarray, autoencoder, shared: Path, results: Results):
         self.pixels, self.autoencoder, self.shared, self.results = pixels, autoencoder, shared, results
         self.key = picture_key(name, pixels)
-        self.encoded = None
+        self.files: dict[str, tuple] = {}
 
+    @functools.cached_property
     def latent(self) -> np.ndarray:
-        if self.encoded is None:
-            self.encoded = self.autoencoder.encode(self.pixels)
-        return self.encoded
+        return self.autoencoder.encode(self.pixels)
 
     def bound(self) -> dict:
         """The autoencoder alone: nothing is stored."""
         return self.get(
             {"row": "autoencoder", "vae": self.autoencoder.name},
-            lambda: self.figures(self.autoencoder.decode(self.latent())),
+            lambda: figures(self.pixels, self.autoencoder.decode(self.latent), self.shared),
         )
 
-    def sdc(self, settings: dict) -> dict:
-        return self.get({"row": "SDC", "vae": self.autoencoder.name, **settings}, partial(self.measure_sdc, settings))
+    def sdc(self, settings: dict, regenerator=None, setting=None, look=None) -> dict:
+        """Stored and decoded; with a setting of the regenerator also inverted and painted again.
 
-    def regenerated(self, settings: dict, regenerator, setting) -> dict:
-        """SDC, then inverted and repainted."""
-        key = {"row": "SDC", "vae": self.autoencoder.name, **settings, **regenerator.key_of(setting)}
-        return self.get(key, partial(self.measure_sdc, settings, partial(regenerator.run, setting=setting)))
+        Besides the figures: calls of the UNet, and seconds of all that follows the decoding. `look` is called with the
+        picture when it is measured.
+        """
+
+        def measure():
+            encoded, decoded = self.stored(settings)
+            shown, calls, since = decoded, 0, time.monotonic()
+            if setting:
+                painted, calls = regenerator.run(codec.decode(encoded), decoded, setting)
+                shown = self.autoencoder.decode(painted)
+            seconds = time.monotonic() - since
+            if look:
+                look(shown)
+            made = figures(self.pixels, shown, self.shared)
+            return {"bytes": encoded.size, "calls": calls, "seconds": seconds, **made}
+
+        key = regenerator.key_of(setting) if setting else {}
+        return self.get({"row": "SDC", "vae": self.autoencoder.name, **settings, **key}, measure)
+
+    def stored(self, settings: dict) -> tuple:
+        """The file, and the picture that is decoded from it."""
+        if str(settings) not in self.files:
+            encoded = codec.encode(self.latent, **settings, latent_format=self.autoencoder.latent_format)
+            self.files[str(settings)] = encoded, self.autoencoder.decode(codec.decode(encoded))
+        return self.files[str(settings)]
 
     def rival(self, name: str, quality: int) -> dict:
-        key = {"row": name, "quality": quality}
-        return self.get(key, lambda: self.measure_rival(rivals.encode_rival(name, self.pixels, quality)))
+        return self.measured_rival(name, {"quality": quality}, rivals.encode)
 
     def rival_of_size(self, name: str, size: int) -> dict:
-        key = {"row": name, "size": size}
-        return self.get(key, lambda: self.measure_rival(rivals.encode_rival_to_size(name, self.pixels, size)))
+        return self.measured_rival(name, {"size": size}, rivals.encode_to_size)
+
+    def measured_rival(self, name: str, setting: dict, encode) -> dict:
+        def measure():
+            encoded = encode(name, self.pixels, *setting.values())
+            made = figures(self.pixels, encoded.decode(), self.shared)
+            return {"bytes": encoded.size, "fits": encoded.fits, **made}
+
+        return self.get({"row": name, **setting}, measure)
 
     def get(self, key: dict, measure) -> dict:
         return self.results.get({**self.key, **key}, measure)
 
-    def measure_sdc(self, settings: dict, regenerate=None) -> dict:
-        encoded = codec.encode(self.latent(), **settings, latent_format=self.autoencoder.latent_format)
-        latent = codec.decode(encoded)
-        restored = self.autoencoder.decode(latent)
-        if regenerate is not None:
-            painted, _ = regenerate(latent, restored)
-            restored = self.autoencoder.decode(painted)
-        return {"bytes": encoded.size, **self.figures(restored)}
 
-    def measure_rival(self, encoded: rivals.RivalPicture) -> dict:
-        return {"bytes": encoded.size, "fits": encoded.fits, **self.figures(encoded.pixels())}
-
-    def figures(self, restored: np.ndarray) -> dict:
-        return measure.figures(self.pixels, restored, self.shared)
+def figures(original: np.ndarray, restored: np.ndarray, shared: Path) -> dict[str, float | None]:
+    """Each of metrics.COLUMNS; None where a figure cannot be had, or is infinite, which JSON has no word for."""
+    measured = metrics.measure(original, restored, load_lpips(shared)[0])
+    return {name: value if value is None or math.isfinite(value) else None for name, value in measured.items()}
 
 
-def options_of_autoencoder(parser):
+@functools.cache
+def load_lpips(shared: Path):
+    """LPIPS, or None, and a line for the table about it."""
+    try:
+        return metrics.load_lpips([shared / "models" / "lpips"], NET), "LPIPS: version 0.1 on AlexNet, lower is better."
+    except metrics.MetricUnavailable as error:
+        return None, str(error)
+
+
+def means(values: list[dict]) -> dict[str, float | None]:
+    """Of figures of several pictures."""
+    return {name: mean([value.get(name) for value in values]) for name in values[0]}
+
+
+def cells(figures: dict) -> list[str]:
+    """The figures as a table shows them, in the order of HEADER."""
+    return [show(figures[key], form) for key, (_, form) in metrics.COLUMNS.items()]
+
+
+def cells_with_bytes(figures: dict) -> list[str]:
+    return [show(figures.get("bytes"), ".0f"), *cells(figures)]
+
+
+def add_autoencoder_option(parser):
     parser.add_argument("--vae", default="taesd", metavar="NAME", help="as Load VAE lists it (default: taesd)")

@@ -1,53 +1,47 @@
-"""Seconds and memory of a call, in this process."""
+"""Seconds and memory of a call, in this process; as a script those of one codec, in a process of its own.
 
-import contextlib
+`python timing.py NAME INPUT QUALITY` prints figures as JSON. NAME is SDC, with a latent for INPUT (a .npy file), or a
+rival, with a picture. Nothing else is loaded, so that memory is theirs alone and starts from a clean heap.
+"""
+
 import gc
+import json
 import math
-import re
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
-import psutil
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[2])  # the repository
+
+from dev import memory
 
 REPEATED_BELOW = 2.0  # seconds; what takes longer is timed once
 
 
-def best_of(calls: dict, repeats: int = 3) -> dict[str, float]:
+def best_of(calls: dict, repeats: int = 3, clock=time.perf_counter) -> dict[str, float]:
     """Name -> the fewest seconds that each function took. They take turns, so that all see the same machine."""
     seconds = dict.fromkeys(calls, math.inf)
     for _ in range(repeats):
         for name, call in calls.items():
-            start = time.perf_counter()
+            start = clock()
             call()
-            seconds[name] = min(seconds[name], time.perf_counter() - start)
+            seconds[name] = min(seconds[name], clock() - start)
     return seconds
 
 
 def peak_memory(call) -> int:
     """Bytes by which the process grew at most while the function ran, whoever allocated them.
 
-    By the system's high-water mark, which Linux lets us lower first. Elsewhere it stands from the process's start, and
-    what stays below an earlier peak is not seen. Nor is what finds room that was freed before.
+    Where the system's mark cannot be put back, what stays below an earlier peak is not seen. Nor is what finds room
+    that was freed before.
     """
     gc.collect()
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # some containers forbid it
-            Path("/proc/self/clear_refs").write_text("5")
-    before = psutil.Process().memory_info().rss
+    memory.reset_high_water()
+    before = memory.high_water()
     call()
-    return max(0, high_water() - before)
-
-
-def high_water() -> int:
-    if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset
-    if sys.platform == "linux":
-        (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-        return int(kilobytes) * 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return memory.high_water() - before
 
 
 def both_ways(encode, decode) -> dict:
@@ -71,3 +65,20 @@ def growth(pixels: list[int], seconds: list[float]) -> float:
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     covariance = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
     return covariance / sum((a - mean_x) ** 2 for a in x)
+
+
+def measure_codec(name: str, path: str, quality: str) -> dict:
+    import numpy as np
+    from nodes.comparison import rivals  # the pack's, for there is no ComfyUI
+
+    import codec
+
+    array = np.load(path)
+    if name == "SDC":
+        encode = partial(codec.encode, array, **codec.PAPER_PRESET)
+        return both_ways(encode, lambda made: codec.decode(codec.load(made.data)))
+    return both_ways(lambda: rivals.encode_rival(name, array, int(quality)), lambda made: made.pixels())
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure_codec(*sys.argv[1:])))

@@ -3,12 +3,11 @@
 Call after `comfy.start()`.
 """
 
-import math
 import time
 
 import torch
 
-from . import peers
+from . import peers, timing
 
 OURS = {**{f"DDIM, refine {n}": n for n in (0, 1, 2, 4)}, "exact pair": None}
 
@@ -79,21 +78,4 @@ def passes_of(trip: Trip, latent: dict) -> dict:
 
 def processor_seconds(calls: dict, repeats: int = 4) -> dict[str, float]:
     """The fewest each took. Processor time, in turns: other work on the machine then hardly counts."""
-    seconds = dict.fromkeys(calls, math.inf)
-    for _ in range(repeats):
-        for name, call in calls.items():
-            start = time.process_time()
-            call()
-            seconds[name] = min(seconds[name], time.process_time() - start)
-    return seconds
-
-
-def count_calls(model) -> list:
-    calls = []
-
-    def wrapper(apply_model, options):
-        calls.append(None)
-        return apply_model(options["input"], options["timestep"], **options["c"])
-
-    model.set_model_unet_function_wrapper(wrapper)
-    return calls
+    return timing.best_of(calls, repeats, time.process_time)

@@ -1,5 +1,6 @@
 """The benches on pictures so small that they take seconds, and their arithmetic on rows made by hand."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -13,10 +14,12 @@ import skimage.data
 from PIL import Image
 from sdc_pack.nodes.tiny import install
 
-from benchmarks import quality, rate, results, speed, table1
+from benchmarks import inversion, quality, rate, results, speed, table1
 from benchmarks.harness import command, regenerator, timing
 from benchmarks.harness.regenerator import BEST
+from benchmarks.harness.results import Results
 from dev.environment import SetupError
+from dev.tables import Table
 
 SHARED = Path(os.environ["SDC_SHARED"])
 needs_taesd = pytest.mark.skipif(
@@ -157,15 +160,58 @@ def test_mosaic_repeats_its_tiles():
     assert speed.mosaic(tiles, 2).shape == (2, 2, 1)
 
 
-def test_chapters_come_from_the_files(tmp_path):
-    rows = list(rows_of(((20.0, 0.2), (25.0, 0.3))))
+def test_chapters_and_their_figures_come_from_the_files(tmp_path):
+    rows = [{**row, "commit": "0123456789ab"} for row in rows_of(((20.0, 0.2), (25.0, 0.3)))]
     (tmp_path / "results").mkdir()
-    path = tmp_path / "kodak.json"
-    path.write_text(json.dumps({"bench": "rate", "made_by": {"code": "abc", "numpy": "2.4.6"}, "rows": rows}))
-    text = results.chapter(path, tmp_path)
+    path, made_by = tmp_path / "kodak.json", {"code": "abc", "numpy": "2.4.6"}
+    content = {"bench": "rate", "settings": {"vae": "taesd"}, "made_by": made_by, "rows": rows}
+    path.write_text(json.dumps(content))
+    text, figures = results.chapter(path, tmp_path)
     assert text.startswith("## Kodak") and "| SDC, preset paper | 3000 | 20.00 |" in text
-    assert "numpy 2.4.6" in text and "abc" not in text
+    assert "Measured at commit 0123456789ab with numpy 2.4.6." in text and "abc" not in text
     assert "![kodak](results/kodak.svg)" in text and (tmp_path / "results" / "kodak.svg").exists()
+    assert figures["bench"] == "rate" and figures["settings"] == {"vae": "taesd"} and figures["pictures"] == 1
+    equal = json.loads(results.to_json(figures))["tables"]["At the bytes of the preset paper, picture by picture"]
+    assert equal["header"][:3] == ["bytes", "PSNR", "SSIM"]
+    assert equal["rows"]["SDC, preset paper"] == [3000, 20.0, 0.5, None, 0.2, 0]
     path.write_text(json.dumps({"bench": "../evil", "made_by": {}, "rows": []}))
     with pytest.raises(SetupError, match="which is not there"):
         results.chapter(path, tmp_path)
+
+
+def test_docs_and_figures_are_written_from_every_file(tmp_path, monkeypatch):
+    shown = Table(
+        "Figures of the gallery", ["", "bytes"], [["faces, AVIF", "3000 (its smallest)"], ["faces, SDC", "3100"]]
+    )
+    monkeypatch.setattr(results, "gallery", lambda options: ("## What is lost\n", shown))
+    rows = [{**row, "commit": "0123456789ab"} for row in rows_of(((20.0, 0.2), (25.0, 0.3)))]
+    content = {"bench": "rate", "settings": {}, "made_by": {}, "rows": rows}
+    for name in ("kodak", "generated"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    docs = tmp_path / "docs"
+    results.run(argparse.Namespace(folder=tmp_path, docs=docs), Results(None, "results"))
+    text = (docs / "results.md").read_text(encoding="utf-8")
+    chapters = ["# Results", "## Kodak", "## Pictures made with ComfyUI", "## What is lost"]
+    assert sorted(chapters, key=text.index) == chapters
+    figures = json.loads((docs / "results" / "figures.json").read_text(encoding="utf-8"))
+    assert list(figures) == ["kodak", "generated", "gallery"] and figures["kodak"]["commits"] == ["0123456789ab"]
+    assert figures["gallery"]["tables"]["Figures of the gallery"]["rows"] == {"faces, SDC": [3100]}
+
+
+def test_numbers_are_read_from_the_cells():
+    assert [results.to_number(cell) for cell in ("3286", "4104+", "-16.2 %", "1.1e-01", "-", "", "1e-1 (10+9)")] == [
+        3286, 4104, -16.2, 0.11, None, None, None,
+    ]  # fmt: skip
+
+
+def test_inversion_measures_and_draws_its_parts(bench, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(inversion, "STEPS", (4,))
+    monkeypatch.setattr(inversion, "STRENGTHS", (0.0, 0.1))
+    rows = bench("inversion", "--parts", "pairs", "strength", "--plot", str(tmp_path / "inversion.svg"))
+    pairs, palette, strength = inversion.report(rows)
+    printed = capsys.readouterr().out
+    assert all(table.text() in printed for table in (pairs, palette, strength))
+    round_trips = {line[0]: float(line[1].split()[-1]) for line in pairs.rows}
+    assert round_trips["euler (DDIM), mixture"] > 0.01 and round_trips["O-BELM, mixture"] < 1e-9
+    assert strength.rows[0][2] == "0.000" and float(strength.rows[1][2]) > 0
+    assert "<svg" in (tmp_path / "inversion.svg").read_text()

@@ -1,13 +1,16 @@
 """The shared parts of the benches, and one whole bench."""
 
 import json
+import re
+import subprocess
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import benchmarks
-from benchmarks.harness import command, pictures, results
+from benchmarks.harness import command, results
+from dev import pictures
 from dev.environment import SetupError
 
 
@@ -34,11 +37,11 @@ def test_pictures_are_centre_crops_of_whole_blocks(tmp_path):
     for name in ("b.png", "a.png"):
         Image.fromarray(pixels).save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no picture")
-    loaded = pictures.load([tmp_path], size=16)
+    loaded = pictures.load_crops([tmp_path], size=16)
     assert list(loaded) == ["a", "b"]
     assert np.array_equal(loaded["a"], pixels[7:23, 14:30])
-    assert pictures.load([tmp_path / "a.png"], size=0)["a"].shape == (24, 40, 3)
-    assert pictures.load([tmp_path / "a.png"], size=512)["a"].shape == (24, 40, 3)
+    assert pictures.load_crops([tmp_path / "a.png"], size=0)["a"].shape == (24, 40, 3)
+    assert pictures.load_crops([tmp_path / "a.png"], size=512)["a"].shape == (24, 40, 3)
 
 
 def test_missing_and_broken_pictures_are_named(tmp_path):
@@ -50,7 +53,7 @@ def test_missing_and_broken_pictures_are_named(tmp_path):
         ("empty", "no pic"),
     ):
         with pytest.raises(SetupError, match=message):
-            pictures.load([tmp_path / path])
+            pictures.load_crops([tmp_path / path])
 
 
 def test_figures_are_measured_once(tmp_path):
@@ -76,6 +79,33 @@ def test_figures_are_measured_once(tmp_path):
     stored = json.loads(path.read_text())
     assert [[row["key"]["picture"] for row in stored[part]] for part in ("rows", "earlier")] == [["b"], ["a"]]
     assert [file.name for file in path.parent.iterdir()] == ["f.json"]
+    assert {row["commit"] for row in stored["rows"]} == {results.commit()}
+
+
+def test_the_code_that_measured_is_all_of_the_pack(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "REPO", tmp_path)
+    (tmp_path / "nodes" / "deep").mkdir(parents=True)
+    (tmp_path / "nodes" / "deep" / "a.py").write_text("one")
+    before = results.made_by()["code"]
+    (tmp_path / "nodes" / "deep" / "a.py").write_text("two")
+    assert results.made_by()["code"] != before
+
+
+def test_the_commit_is_told_with_what_differs_from_it(tmp_path, monkeypatch):
+    def git(*arguments):
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", "-C", tmp_path, *identity, *arguments], check=True, capture_output=True)
+
+    monkeypatch.setattr(results, "REPO", tmp_path / "none")
+    assert results.commit() == "unknown"
+    monkeypatch.setattr(results, "REPO", tmp_path)
+    (tmp_path / "a.py").write_text("one")
+    for arguments in (["init"], ["add", "."], ["commit", "-m", "one"], ["tag", "v1"]):
+        git(*arguments)
+    clean = results.commit()
+    assert re.fullmatch("[0-9a-f]{12}", clean)
+    (tmp_path / "a.py").write_text("two")
+    assert results.commit() == f"{clean}-dirty"
 
 
 def test_figures_of_other_code_are_measured_anew(tmp_path, capsys):

@@ -32,6 +32,27 @@ def use_standins(page, steps):
     )
 
 
+def check_prompt(page, name: str):
+    """What the page would submit is what workflows/api holds. It is left beside the screenshots, to be copied there."""
+    object_info = page.server.client.object_info()
+
+    def settled(prompt: dict) -> dict:
+        """Without titles, which ComfyUI words anew now and then, and widgets that only the front end knows."""
+        known = {kind: {name for part in info["input"].values() for name in part} for kind, info in object_info.items()}
+        return {
+            node_id: (
+                node["class_type"],
+                {name: value for name, value in node["inputs"].items() if name in known[node["class_type"]]},
+            )
+            for node_id, node in prompt.items()
+        }
+
+    made = page.run("async () => (await app.graphToPrompt()).output")
+    (page.screenshots / f"{name}.json").write_text(json.dumps(made, indent=2), encoding="utf-8")
+    shipped = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    assert settled(made) == settled(shipped)
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_every_workflow_opens_from_browse_templates(canvas_page, name):
     page = canvas_page
@@ -39,6 +60,7 @@ def test_every_workflow_opens_from_browse_templates(canvas_page, name):
     workflow = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
     assert page.run("() => app.graph.nodes.length") == len(workflow["nodes"])
     assert page.run("() => app.graph.links.size") == len(workflow["links"])
+    check_prompt(page, name)
     missing = "app.graph.nodes.filter(node => !LiteGraph.registered_node_types[node.type]).map(node => node.type)"
     assert page.run(f"() => {missing}") == []
     page.page.keyboard.press(".")  # fit the view, for the screenshot

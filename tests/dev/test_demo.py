@@ -1,4 +1,5 @@
 import copy
+import io
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from dev import demo, report
+from dev import demo
 from dev.environment import SetupError
 
 REPO = Path(demo.__file__).parents[1]
@@ -111,28 +112,46 @@ def test_default_picture_needs_no_network(tmp_path):
     assert Image.open(path).size == (512, 512)
 
 
+def as_png(pixels) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
 def test_figures_are_those_of_the_part_that_was_stored():
     pixels = np.random.default_rng(0).integers(0, 256, (75, 70, 3), dtype=np.uint8)
-    result = Image.fromarray(pixels[1:73, 3:67])
-    figures = report.compare(Image.fromarray(pixels), result)
-    assert figures == {"ssim": pytest.approx(1.0), "psnr": None}
+    compared = demo.compare(pixels, {"decoded": as_png(pixels[1:73, 3:67])}, 3142)
+    figures = demo.figures(compared.entries[0])
+    assert figures == {"ssim": pytest.approx(1.0), "psnr": None} and compared.entries[0].size == 3142
     json.dumps(figures, allow_nan=False)
 
 
 def test_result_of_another_shape_is_an_error():
-    with pytest.raises(ValueError, match="does not fit"):
-        report.compare(Image.new("RGB", (64, 64)), Image.new("RGB", (64, 72)))
+    with pytest.raises(ValueError, match="must have one size"):
+        demo.compare(np.zeros((64, 64, 3), np.uint8), {"decoded": as_png(np.zeros((72, 64, 3), np.uint8))}, 1)
 
 
-def test_sheet_and_table_show_every_picture():
-    images = {name: Image.new("RGB", (64, 64), "red") for name in report.ORDER}
-    sheet = report.side_by_side(images, 3142)
-    assert sheet.size == (4 * 64 + 3 * report.GAP, 64 + report.HEADER)
+def test_tables_show_every_picture():
     figures = {"ssim": 0.5, "psnr": None}
     row = {"picture": "a", "bytes": 3142, "bpp": 0.1, "decoded": figures, "regenerated": figures}
     row["seconds"] = {"load": 1.5}
-    text = report.table([row])
+    text = "".join(table.text() for table in demo.tables([row]))
     assert "3142" in text and "inf" in text and "1.5" in text
+
+
+def test_api_format_is_taken_with_the_graph_beside_it_and_a_graph_is_refused(tmp_path):
+    workflows = REPO / "workflows"
+    graph = workflows / "sdc_demo_tiny.json"
+    prompt, found = demo.load_prompt(workflows / "api" / graph.name)
+    assert prompt["1"]["class_type"] and found == json.loads(graph.read_text(encoding="utf-8"))
+    alone = tmp_path / "mine.json"
+    alone.write_text(json.dumps(prompt))
+    assert demo.load_prompt(alone) == (prompt, None)
+    with pytest.raises(SetupError, match=r"sdc_demo_tiny\.json is not in API format\. .*Export \(API\)"):
+        demo.load_prompt(graph)
+    alone.write_text("nothing of the kind")
+    with pytest.raises(SetupError, match=r"mine\.json cannot be read"):
+        demo.load_prompt(alone)
 
 
 def test_demo_leaves_every_file_and_the_figures(tmp_path):

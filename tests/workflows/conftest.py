@@ -6,7 +6,6 @@ import pytest
 from PIL import Image, ImageDraw
 
 from dev.demo import swap
-from dev.prompt import to_prompt
 
 ROOT = Path(__file__).parents[2]
 MODELS = Path(os.environ["SDC_MODELS"])
@@ -34,7 +33,7 @@ def make_prompt(server, picture):
     """The prompt of a shipped workflow with this machine's file names in it, as the demo submits it."""
 
     def make(name: str, steps: int | None = None, picture: Path = picture) -> dict:
-        prompt = to_prompt(load(name), server.client.object_info())
+        prompt = load(f"api/{name}")
         swap(prompt, server.client.object_info(), server.client.upload(picture), {}, STANDINS, steps)
         return prompt
 
@@ -42,6 +41,7 @@ def make_prompt(server, picture):
 
 
 def load(name: str) -> dict:
+    """A shipped workflow; `api/NAME` is what the page submits for it."""
     return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
 
 

@@ -15,7 +15,6 @@ from sdc_pack.nodes.tiny import install
 
 from benchmarks.harness.regenerator import BEST
 from dev.client import ComfyError
-from dev.prompt import to_prompt
 
 from .conftest import ROOT, WORKFLOWS, find, load
 
@@ -28,18 +27,6 @@ NODES = {
 def pixels(server, output) -> np.ndarray:
     (file,) = output["images"]
     return np.asarray(Image.open(io.BytesIO(server.client.view(file))).convert("RGB"))
-
-
-def settled(prompt: dict, object_info: dict) -> dict:
-    """Without the titles, which ComfyUI words anew now and then, and widgets that only the front end knows."""
-    known = {kind: {name for names in info["input"].values() for name in names} for kind, info in object_info.items()}
-    return {
-        node_id: {
-            "class_type": node["class_type"],
-            "inputs": {name: value for name, value in node["inputs"].items() if name in known[node["class_type"]]},
-        }
-        for node_id, node in prompt.items()
-    }
 
 
 def test_pack_loads_without_a_warning(server):
@@ -99,12 +86,24 @@ def test_markup_in_a_file_comes_back_as_plain_text(server, make_prompt):
     assert "<" not in "".join(outputs[load_node]["text"])  # what the node itself shows holds nothing of it
 
 
+def test_api_format_is_there_for_every_workflow_and_is_no_template(server):
+    """What it holds is compared with what the page submits in tests/browser."""
+    assert sorted(path.stem for path in (ROOT / "workflows" / "api").glob("*.json")) == WORKFLOWS
+    templates = json.loads(server.client.request("/api/workflow_templates"))
+    assert "workflows" not in templates and len(templates["comfyui-sdc"]) == len(WORKFLOWS)
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_prompt_is_the_one_that_the_front_end_makes(server, name):
-    """The fixtures are what ComfyUI's front end submitted for these workflows."""
-    fixture = json.loads((ROOT / "tests" / "fixtures" / "prompts" / f"{name}.json").read_text(encoding="utf-8"))
-    object_info = server.client.object_info()
-    assert settled(to_prompt(load(name), object_info), object_info) == settled(fixture, object_info)
+def test_api_format_has_the_nodes_and_links_of_the_workflow(name):
+    graph, prompt = load(name), load(f"api/{name}")
+    links = {link[0]: [str(link[1]), link[2]] for link in graph["links"]}
+    shown = {str(node["id"]): node for node in graph["nodes"] if node["type"] != "MarkdownNote"}
+    assert {node_id: node["class_type"] for node_id, node in prompt.items()} == {
+        node_id: node["type"] for node_id, node in shown.items()
+    }
+    for node_id, node in shown.items():
+        wired = {i["name"]: links[i["link"]] for i in node.get("inputs", []) if i.get("link") is not None}
+        assert wired == {name: v for name, v in prompt[node_id]["inputs"].items() if isinstance(v, list)}, node_id
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)

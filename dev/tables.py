@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from dev.report import align
-
 
 @dataclass
 class Table:
@@ -14,7 +12,13 @@ class Table:
 
     def text(self) -> str:
         """Aligned columns; all but the first are set flush right."""
-        return "\n".join([self.title, *(f"  {note}" for note in self.notes), "", *align([self.header, *self.rows]), ""])
+        lines = [self.header, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        lines = [
+            [cells[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))]
+            for cells in lines
+        ]
+        return "\n".join([self.title, *(f"  {note}" for note in self.notes), "", *map("  ".join, lines), ""])
 
     def markdown(self) -> str:
         lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
@@ -29,3 +33,7 @@ class Table:
 def mean(values: list[float | None]) -> float | None:
     """The mean of what is there, or None when one is missing: half a mean would mislead."""
     return None if not values or None in values else sum(values) / len(values)
+
+
+def show(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from dev.environment import SetupError
+from .environment import SetupError
 
 SIDE = 512  # the paper's pictures, and what SD 1.x was trained on
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
-def load(paths: list[Path], size: int = SIDE) -> dict[str, np.ndarray]:
+def load_crops(paths: list[Path], size: int = SIDE) -> dict[str, np.ndarray]:
     """Name -> (H, W, 3) uint8: the centre `size` x `size` of every picture, or as much of it as there is.
 
     Sides are trimmed to multiples of 8, so that an autoencoder gives back the same size; `size` 0 only does that.
@@ -30,11 +30,12 @@ def load(paths: list[Path], size: int = SIDE) -> dict[str, np.ndarray]:
     pictures: dict[str, np.ndarray] = {}
     for file in files:
         name = file.stem if file.stem not in pictures else str(file)
-        pictures[name] = crop(read(file), size)
+        pictures[name] = crop(load_rgb(file), size)
     return pictures
 
 
-def read(path: Path) -> np.ndarray:
+def load_rgb(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8, upright."""
     try:
         with Image.open(path) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
@@ -43,6 +44,7 @@ def read(path: Path) -> np.ndarray:
 
 
 def crop(pixels: np.ndarray, size: int) -> np.ndarray:
+    """The centre, as VAE Encode trims where `size` is 0."""
     slices = []
     for side in pixels.shape[:2]:
         kept = (min(side, size) if size else side) // 8 * 8
