@@ -77,6 +77,7 @@ def encode_learned(
     *,
     quality=None,
     size=None,
+    bits_per_pixel=None,
     mask=None,
     latent_format="SD1.x",
     width=None,
@@ -93,6 +94,8 @@ def encode_learned(
         0, coarse, to 255, fine. About 40 takes 1 kB for a picture of 512x512, 120 takes 3 kB, 230 takes 8 kB.
     size : int, optional
         Most bytes of the whole file, metadata aside, instead of a quality. Met within 2 % as a rule, never passed.
+    bits_per_pixel : float, optional
+        The same, as bits for each pixel of the true picture.
     mask : (H, W) real array, optional
         0 to 1 for each place of the latent: what is 1 is kept finer, and the rest pays for it.
     latent_format, width, height, metadata
@@ -110,15 +113,19 @@ def encode_learned(
     """
     space = by_name(latent_format)
     latent = _checked_latent(latent, space)
-    if (quality is None) == (size is None):
-        raise SdcArgumentError("give either quality or size")
+    width, height = _checked_size(latent, space, width, height)
+    if (quality, size, bits_per_pixel).count(None) != 2:
+        raise SdcArgumentError("give one of quality, size and bits_per_pixel")
     if quality is not None:
         quality = _checked_integer("quality", quality, 0, learned.QUALITIES - 1)
     else:
+        if size is None:
+            if not (isinstance(bits_per_pixel, int | float) and 0 < bits_per_pixel <= 64):
+                raise SdcArgumentError(f"bits_per_pixel is {bits_per_pixel!r}; it must be a number above 0, 64 at most")
+            size = max(1, int(bits_per_pixel * width * height / 8))
         size = _checked_integer("size", size, 1, container.MAX_FILE_BYTES) - container.FRAMING - 4
     if mask is not None:
         mask = _checked_mask(mask, latent.shape[1:])
-    width, height = _checked_size(latent, space, width, height)
     described = _described(metadata)
     payload = learned.encode_latent(latent, space.name, quality=quality, size=size, mask=mask)
     sections = {container.LEARNED: payload, **described}

@@ -124,8 +124,8 @@ class SDCLatentQuantize(io.ComfyNode):
                     max=100,
                     optional=True,
                     tooltip=(
-                        "The same quality for every picture instead of the same size, for the preset best: 1 is coarse, "
-                        "45 about 3 kB for 512x512, 100 as fine as it gets. 0: go by size."
+                        "The same quality for every picture, instead of the same size, for the preset best: 1 is "
+                        "coarse, 45 about 3 kB for 512x512, 100 as fine as it gets. 0: go by size."
                     ),
                 ),
                 io.Mask.Input(
@@ -172,8 +172,10 @@ class SDCLatentQuantize(io.ComfyNode):
         batch = to_arrays(latent)
         if preset == "best":
             masks = [None] * len(batch) if mask is None else masks_of_latent(mask, latent)
-            budget = size_of(batch[0], about, bits_per_pixel, max_bytes, quality)
-            jobs = [partial(codec.encode_learned, z, mask=m, **budget, **about) for z, m in zip(batch, masks, strict=True)]
+            budget = size_of(bits_per_pixel, max_bytes, quality)
+            jobs = [
+                partial(codec.encode_learned, z, mask=m, **budget, **about) for z, m in zip(batch, masks, strict=True)
+            ]
         else:
             custom = {"colours": colours, "dither": dither, "dither_strength": dither_strength}
             settings = codec.PAPER_PRESET if preset == "paper" else custom
@@ -195,16 +197,11 @@ class SDCLatentQuantize(io.ComfyNode):
         return io.NodeOutput(pictures, decoded, size, 8 * size / pixels, ui={"text": lines})
 
 
-def size_of(samples, about: dict, bits_per_pixel: float, max_bytes: int, quality: int) -> dict:
-    """What codec.encode_learned is to keep to: a quality of its 256, or bytes."""
+def size_of(bits_per_pixel: float, max_bytes: int, quality: int) -> dict:
+    """What codec.encode_learned is to keep to; a quality in 1..100 becomes one of its own."""
     if quality:
         return {"quality": round((quality - 1) * (codec.QUALITIES - 1) / 99)}
-    if max_bytes:
-        return {"size": max_bytes}
-    factor = codec.by_name(about["latent_format"]).spatial_factor
-    height, width = about["height"] or samples.shape[1] * factor, about["width"] or samples.shape[2] * factor
-    # A small picture has its framing to pay as well.
-    return {"size": max(int(bits_per_pixel * width * height / 8), codec.SMALLEST_LEARNED)}
+    return {"size": max_bytes} if max_bytes else {"bits_per_pixel": bits_per_pixel}
 
 
 def masks_of_latent(mask: torch.Tensor, latent: dict) -> list[np.ndarray]:
