@@ -69,15 +69,15 @@ class Picture:
         return self.files[str(settings)]
 
     def rival(self, name: str, quality: int) -> dict:
-        return self.measured_rival(name, {"quality": quality}, rivals.encode)
+        return self.measured_rival(name, {"quality": quality}, rivals.encode_rival)
 
     def rival_of_size(self, name: str, size: int) -> dict:
-        return self.measured_rival(name, {"size": size}, rivals.encode_to_size)
+        return self.measured_rival(name, {"size": size}, rivals.encode_rival_to_size)
 
     def measured_rival(self, name: str, setting: dict, encode) -> dict:
         def measure():
             encoded = encode(name, self.pixels, *setting.values())
-            made = figures(self.pixels, encoded.decode(), self.shared)
+            made = figures(self.pixels, encoded.pixels(), self.shared)
             return {"bytes": encoded.size, "fits": encoded.fits, **made}
 
         return self.get({"row": name, **setting}, measure)
