@@ -33,7 +33,7 @@ from .errors import (
 )
 from .files import load_file, read_bounded, remove_strays, save_file, write_whole
 from .latent_formats import LATENT_FORMATS, by_name
-from .learned import QUALITIES
+from .learned import LEARNED_FORMATS, QUALITIES
 from .metadata import check_metadata
 from .palette import DITHERS, PAPER_PRESET
 from .picture import MAX_PIXELS, EncodedPicture, decode, estimate_error, load, with_metadata
@@ -41,6 +41,7 @@ from .picture import MAX_PIXELS, EncodedPicture, decode, estimate_error, load, w
 __all__ = [
     "DITHERS",
     "LATENT_FORMATS",
+    "LEARNED_FORMATS",
     "MAX_FILE_BYTES",
     "MAX_PIXELS",
     "PAPER_PRESET",

@@ -16,13 +16,23 @@ from .decoder import LARGEST_SIDE, decode_payload
 from .encoder import encode_to_quality, encode_to_size
 from .weights import NAME_BYTES, QUALITIES, load_weights
 
-__all__ = ["CODER", "LARGEST_SIDE", "NEWEST", "QUALITIES", "LearnedLatent", "encode_latent", "parse_section"]
+__all__ = [
+    "CODER",
+    "LARGEST_SIDE",
+    "LEARNED_FORMATS",
+    "NEWEST",
+    "QUALITIES",
+    "LearnedLatent",
+    "encode_latent",
+    "parse_section",
+]
 
 CODER = 2
 HEADER_BYTES = NAME_BYTES + 1  # weights and quality, before the payload
 # Latent format -> the weights that new files are written with. Older ones stay in the folder for the files that name
 # them.
 NEWEST = {"SD1.x": bytes.fromhex("155c5d11")}
+LEARNED_FORMATS = tuple(NEWEST)
 
 
 @dataclass(frozen=True)
