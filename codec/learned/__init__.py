@@ -16,16 +16,7 @@ from .decoder import LARGEST_SIDE, decode_payload
 from .encoder import encode_to_quality, encode_to_size
 from .weights import NAME_BYTES, QUALITIES, load_weights
 
-__all__ = [
-    "CODER",
-    "LARGEST_SIDE",
-    "LEARNED_FORMATS",
-    "NEWEST",
-    "QUALITIES",
-    "LearnedLatent",
-    "encode_latent",
-    "parse_section",
-]
+__all__ = ["CODER", "LEARNED_FORMATS", "QUALITIES", "LearnedLatent", "encode_latent", "parse_section"]
 
 CODER = 2
 HEADER_BYTES = NAME_BYTES + 1  # weights and quality, before the payload
