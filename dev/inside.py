@@ -44,7 +44,7 @@ def sharing(arguments: list[str]) -> list[str]:
     for threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # of torch, here and in the servers: the cores are taken
         os.environ.setdefault(threads, "1")
     processes = max(2, min(4, os.cpu_count() or 2))  # a process and its servers take up to 4 GB
-    return [f"--numprocesses={processes}", "--dist=loadgroup", "--no-loadscope-reorder"]
+    return [f"--numprocesses={processes}", "--dist=loadscope", "--no-loadscope-reorder"]
 
 
 def main(command: str, settings: dict) -> int:

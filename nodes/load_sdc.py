@@ -28,6 +28,16 @@ class SDCLoad(io.ComfyNode):
                     tooltip="Files of the input folder and its subfolders, then those saved in the output folder. "
                     "Press R to refresh the list.",
                 ),
+                io.Int.Input(
+                    "max_megapixels",
+                    default=36,
+                    min=1,
+                    max=codec.MAX_PIXELS // 10**6 + 1,
+                    optional=True,
+                    tooltip="A file that claims to hold a larger picture is refused before anything is decoded: a "
+                    "stranger's file of a few bytes could otherwise keep VAE Decode busy for hours. Raise it for large "
+                    "pictures of your own.",
+                ),
             ],
             outputs=[
                 io.Latent.Output("latent", display_name="LATENT", tooltip="The stored picture, for VAE Decode."),
@@ -60,8 +70,8 @@ class SDCLoad(io.ComfyNode):
             return math.nan  # equal to nothing: the node runs, and says what is wrong
 
     @classmethod
-    def execute(cls, file) -> io.NodeOutput:
-        picture = load_listed(file)
+    def execute(cls, file, max_megapixels=36) -> io.NodeOutput:
+        picture = load_listed(file, max_megapixels)
         prompt = picture.metadata.get("prompt", "")
         return io.NodeOutput(
             to_latent([picture]), [picture], prompt, picture.width, picture.height, ui={"text": about_lines(picture)}

@@ -6,9 +6,11 @@
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -31,27 +33,48 @@ sys.path.insert(0, os.environ["SDC_COMFYUI"])
 
 from dev.server import Server  # noqa: E402
 
-# Each runs in the order below in whatever process is free, and all files of a group in the same one. What talks to the
-# server is the longest chain, so it goes first; the short ones of the codec come last, to end together.
-GROUPS = ("browser", "workflows", "dev/test_server"), ("dev/test_demo",), ("nodes",), ("contracts",), ("",)
+# These go in this order to whatever process is free, and all that one line names to the same process. What talks to the
+# server is the longest chain, so it goes first; the short files of the codec come last, to end together.
+CHAINS = ("browser/", "workflows/", "dev/test_server"), ("dev/test_demo",), ("nodes/",), ("contracts/",), ("",)
+
+
+def place(nodeid: str) -> tuple[int, int, str]:
+    """Where a test's file comes: its chain, its place in there, its name."""
+    file = nodeid.partition("::")[0].removeprefix("tests/")
+    starts = ((chain, number, start) for chain, names in enumerate(CHAINS) for number, start in enumerate(names))
+    return next((chain, number, file) for chain, number, start in starts if file.startswith(start))
 
 
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: place(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """Share the tests out by file, so that what a file prepares for its tests is prepared once."""
+    from xdist.scheduler import LoadScopeScheduling
 
-    def place(item) -> tuple[int, int, str]:
-        name = item.path.relative_to(ROOT / "tests").with_suffix("").as_posix()
-        return next(
-            (number, group.index(start), name)
-            for number, group in enumerate(GROUPS)
-            for start in group
-            if name.startswith(start)
-        )
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            chain, _, file = place(nodeid)
+            return "server" if chain == 0 else file
 
-    items.sort(key=place)
-    for item in items:
-        number, _, name = place(item)
-        item.add_marker(pytest.mark.xdist_group("server" if number == 0 else name))
+    return ByFile(config, log)
+
+
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_keyboard_interrupt():
+    """Tell the processes, so that each ends its servers, once: a terminal would have told them, run.py has not."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.SIG_IGN)
+    elif os.name != "nt":  # where this would kill them
+        for process in psutil.Process().children():
+            process.terminate()
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -1,4 +1,4 @@
-"""`python run.py train`: trains the tiny models and writes them to `weights/`."""
+"""`python run.py train`: trains the tiny models; with --install they take the place of those in `weights/`."""
 
 import argparse
 import sys
@@ -22,6 +22,9 @@ def main(arguments: list[str], settings: dict) -> int:
     parser.add_argument(
         "--folder", type=Path, metavar="DIR", help="where a run is kept, to go on later (default: cache)"
     )
+    parser.add_argument(
+        "--install", action="store_true", help="put what was trained into weights/, in the place of what is there"
+    )
     options = parser.parse_args(arguments)
     if unknown := set(options.models) - set(TRAININGS):
         parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(TRAININGS)}")
@@ -33,7 +36,11 @@ def main(arguments: list[str], settings: dict) -> int:
             say(f"Training {name}; stop it at any time, the same command goes on.")
             trained = TRAININGS[name].train(Path(settings["shared"]), folder / f"{name}.pt", options.steps)
             for file, network in TRAININGS[name].parts(trained).items():
-                write(WEIGHTS / file, network)
+                write((WEIGHTS if options.install else folder / "trained") / file, network)
+        if not options.install:
+            say(
+                f"What was trained lies in {folder / 'trained'}; the same command with --install puts it into weights/."
+            )
     except (SetupError, ValueError, FileNotFoundError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

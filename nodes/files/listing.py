@@ -10,9 +10,15 @@ from ... import codec
 from .paths import NETWORK, check_foreign, is_within
 
 
-def load_listed(file: str) -> codec.EncodedPicture:
+def load_listed(file: str, max_megapixels: float | None = None) -> codec.EncodedPicture:
     """Read a file that the Load list offers; whatever is wrong is told with its name."""
-    return parse_listed(file, read_listed(file), codec.MAX_PIXELS)
+    data = read_listed(file)
+    if max_megapixels is None:
+        return parse_listed(file, data, codec.MAX_PIXELS)
+    try:
+        return parse_listed(file, data, int(max_megapixels * 10**6))
+    except codec.SdcLimitError as error:
+        raise type(error)(f"{error} (on Load SDC: max_megapixels)") from error
 
 
 def read_listed(file: str) -> bytes:

@@ -120,7 +120,7 @@ def as_png(pixels) -> bytes:
 
 def test_figures_are_those_of_the_part_that_was_stored():
     pixels = np.random.default_rng(0).integers(0, 256, (75, 70, 3), dtype=np.uint8)
-    compared = demo.compare(pixels, {"decoded": as_png(pixels[1:73, 3:67])}, 3142)
+    compared = demo.beside(pixels, {"decoded": as_png(pixels[1:73, 3:67])}, 3142)
     figures = demo.figures(compared.entries[0])
     assert figures == {"ssim": pytest.approx(1.0), "psnr": None} and compared.entries[0].size == 3142
     json.dumps(figures, allow_nan=False)
@@ -128,7 +128,7 @@ def test_figures_are_those_of_the_part_that_was_stored():
 
 def test_result_of_another_shape_is_an_error():
     with pytest.raises(ValueError, match="must have one size"):
-        demo.compare(np.zeros((64, 64, 3), np.uint8), {"decoded": as_png(np.zeros((72, 64, 3), np.uint8))}, 1)
+        demo.beside(np.zeros((64, 64, 3), np.uint8), {"decoded": as_png(np.zeros((72, 64, 3), np.uint8))}, 1)
 
 
 def test_tables_show_every_picture():

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from dev.train import command, data, layers, networks, vae
+from dev.train import command, controlnet, data, layers, networks, unet, vae
 
 SHARED = Path(os.environ["SDC_SHARED"])
 
@@ -31,18 +31,24 @@ def test_every_model_is_trained_from_photographs(shared, tmp_path, monkeypatch, 
     monkeypatch.setattr(vae, "LAYER_CROPS", 10)
     monkeypatch.setattr(vae, "CROP", 8)
     monkeypatch.setattr(layers, "PATCHES", 1)
+    for training in (unet, controlnet):
+        monkeypatch.setattr(training, "BATCH", 2)
+        monkeypatch.setattr(training, "CROP", 8)
     settings = {"shared": shared, "cache": tmp_path / "cache"}
     assert command.main(["--steps", "1"], settings) == 0
     printed = capsys.readouterr().out
     # The layers of encoder and decoder; those two, denoiser and ControlNet.
     assert printed.count("step 1/1  held out: ") == 15 + 15 + 4
-    written = {path.stem.removeprefix("sdc_tiny_"): load_file(path) for path in (tmp_path / "weights").iterdir()}
+    assert not (tmp_path / "weights").exists()  # not before it is asked for
+    trained = tmp_path / "cache" / "training" / "trained"
+    written = {path.stem.removeprefix("sdc_tiny_"): load_file(path) for path in trained.iterdir()}
     assert written.keys() == {"vae_encoder", "vae_decoder", "unet", "canny"}
     network = networks.UNet()
     network.load_state_dict(written["unet"])
     assert all(torch.isfinite(value).all() for weights in written.values() for value in weights.values())
-    assert command.main(["unet", "--steps", "1"], settings) == 0
+    assert command.main(["unet", "--steps", "1", "--install"], settings) == 0
     assert "going on from step 1 of 1" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["sdc_tiny_unet.safetensors"]
 
 
 def test_training_without_photographs_says_what_is_missing(tmp_path, capsys):

@@ -255,7 +255,7 @@ def test_what_the_file_system_refuses_is_explained(latent, comfyui_folders):
 def test_two_savers_at_once_never_overwrite_each_other(latent, comfyui_folders):
     script = (
         "import runpy, sys\n"
-        "runpy.run_path(sys.argv[1])['load_pack']()\n"
+        "runpy.run_path(sys.argv[1])\n"
         "import folder_paths\n"
         "from pathlib import Path\n"
         "from sdc_pack.nodes.files.paths import save_under\n"
@@ -412,3 +412,17 @@ def test_a_noise_mask_is_not_stored_and_told(latent):
     output = quantise({**latent, "noise_mask": torch.ones(2, 64, 96)})
     assert "mask" in output.ui["text"][-1] and "noise_mask" not in output.result[1]
     assert not [line for line in quantise(latent).ui["text"] if "mask" in line]
+
+
+def test_a_small_file_that_claims_a_huge_picture_is_refused_before_it_is_decoded(comfyui_folders, monkeypatch):
+    """52 bytes for 16384x16384: VAE Decode would pay for them."""
+    claims = codec.encode(torch.zeros(4, 1, 1).numpy(), width=16384, height=16384)
+    (comfyui_folders / "input" / "bomb.sdc").write_bytes(claims.data)
+    assert claims.size == 52
+    with pytest.raises(codec.SdcLimitError, match="bomb.sdc.*268435456 pixels.*max_megapixels"):
+        SDCLoad.execute("bomb.sdc")
+    assert SDCLoad.execute("bomb.sdc", max_megapixels=269).result[3] == 16384
+    (comfyui_folders / "input" / "large.sdc").write_bytes(
+        codec.encode(torch.zeros(4, 1, 1).numpy(), width=7000, height=5000).data
+    )
+    assert SDCLoad.execute("large.sdc").result[3:] == (7000, 5000)

@@ -18,7 +18,7 @@ from sdc_pack.nodes.inversion_sampler import SDCInversionSampler
 from sdc_pack.nodes.inversion_sigmas import SDCInversionSigmas
 from sdc_pack.nodes.inverted_noise import SDCInvertedNoise
 
-from dev import families
+from dev import denoisers, families
 
 
 def distance(a, b):
@@ -57,6 +57,7 @@ def test_parts_equal_ddim_invert_for_flow():
 
 @pytest.mark.parametrize("kind", ["dual cfg", "perturbed attention", "control net"])
 def test_any_guider_inverts_and_returns(model, prompt, latent, control_net, kind):
+    latent = {"samples": latent["samples"][:1]}
     positive, model = prompt("a cat"), model.clone()
     if kind == "perturbed attention":
         model = PerturbedAttentionGuidance.execute(model, 2.0).result[0]
@@ -147,6 +148,7 @@ def smooth_latent():
 @pytest.mark.parametrize("family", ["SD1.x", "SD3"])
 def test_auto_strength_stops_at_the_quantisation_error(model, prompt, smooth_latent, family):
     positive = prompt("")
+    denoisers.use_gaussian(model)  # what the model answers does not matter here
     if family == "SD3":
         model, positive = families.build("SD3")
         smooth_latent = {"samples": smooth_latent["samples"][..., :16, :16].repeat(1, 4, 1, 1)}

@@ -90,9 +90,9 @@ def test_stops_asking_once_it_is_exact(model, prompt, latent, count_calls):
 def test_what_a_converged_item_gets_does_not_depend_on_the_others(model, prompt, latent):
     """Beside an easy item, which stops long before."""
     together = torch.cat([latent["samples"][:1], torch.full((1, 4, 8, 12), 50.0)])
-    both = invert(model, prompt(""), {"samples": together}, 20, 6).result[2]["samples"]
+    both = invert(model, prompt(""), {"samples": together}, 10, 6).result[2]["samples"]
     for i in (0, 1):
-        alone = invert(model, prompt(""), {"samples": together[i : i + 1]}, 20, 6).result[2]["samples"]
+        alone = invert(model, prompt(""), {"samples": together[i : i + 1]}, 10, 6).result[2]["samples"]
         assert (both[i] - alone[0]).norm() / alone.norm() < 1e-5
 
 

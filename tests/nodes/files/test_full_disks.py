@@ -15,7 +15,7 @@ NOBODY = 65534
 SAVER = """
 import os, runpy, sys
 from pathlib import Path
-runpy.run_path(sys.argv[1])["load_pack"]()
+runpy.run_path(sys.argv[1])
 import folder_paths
 from sdc_pack.nodes.files.paths import save_under
 folder_paths.set_output_directory(sys.argv[2])
