@@ -115,12 +115,16 @@ def encode_learned(
     if quality is not None:
         quality = _checked_integer("quality", quality, 0, learned.QUALITIES - 1)
     else:
-        size = _checked_integer("size", size, 1, container.MAX_FILE_BYTES) - container.FRAMING - 4
+        size = _checked_integer("size", size, 1, container.MAX_FILE_BYTES)
     if mask is not None:
         mask = _checked_mask(mask, latent.shape[1:])
     width, height = _checked_size(latent, space, width, height)
     described = _described(metadata)
-    payload = learned.encode_latent(latent, space.name, quality=quality, size=size, mask=mask)
+    room = None if size is None else size - container.FRAMING - 4
+    payload = learned.encode_latent(latent, space.name, quality=quality, size=room, mask=mask)
+    if room is not None and len(payload) > room:
+        least = size + len(payload) - room
+        raise SdcArgumentError(f"size is {size} bytes; even at its coarsest this latent takes {least}")
     sections = {container.LEARNED: payload, **described}
     return _assemble(latent, space, width, height, learned.CODER, sections)
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ..errors import SdcArgumentError
 from .entropy_model import Grid
 from .passes import PASSES, STARTS
 from .rans import Writer
@@ -24,8 +23,9 @@ def encode_to_quality(latent, quality: int, weights: Weights, mask=None) -> byte
 def encode_to_size(latent, size: int, weights: Weights, mask=None) -> tuple[int, bytes]:
     """(quality, payload) of at most `size` bytes, and as a rule within two hundredths of it.
 
-    Raises SdcArgumentError where even the lowest quality is larger.
+    Where even the lowest quality is larger, that is what is returned.
     """
+    size = max(size, 1)
     choice, best = Choice(latent, weights, mask), None
     low, high, guess = -1, QUALITIES, 128
     found = {}
@@ -45,7 +45,7 @@ def encode_to_size(latent, size: int, weights: Weights, mask=None) -> tuple[int,
             break
         guess = _next(found, size, low, high)
     if best is None:
-        raise SdcArgumentError(f"{size} bytes are too few: at its coarsest this latent takes {min(found.values()):.0f}")
+        best = (0, choice.code(0, THRIFT)[0], None)
     quality, spans, payload = best
     return quality, payload or _payload(spans, weights)
 
@@ -111,10 +111,20 @@ class Choice:
                 coded = tables >= w.silent
                 symbols[~coded] = 0
                 total += float(w.bits[tables, np.clip(symbols, -widest, widest) + widest][coded].sum())
+                total += self._longer_escapes(symbols[coded], tables[coded])
                 parts.append((tables[coded].tolist(), symbols[coded].tolist()))
                 grid.learn(group, mask, means + symbols * grid.steps(group))
         self.grid = grid
         return parts, total
+
+    def _longer_escapes(self, symbols, tables):
+        """Bits that integers beyond the width of `bits` take more than the last one there."""
+        widest = self.weights.bits.shape[1] // 2
+        far = np.abs(symbols) > widest
+        if not far.any():
+            return 0.0
+        reach = np.array(self.weights.tables.reach)[tables[far]]
+        return float(np.log2((np.abs(symbols[far]) - reach) / (widest - reach)).sum())
 
     def analyse(self, quality: int) -> np.ndarray:
         """(h, w, M) float32 coefficients."""
