@@ -29,7 +29,7 @@ _HEADER = struct.Struct("<BBHHHHBB")
 _HEADER_END = len(SIGNATURE) + 1 + _HEADER.size
 _CHECKSUM = struct.Struct("<I")
 FRAMING = _HEADER_END + _CHECKSUM.size  # bytes of a file beside its sections
-_SMALLEST = FRAMING + 4
+_SMALLEST = FRAMING + 8  # the header of two sections; one of coder 2 has more in it
 
 
 @dataclass(frozen=True)

@@ -123,11 +123,15 @@ def encode_learned(
             if not (isinstance(bits_per_pixel, int | float) and 0 < bits_per_pixel <= 64):
                 raise SdcArgumentError(f"bits_per_pixel is {bits_per_pixel!r}; it must be a number above 0, 64 at most")
             size = max(1, int(bits_per_pixel * width * height / 8))
-        size = _checked_integer("size", size, 1, container.MAX_FILE_BYTES) - container.FRAMING - 4
+        size = _checked_integer("size", size, 1, container.MAX_FILE_BYTES)
     if mask is not None:
         mask = _checked_mask(mask, latent.shape[1:])
     described = _described(metadata)
-    payload = learned.encode_latent(latent, space.name, quality=quality, size=size, mask=mask)
+    room = None if size is None else size - container.FRAMING - 4
+    payload = learned.encode_latent(latent, space.name, quality=quality, size=room, mask=mask)
+    if room is not None and len(payload) > room:
+        least = size + len(payload) - room
+        raise SdcArgumentError(f"size is {size} bytes; even at its coarsest this latent takes {least}")
     sections = {container.LEARNED: payload, **described}
     return _assemble(latent, space, width, height, learned.CODER, sections)
 

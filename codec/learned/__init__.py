@@ -75,14 +75,15 @@ def encode_latent(latent, latent_format, *, quality=None, size=None, mask=None):
     quality : int, optional
         0 to 255.
     size : int, optional
-        Most bytes of the section's payload, instead of a quality; met within 2 % as a rule, and never passed.
+        Most bytes of the section's payload, instead of a quality; met within 2 % as a rule, and passed only where the
+        lowest quality does.
     mask : (H, W) array, optional
         0 to 1: where it is 1 errors count four times as much as where it is 0.
 
     Raises
     ------
     SdcArgumentError
-        No weights for this latent format, a side above 2048, or a size that even the lowest quality passes.
+        No weights for this latent format, or a side above 2048.
     """
     if latent_format not in NEWEST:
         raise SdcArgumentError(

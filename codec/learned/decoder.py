@@ -9,24 +9,26 @@ from .rans import Reader
 from .weights import SYNTHESIS_BLOCKS, Weights
 
 LARGEST_SIDE = 2048  # of a latent
-REACH = 2 + 2 * SYNTHESIS_BLOCKS
+REACH = 2 + 2 * SYNTHESIS_BLOCKS  # places that a patch of the latent depends on in each direction
 
 
 def decode_payload(payload: bytes, height: int, width: int, quality: int, weights: Weights) -> np.ndarray:
     """Latent (C, height, width) float32 in the convention of ComfyUI's LATENT.
 
-    Sides and quality are within their bounds already. Raises SdcLatentError for a payload that no encoder writes.
+    Sides and quality are within their bounds already. Any payload either gives a latent or raises SdcLatentError: what
+    it makes the coefficients is clipped, so that no sum in a network grows beyond what is exact.
     """
     reader = Reader(weights.tables, payload)
     grid = Grid(weights, -(-height // 2), -(-width // 2), quality)
     for number in range(len(PASSES)):
         for group, mask, means, tables in grid.predict(number):
-            symbols = np.zeros(tables.shape, np.int64)  # a damaged payload can hold any integer
+            # A damaged payload can hold symbols up to 65 790, and a step has up to 16 bits: too much for 32 together.
+            symbols = np.zeros(tables.shape, np.int64)
             coded = tables >= weights.silent
             symbols[coded] = reader.take(tables[coded].tolist())
             grid.learn(group, mask, means + symbols * grid.steps(group))
     reader.close()
-    return synthesise(grid)[:, :height, :width]
+    return np.ascontiguousarray(synthesise(grid)[:, :height, :width])
 
 
 def synthesise(grid: Grid) -> np.ndarray:

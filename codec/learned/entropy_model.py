@@ -10,9 +10,11 @@ REACH = 3  # places that a mean depends on in each direction
 
 
 class Grid:
-    """Coefficients known so far.
+    """The coefficients of a picture, and which of them are known so far.
 
-    known : (h, w, M) int16-valued float64? No: float32, integers in 1 / UNIT, 0 where not known yet.
+    known : (h, w, M) float32
+        Integers from -FARTHEST to FARTHEST, in 1 / UNIT; 0 where not known yet.
+    is_known : (h, w, groups) bool
     """
 
     def __init__(self, weights: Weights, height: int, width: int, quality: int):
@@ -23,7 +25,7 @@ class Grid:
         self.is_known = np.zeros((height, width, len(GROUPS)), np.bool_)
 
     def predict(self, number: int):
-        """For each part of a pass: (group, mask, means (n, size) int32, tables (n, size) uint8)."""
+        """Return (group, mask, means (n, size) int32, tables (n, size) uint8) for each part of a pass."""
         w = self.weights
         log_steps = w.log_steps[self.quality]
         parts = [(group, self.phases[phase], [], []) for group, phase in PASSES[number]]
@@ -49,12 +51,13 @@ class Grid:
         return [(group, mask, np.concatenate(means), np.concatenate(tables)) for group, mask, means, tables in parts]
 
     def learn(self, group: int, mask, values):
-        """Take in (n, size) integers, the coefficients of a part."""
+        """Take in (n, size) integers, the coefficients of a part; what is beyond FARTHEST is clipped."""
         part = slice(STARTS[group], STARTS[group + 1])
         self.known[..., part][mask] = np.clip(values, -FARTHEST, FARTHEST)
         self.is_known[..., group] |= mask
 
     def steps(self, group: int):
+        """(size,) int32, the steps of a group's coefficients."""
         return self.weights.steps[self.quality, STARTS[group] : STARTS[group + 1]]
 
     def _state(self, first, last):

@@ -3,7 +3,7 @@
 Inputs and weights are integers held in floating point. As long as no partial sum reaches 2**24 (float32) or 2**53
 (float64), BLAS may add in any order and still be exact (the idea of Balle, Johnston and Minnen, "Integer networks for
 data compression with latent-variable models", 2019). What follows a sum is one IEEE multiplication, addition or
-rounding at a time on each element, which is the same everywhere too.
+rounding at a time on each element, which is the same everywhere too. These are the only matrix products of the decoder.
 """
 
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ class Conv:
     largest: int
 
     def is_exact(self) -> bool:
+        """Whether no sum, whole or in part, can reach the limit, whatever the inputs."""
         reach = np.abs(self.weights).sum(axis=0, dtype=np.float64).max() * self.largest
         return bool(reach < LIMITS[self.weights.dtype] and np.all(np.rint(self.weights) == self.weights))
 
@@ -65,7 +66,7 @@ class Conv:
 
 
 def positive(x: np.ndarray, scale: np.float32, largest: int) -> np.ndarray:
-    """ReLU of x, in units of 1 / scale, as integers up to `largest`."""
+    """ReLU of x, in units of 1 / scale, as integers up to `largest`, in the type of x."""
     y = x * scale
     np.clip(y, 0, largest, out=y)
     return np.rint(y, out=y)

@@ -1,4 +1,4 @@
-"""Which coefficients are coded when. The same for encoder, decoder and training (see `model.py`)."""
+"""Which coefficients are coded when. The same for encoder, decoder and training."""
 
 import numpy as np
 

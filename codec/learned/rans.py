@@ -17,7 +17,8 @@ ESCAPE_BITS = 4  # the number of bits of what an escape carries
 
 
 class Tables:
-    """Cumulative frequencies of each scale. Symbol 2 K + 1 of a table is the escape, symbol s below is s - K.
+    """Cumulative frequencies of each scale. The last of the 2 K + 2 symbols of a table is the escape, and symbol s
+    before it stands for the integer s - K, where K is the table's reach.
 
     Parameters
     ----------
@@ -25,10 +26,11 @@ class Tables:
     """
 
     def __init__(self, frequencies):
+        for f in frequencies:
+            if len(f) < 2 or len(f) % 2 or min(f) < 1 or sum(int(n) for n in f) != 1 << BITS:
+                raise ValueError("a table of frequencies is odd, has an empty place or does not add up")
         self.reach = [len(f) // 2 - 1 for f in frequencies]
         self.cumulative = [[0, *accumulate(int(n) for n in f)] for f in frequencies]
-        if any(c[-1] != 1 << BITS or min(f) < 1 for c, f in zip(self.cumulative, frequencies, strict=True)):
-            raise ValueError("The frequencies of a table do not add up.")
 
     def bits(self) -> np.ndarray:
         """(tables, 2 * widest + 1) float32, bits of each integer from -widest to widest; for the encoder only."""
@@ -61,10 +63,10 @@ class Writer:
                 self._escape(abs(value) - k, value < 0)
 
     def _escape(self, beyond, negative):
-        """`beyond` from 1: the number of its bits after the first, those bits, the sign."""
+        """Write `beyond`, 1 or more, as the number of its bits after the first, those bits, and the sign."""
         count = beyond.bit_length() - 1
         if count >= 1 << ESCAPE_BITS:
-            raise SdcLatentError(f"{beyond} is too far out to be coded.")
+            raise ValueError(f"{beyond} is too far out to be coded")
         self._raw(count, ESCAPE_BITS)
         self._raw(beyond - (1 << count), count)
         self._raw(int(negative), 1)
@@ -89,11 +91,13 @@ class Reader:
 
     def __init__(self, tables: Tables, data: bytes):
         if len(data) < 4 or len(data) % 2:
-            raise SdcLatentError(f"{len(data)} bytes cannot be a coded latent.")
-        self.tables, self.words = tables, np.frombuffer(data, "<u2").tolist()
+            raise SdcLatentError(f"the coded latent has {len(data)} bytes; it needs an even number, 4 or more")
+        # A view gives Python integers, as a list would, without making them all at once: a file for a small latent can
+        # bring millions of words that are never read.
+        self.tables, self.words = tables, memoryview(np.frombuffer(data, "<u2").astype(np.uint16))
         self.state, self.at = self.words[0] << 16 | self.words[1], 2
         if self.state < LOWEST:
-            raise SdcLatentError("The coded latent begins with a state that no encoder leaves.")
+            raise SdcLatentError(f"the coded latent begins with the state {self.state}; no encoder goes below {LOWEST}")
 
     def take(self, indices) -> list[int]:
         """The symbols of tables `indices`, an iterable of integers."""
@@ -116,7 +120,9 @@ class Reader:
                 else:
                     found.append(s - k)
         except IndexError:
-            raise SdcLatentError("The coded latent ends too early.") from None
+            raise SdcLatentError(
+                f"the coded latent ends after {2 * len(words)} bytes, before all of it was read"
+            ) from None
         self.state, self.at = x, at
         return found
 
@@ -139,4 +145,7 @@ class Reader:
     def close(self):
         """Nothing may be left, and the state must be the one that the encoder began with."""
         if self.state != LOWEST or self.at != len(self.words):
-            raise SdcLatentError("The coded latent does not end where it should.")
+            raise SdcLatentError(
+                f"the coded latent should end in the state {LOWEST} with its last bytes; it ends in {self.state} with "
+                f"{2 * (len(self.words) - self.at)} left"
+            )

@@ -7,12 +7,14 @@ have been shipped stay in the folder for ever, whatever newer ones come beside t
 import functools
 import hashlib
 import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import SdcUnsupportedError
+from ..latent_formats import LATENT_FORMATS
 from .layers import Conv
 from .passes import GROUPS, PASSES
 from .rans import Tables
@@ -23,8 +25,11 @@ QUALITIES = 256
 SCALES = 64  # tables of frequencies
 UNIT = 256  # a coefficient is an integer in units of 1 / UNIT
 FARTHEST = 1 << 15  # largest magnitude of a coefficient, in those units
+LONGEST_TABLE = 512  # so that a symbol has at most 17 bits
 SYNTHESIS_BLOCKS, ANALYSIS_BLOCKS = 4, 3
-FIGURES = {"largest", "scale"}
+# Figures of a layer are 0 or within these: then nothing overflows, and nothing comes out so small that a processor
+# which flushes denormal numbers would differ.
+SMALLEST_FIGURE, LARGEST_FIGURE = 2.0**-60, 2.0**30
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class Weights:
     steps : (256, M) int32, in 1 / UNIT
     log_steps : (256, M) float64, the step's logarithm as a number of scales, less that of the first table
     tables : Tables
+    bits : float32 array
+        What each integer costs by each table, for the encoder.
     silent : int
         Scales below this index are not coded: the coefficient is its mean.
     analysis : dict of Conv in float32, inexact
@@ -71,11 +78,21 @@ class Weights:
     lambdas: np.ndarray
 
 
-def names() -> list[str]:
-    """Layers of the decoder."""
-    contexts = [f"c{t}.{layer}" for t in range(len(PASSES)) for layer in ("first", "second", "third", "last")]
-    blocks = [f"s.{i}.{layer}" for i in range(SYNTHESIS_BLOCKS) for layer in ("first", "second")]
-    return [*contexts, "s.head", *blocks, "s.tail", "s.linear"]
+def layers(channels: int) -> dict[str, tuple]:
+    """Name -> (taps, inputs, outputs, type) of the decoder's layers, in the order in which they are applied.
+
+    Inputs and outputs are None where the weights are free to choose how many.
+    """
+    total, patch = sum(GROUPS), 4 * channels
+    found: dict[str, tuple] = {}
+    for number, parts in enumerate(PASSES):
+        found[f"c{number}.first"] = (9, total + len(GROUPS) + 1, None, np.int16)
+        found[f"c{number}.second"] = found[f"c{number}.third"] = (9, None, None, np.int8)
+        found[f"c{number}.last"] = (1, None, 2 * sum(GROUPS[group] for group, _ in parts), np.int16)
+    found["s.head"] = (9, total + 1, None, np.int16)
+    for number in range(SYNTHESIS_BLOCKS):
+        found[f"s.{number}.first"] = found[f"s.{number}.second"] = (9, None, None, np.int8)
+    return found | {"s.tail": (9, None, patch, np.int16), "s.linear": (1, total, patch, np.int16)}
 
 
 @functools.lru_cache(maxsize=4)
@@ -93,7 +110,10 @@ def load_weights(name: bytes) -> Weights:
         ) from None
     if name_of(data) != name:
         raise SdcUnsupportedError(f"the weights in {path} are damaged; install this version again")
-    return parse_weights(data)
+    try:
+        return parse_weights(data)
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise SdcUnsupportedError(f"the weights in {path} are not for this version, update it: {error}") from None
 
 
 def name_of(data: bytes) -> bytes:
@@ -102,30 +122,47 @@ def name_of(data: bytes) -> bytes:
 
 
 def parse_weights(data: bytes) -> Weights:
-    """Raises ValueError or KeyError where the content is not that of a file of weights, or not exact."""
+    """Raises ValueError where the content is not that of a file of weights, or would not be exact."""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return _build({name: arrays[name] for name in arrays.files})
+        return build_weights({name: arrays[name] for name in arrays.files})
 
 
-def _build(arrays) -> Weights:
-    total = sum(GROUPS)
-    convs, scales = {}, {}
-    for name in names():
-        kind = np.float32 if arrays[f"{name}.w"].dtype == np.int8 else np.float64
-        convs[name] = Conv(
-            arrays[f"{name}.w"].astype(kind),
-            arrays[f"{name}.m"].astype(kind),
-            arrays[f"{name}.b"].astype(kind),
-            int(arrays[f"{name}.largest"]),
+def build_weights(arrays: dict[str, np.ndarray]) -> Weights:
+    """Weights of the arrays of a file, once they have passed every check."""
+
+    def array(name, kind, *shape):
+        """One array, which has this type and shape (None is any number)."""
+        found = arrays.get(name)
+        if found is None:
+            raise ValueError(f"{name} is missing")
+        fits = len(found.shape) == len(shape) and all(
+            size > 0 and want in (None, size) for size, want in zip(found.shape, shape, strict=True)
         )
-        if not convs[name].is_exact():
-            raise ValueError(f"The sums of the layer {name} could become inexact.")
-        scales[name] = np.float32(arrays[f"{name}.scale"])
-    lengths = arrays["tables.lengths"]
-    tables = Tables(np.split(arrays["tables.frequencies"].astype(np.int64), np.cumsum(lengths)[:-1]))
-    steps = arrays["steps"].astype(np.int32)
-    if steps.shape != (QUALITIES, total) or steps.min() < 1 or len(lengths) != SCALES:
-        raise ValueError("The steps or tables have the wrong shape.")
+        if found.dtype != kind or not fits:
+            raise ValueError(f"{name} is {found.dtype}{found.shape}, not {np.dtype(kind)}{shape}")
+        if found.dtype.kind == "f" and not np.isfinite(found).all():
+            raise ValueError(f"{name} is not finite")
+        return found
+
+    total = sum(GROUPS)
+    latent_format = str(arrays.get("latent_format"))
+    formats = {known.name: known for known in LATENT_FORMATS}
+    channels = int(array("channels", np.int32))
+    if latent_format not in formats or formats[latent_format].channels != channels:
+        raise ValueError(f"{latent_format} with {channels} channels is no latent format")
+    convs, scales = _decoder(array, channels)
+
+    lengths, frequencies = array("tables.lengths", np.int32, SCALES), array("tables.frequencies", np.uint16, None)
+    if lengths.min() < 2 or lengths.max() > LONGEST_TABLE or lengths.sum() != len(frequencies):
+        raise ValueError("tables.lengths does not fit tables.frequencies")
+    tables = Tables(np.split(frequencies, np.cumsum(lengths)[:-1]))
+    steps, silent = array("steps", np.uint16, QUALITIES, total), int(array("silent", np.int32))
+    errors = array("errors", np.float32, QUALITIES)
+    if steps.min() < 1 or errors.min() < 0 or not 0 <= silent <= SCALES:
+        raise ValueError("steps, errors or silent are out of bounds")
+    scale = np.float32(array("scale", np.float32))
+    if not scale > 0:
+        raise ValueError("scale is not above 0")
     analysis = {
         name.removesuffix(".w"): Conv(
             arrays[name].astype(np.float32), np.float32(1), arrays[name[:-1] + "b"].astype(np.float32), 0
@@ -134,19 +171,44 @@ def _build(arrays) -> Weights:
         if name.startswith("a.") and name.endswith(".w")
     }
     return Weights(
-        latent_format=str(arrays["latent_format"]),
-        channels=int(arrays["channels"]),
-        scale=np.float32(arrays["scale"]),
-        shift=np.float32(arrays["shift"]),
-        errors=arrays["errors"].astype(np.float32),
+        latent_format=latent_format,
+        channels=channels,
+        scale=scale,
+        shift=np.float32(array("shift", np.float32)),
+        errors=errors,
         convs=convs,
         scales=scales,
-        steps=steps,
-        log_steps=arrays["log_steps"].astype(np.float64),
+        steps=steps.astype(np.int32),
+        log_steps=array("log_steps", np.float32, QUALITIES, total).astype(np.float64),
         tables=tables,
         bits=tables.bits(),
-        silent=int(arrays["silent"]),
+        silent=silent,
         analysis=analysis,
-        gains=arrays["gains"].astype(np.float32),
-        lambdas=arrays["lambdas"].astype(np.float32),
+        gains=array("gains", np.float32, total),
+        lambdas=array("lambdas", np.float32, QUALITIES),
     )
+
+
+def _decoder(array, channels):
+    """Layers of the decoder and the units of what they take in, by name."""
+    convs, scales = {}, {}
+    width = None  # outputs of the layer before
+    for name, (taps, inputs, outputs, integers) in layers(channels).items():
+        inputs = inputs or width
+        weights = array(f"{name}.w", integers, taps * inputs, outputs)
+        width = weights.shape[1]
+        kind = np.float32 if integers == np.int8 else np.float64
+        # What is added is never a negative zero, so no layer gives one and the sign of a zero it takes in is nothing.
+        multiplier, bias = array(f"{name}.m", kind, width), array(f"{name}.b", kind, width) + kind(0)
+        scales[name] = np.float32(array(f"{name}.scale", np.float32))
+        convs[name] = Conv(weights.astype(kind), multiplier, bias, int(array(f"{name}.largest", np.int32)))
+        sees_the_grid = name.endswith(".first") and name.startswith("c") or name in ("s.head", "s.linear")
+        if not (FARTHEST if sees_the_grid else 1) <= convs[name].largest <= FARTHEST or not convs[name].is_exact():
+            raise ValueError(f"the sums of the layer {name} could become inexact")
+        figures = np.abs(np.concatenate([multiplier, bias, [scales[name]]], dtype=np.float64))
+        if not (figures[-1] and np.all((figures == 0) | (figures >= SMALLEST_FIGURE) & (figures <= LARGEST_FIGURE))):
+            raise ValueError(f"the figures of the layer {name} are out of bounds")
+    trunk = {convs[f"s.{number}.second"].weights.shape[1] for number in range(SYNTHESIS_BLOCKS)}
+    if trunk != {convs["s.head"].weights.shape[1]}:
+        raise ValueError("the blocks of the synthesis do not fit each other")
+    return convs, scales
