@@ -63,7 +63,7 @@ class SDCLoad(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, file):
+    def fingerprint_inputs(cls, file, max_megapixels=36):
         try:
             return hashlib.sha256(codec.read_bounded(find_listed(file))).hexdigest()
         except (ValueError, OSError):

@@ -56,7 +56,7 @@ def test_a_saved_workflow_shows_its_file_when_opened(page, sdc_file):
     node = page.add("SDCLoad")
     page.set(node, "file", "saved.sdc")
     workflow = page.run("() => app.graph.serialize()")
-    assert workflow["nodes"][0]["widgets_values"] == ["saved.sdc"]
+    assert workflow["nodes"][0]["widgets_values"] == ["saved.sdc", 36]
     page.clear()
     page.run("workflow => app.loadGraphData(workflow)", workflow)
     (node,) = page.nodes("SDCLoad")
