@@ -22,7 +22,7 @@ CODER = 2
 HEADER_BYTES = NAME_BYTES + 1  # weights and quality, before the payload
 # Latent format -> the weights that new files are written with. Older ones stay in the folder for the files that name
 # them.
-NEWEST = {"SD1.x": bytes.fromhex("155c5d11")}
+NEWEST = {"SD1.x": bytes.fromhex("c581c165")}
 LEARNED_FORMATS = tuple(NEWEST)
 
 
