@@ -28,7 +28,7 @@ class Grid:
         """Return (group, mask, means (n, size) int32, tables (n, size) uint8) for each part of a pass."""
         w = self.weights
         log_steps = w.log_steps[self.quality]
-        parts = [(group, self.phases[phase], [], []) for group, phase in PASSES[number]]
+        parts: list[tuple] = [(group, self.phases[phase], [], []) for group, phase in PASSES[number]]
 
         def network(first, last):
             x = self._state(first, last)

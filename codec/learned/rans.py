@@ -49,7 +49,8 @@ class Writer:
     """Collects symbols in the order in which they will be read."""
 
     def __init__(self, tables: Tables):
-        self.tables, self.spans = tables, []
+        self.tables = tables
+        self.spans: list[tuple[int, int]] = []
 
     def put(self, indices, values):
         cumulative, reach, spans = self.tables.cumulative, self.tables.reach, self.spans
@@ -94,7 +95,7 @@ class Reader:
             raise SdcLatentError(f"the coded latent has {len(data)} bytes; it needs an even number, 4 or more")
         # A view gives Python integers, as a list would, without making them all at once: a file for a small latent can
         # bring millions of words that are never read.
-        self.tables, self.words = tables, memoryview(np.frombuffer(data, "<u2").astype(np.uint16))
+        self.tables, self.words = tables, memoryview(np.frombuffer(data, "<u2").astype(np.uint16).data)
         self.state, self.at = self.words[0] << 16 | self.words[1], 2
         if self.state < LOWEST:
             raise SdcLatentError(f"the coded latent begins with the state {self.state}; no encoder goes below {LOWEST}")
