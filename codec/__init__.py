@@ -14,7 +14,7 @@ Examples
 """
 
 from .container import MAX_FILE_BYTES
-from .encoder import encode
+from .encoder import encode, encode_learned
 from .errors import (
     SdcArgumentError,
     SdcChecksumError,
@@ -22,6 +22,7 @@ from .errors import (
     SdcError,
     SdcHeaderError,
     SdcIndexError,
+    SdcLatentError,
     SdcLimitError,
     SdcMetadataError,
     SdcPaletteError,
@@ -32,6 +33,7 @@ from .errors import (
 )
 from .files import load_file, read_bounded, remove_strays, save_file, write_whole
 from .latent_formats import LATENT_FORMATS, by_name
+from .learned import LEARNED_FORMATS, QUALITIES
 from .metadata import check_metadata
 from .palette import DITHERS, PAPER_PRESET
 from .picture import MAX_PIXELS, EncodedPicture, decode, estimate_error, load, with_metadata
@@ -39,9 +41,11 @@ from .picture import MAX_PIXELS, EncodedPicture, decode, estimate_error, load, w
 __all__ = [
     "DITHERS",
     "LATENT_FORMATS",
+    "LEARNED_FORMATS",
     "MAX_FILE_BYTES",
     "MAX_PIXELS",
     "PAPER_PRESET",
+    "QUALITIES",
     "EncodedPicture",
     "SdcArgumentError",
     "SdcChecksumError",
@@ -49,6 +53,7 @@ __all__ = [
     "SdcError",
     "SdcHeaderError",
     "SdcIndexError",
+    "SdcLatentError",
     "SdcLimitError",
     "SdcMetadataError",
     "SdcPaletteError",
@@ -60,6 +65,7 @@ __all__ = [
     "check_metadata",
     "decode",
     "encode",
+    "encode_learned",
     "estimate_error",
     "load",
     "load_file",

@@ -21,12 +21,15 @@ VERSION = 1
 MAX_SECTION = (1 << 24) - 1
 MAX_FILE_BYTES = 32 << 20
 MAX_SECTIONS = 52  # as many as there are tags
-PALETTE, INDICES, METADATA = "P", "I", "m"
+PALETTE, INDICES, LEARNED, METADATA = "P", "I", "L", "m"
+# Coder of the header -> the sections that it needs, in their order.
+REQUIRED = {0: (PALETTE, INDICES), 1: (PALETTE, INDICES), 2: (LEARNED,)}
 
 _HEADER = struct.Struct("<BBHHHHBB")
 _HEADER_END = len(SIGNATURE) + 1 + _HEADER.size
 _CHECKSUM = struct.Struct("<I")
-_SMALLEST = _HEADER_END + 2 * 4 + _CHECKSUM.size
+FRAMING = _HEADER_END + _CHECKSUM.size  # bytes of a file beside its sections
+_SMALLEST = FRAMING + 8  # the header of two sections; one of coder 2 has more in it
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def join(header, sections):
     ----------
     header : Header
     sections : dict of str to bytes
-        Payload by tag, in file order: "P", "I", then optional ones.
+        Payload by tag, in file order: those that the coder needs, then optional ones.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def split(data, max_pixels):
         )
     header = Header(*_HEADER.unpack(data[len(SIGNATURE) + 1 : _HEADER_END]))
     _check_header(header, max_pixels)
-    _check_order([tag for tag, _, _ in spans])
+    _check_order([tag for tag, _, _ in spans], header.coder)
     return header, {chr(tag): data[start:end] for tag, start, end in spans}
 
 
@@ -168,18 +171,27 @@ def _check_header(header, max_pixels):
         )
 
 
-def _check_order(tags):
+def _check_order(tags, coder):
     for position, tag in enumerate(tags):
         if not bytes([tag]).isalpha():
             raise SdcSectionError(f"section {position} has the tag byte {tag:#04x}; tags are ASCII letters")
     names = [chr(tag) for tag in tags]
-    unknown = sorted({name for name in names if name.isupper()} - {PALETTE, INDICES})
+    known = (PALETTE, INDICES, LEARNED)
+    unknown = sorted({name for name in names if name.isupper()} - set(known))
     if unknown:
         raise SdcUnsupportedError(
-            f"the file cannot be read without section {unknown[0]!r}, which came after this reader; it knows P and I, "
+            f"the file cannot be read without section {unknown[0]!r}, which came after this reader; it knows "
+            f"{', '.join(known[:-1])} and {known[-1]}, update it"
+        )
+    if coder not in REQUIRED:
+        raise SdcUnsupportedError(
+            f"the file uses coder {coder}, which came after this reader; it knows 0 (fixed), 1 (zstd) and 2 (learned), "
             "update it"
         )
-    if names[:2] != [PALETTE, INDICES] or len(set(names)) != len(names):
+    required = REQUIRED[coder]
+    needed = [name for name in names if name.isupper()]
+    if tuple(names[: len(required)]) != required or len(set(names)) != len(names) or len(needed) != len(required):
         raise SdcSectionError(
-            f"the sections are {''.join(names)!r}; they must be P, I, then optional ones, each at most once"
+            f"the sections are {''.join(names)!r}; they must be {', '.join(required)}, then optional ones, each at "
+            "most once"
         )

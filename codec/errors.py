@@ -52,5 +52,9 @@ class SdcIndexError(SdcCorruptError):
     """The indices have the wrong length, cannot be inflated, or point beyond the palette."""
 
 
+class SdcLatentError(SdcCorruptError):
+    """What the learned coder has coded ends too early or too late, or is none of its payloads."""
+
+
 class SdcMetadataError(SdcCorruptError):
     """The metadata cannot be inflated, or are not the JSON that the specification asks for."""

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from . import container, palette
+from . import container, learned, palette
 from . import metadata as metadata_section
 from .errors import SdcArgumentError, SdcLimitError
 from .latent_formats import by_id
@@ -27,7 +27,7 @@ class EncodedPicture:
         Shape of the latent.
     width, height : int
         True size of the picture in pixels, before any padding or cropping that the autoencoder needed.
-    quantised : PaletteLatent
+    quantised : PaletteLatent or LearnedLatent
         The latent as its coder stores it.
     metadata : dict
         Parsed metadata, empty when there are none. Treat it as read-only and use `with_metadata`.
@@ -40,17 +40,17 @@ class EncodedPicture:
     latent_width: int = field(compare=False)
     width: int = field(compare=False)
     height: int = field(compare=False)
-    quantised: palette.PaletteLatent = field(compare=False, repr=False)
+    quantised: palette.PaletteLatent | learned.LearnedLatent = field(compare=False, repr=False)
     metadata: dict = field(compare=False, repr=False)
 
     @property
     def coder(self):
-        """How the indices are coded: "fixed" or "zstd"."""
+        """How the latent is coded: "fixed" or "zstd" for the indices of a palette, or "learned"."""
         return self.quantised.coder
 
     @property
     def colours(self):
-        """Entries in the stored palette."""
+        """Entries in the stored palette; None where there is none."""
         return self.quantised.colours
 
     @property
@@ -91,11 +91,16 @@ def load(data, *, max_pixels=MAX_PIXELS):
     data = bytes(data)
     header, sections = container.split(data, max_pixels)
     shape = (header.channels, header.latent_height, header.latent_width)
-    quantised = palette.parse_sections(header.coder, sections[container.PALETTE], sections[container.INDICES], shape)
+    latent_format = by_id(header.latent_format).name
+    if header.coder == learned.CODER:
+        quantised = learned.parse_section(sections[container.LEARNED], shape, latent_format)
+    else:
+        parts = sections[container.PALETTE], sections[container.INDICES]
+        quantised = palette.parse_sections(header.coder, *parts, shape)
     described = sections.get(container.METADATA)
     return EncodedPicture(
         data=data,
-        latent_format=by_id(header.latent_format).name,
+        latent_format=latent_format,
         channels=header.channels,
         latent_height=header.latent_height,
         latent_width=header.latent_width,
@@ -113,6 +118,11 @@ def decode(picture):
     -------
     (C, H, W) float32 array
         In ComfyUI's unscaled convention, the same bytes on every machine.
+
+    Raises
+    ------
+    SdcLatentError
+        What the learned coder has coded is damaged; palettes were checked when the picture was loaded.
     """
     return picture.quantised.dequantise()
 

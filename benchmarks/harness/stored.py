@@ -64,7 +64,8 @@ class Picture:
     def stored(self, settings: dict) -> tuple:
         """The file, and the picture that is decoded from it."""
         if str(settings) not in self.files:
-            encoded = codec.encode(self.latent, **settings, latent_format=self.autoencoder.latent_format)
+            encode = codec.encode_learned if "size" in settings else codec.encode
+            encoded = encode(self.latent, **settings, latent_format=self.autoencoder.latent_format)
             self.files[str(settings)] = encoded, self.autoencoder.decode(codec.decode(encoded))
         return self.files[str(settings)]
 

@@ -35,6 +35,12 @@ def make_parser():
     _add_output(command, "beside the picture")
     _add_encoding(command)
     command.add_argument(
+        "--mask",
+        type=Path,
+        metavar="PICTURE",
+        help="what is white in it is kept finer, with --bytes, --bpp or --quality",
+    )
+    command.add_argument(
         "--background", type=_colour, default=WHITE, metavar="RRGGBB", help="behind transparent parts (default: white)"
     )
     command = add("decode", commands.decode_pictures, "make pictures of .sdc files", "FILE.sdc")
@@ -72,6 +78,11 @@ def _add_encoding(command):
     command.add_argument("--dither", choices=DITHERS, default=PAPER_PRESET["dither"])
     command.add_argument("--dither-strength", type=float, default=PAPER_PRESET["dither_strength"], help="0 to 1")
     command.add_argument("--seed", type=int, default=0, help="of the palette's random start")
+    group = command.add_argument_group("the learned coder instead of a palette (SD1.x)")
+    group = group.add_mutually_exclusive_group()
+    group.add_argument("--bytes", type=int, metavar="N", help="most bytes of each file, met within 2 %%")
+    group.add_argument("--bpp", type=float, metavar="X", help="the same in bits per pixel; 0.095 is 3.1 kB for 512x512")
+    group.add_argument("--quality", type=int, metavar="Q", help="0, coarse, to 255, fine, whatever the size")
     command.add_argument("--prompt", help="text to store in the metadata")
 
 

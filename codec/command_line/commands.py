@@ -2,16 +2,22 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from .. import container
-from ..encoder import encode
+from ..encoder import encode, encode_learned
 from ..picture import decode, load, with_metadata
 from . import latent_files, picture_files
 from .outputs import PIPE, Outputs, UsageError, for_each, printable, read_input
 
 LATENT_KINDS = {"npy": latent_files.npy_bytes, "latent": latent_files.latent_bytes}
-SECTION_NAMES = {container.PALETTE: "palette", container.INDICES: "indices", container.METADATA: "metadata"}
+SECTION_NAMES = {
+    container.PALETTE: "palette",
+    container.INDICES: "indices",
+    container.LEARNED: "what the learned coder has coded",
+    container.METADATA: "metadata",
+}
 SHOWN = 300  # letters of a text in the metadata
 
 
@@ -55,12 +61,15 @@ def encode_pictures(options):
 
     def work(name):
         data = read_input(name, limited=False)
-        picture, notes = picture_files.encode_file(data, options.background, **settings)
+        picture, notes = picture_files.encode_file(data, options.background, mask, encode_latent)
         outputs.write_encoded(outputs.target(name, ".sdc"), picture)
         for note in notes:
             print(f"{printable(name)}: {note}", file=sys.stderr)
 
-    settings = _settings(options)
+    encode_latent = _encoder(options)
+    if options.mask and encode_latent.func is not encode_learned:
+        raise UsageError("--mask goes with --bytes, --bpp or --quality: a palette is the same everywhere")
+    mask = read_input(options.mask, limited=False) if options.mask else None
     outputs = Outputs(options, kinds)
     return for_each(options, kinds, work, "encoded", talks=True)
 
@@ -82,29 +91,32 @@ def pack(options):
     def work(name):
         latents = latent_files.parse(read_input(name, limited=False))
         for number, latent in enumerate(latents, 1):
-            picture = encode(
-                latent,
-                latent_format=options.latent_format,
-                width=options.width,
-                height=options.height,
-                **settings,
-            )
+            about = {"latent_format": options.latent_format, "width": options.width, "height": options.height}
+            picture = encode_latent(latent, **about)
             outputs.write_encoded(outputs.target(name, ".sdc", number if len(latents) > 1 else None), picture)
 
-    settings = _settings(options)
+    encode_latent = _encoder(options)
     outputs = Outputs(options, kinds)
     return for_each(options, kinds, work, "packed", talks=True)
 
 
-def _settings(options):
-    """What encode() is told, as the command line has it."""
-    return {
-        "colours": options.colours,
-        "dither": options.dither,
-        "dither_strength": options.dither_strength,
-        "seed": options.seed,
-        "metadata": None if options.prompt is None else {"prompt": options.prompt},
-    }
+def _encoder(options):
+    """The coder that the command line asks for, with its settings: a function as `encode` and `encode_learned`."""
+    metadata = None if options.prompt is None else {"prompt": options.prompt}
+    if options.quality is not None:
+        return partial(encode_learned, quality=options.quality, metadata=metadata)
+    if options.bytes is not None:
+        return partial(encode_learned, size=options.bytes, metadata=metadata)
+    if options.bpp is not None:
+        return partial(encode_learned, bits_per_pixel=options.bpp, metadata=metadata)
+    return partial(
+        encode,
+        colours=options.colours,
+        dither=options.dither,
+        dither_strength=options.dither_strength,
+        seed=options.seed,
+        metadata=metadata,
+    )
 
 
 def _record(name, picture):
@@ -124,6 +136,7 @@ def _record(name, picture):
         "pictures": header.pictures,
         "coder": picture.coder,
         "colours": picture.colours,
+        "coding": picture.quantised.summary,
         "checksum": picture.data[:-5:-1].hex(),
         "framing_bytes": picture.size - sum(map(len, sections.values())),
         "sections": [
@@ -139,8 +152,8 @@ def _description(name, picture):
     record = _record(printable(name), picture)
     lines = [
         "{file}: {width} x {height} pixels, {bytes} bytes, {bits_per_pixel:.4f} bits per pixel".format_map(record),
-        "  version {version}, {latent_format} latent {channels} x {latent_height} x {latent_width}, {colours} colours, "
-        "{coder} indices, checksum {checksum}".format_map(record),
+        "  version {version}, {latent_format} latent {channels} x {latent_height} x {latent_width}, {coding}, "
+        "checksum {checksum}".format_map(record),
     ]
     for section in record["sections"]:
         called = SECTION_NAMES.get(section["tag"], "optional, unknown to this version")

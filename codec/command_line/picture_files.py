@@ -13,7 +13,7 @@ WHITE = (255, 255, 255)
 FACTOR = 8  # pixels a latent
 
 
-def encode_file(data, background=WHITE, **settings):
+def encode_file(data, background=WHITE, mask=None, encode_latent=encode):
     """Encode a picture file of any kind that Pillow reads.
 
     Parameters
@@ -21,8 +21,10 @@ def encode_file(data, background=WHITE, **settings):
     data : bytes
     background : (int, int, int)
         Colour, 0 to 255, that shows through where the picture is transparent.
-    **settings
-        As `codec.encode` takes them, apart from latent_format, width and height.
+    mask : bytes, optional
+        A picture file of any size; what is white in it is kept finer. For `encode_learned` only.
+    encode_latent : callable
+        `encode` or `encode_learned`, with its settings; it is given latent_format, width and height.
 
     Returns
     -------
@@ -43,9 +45,10 @@ def encode_file(data, background=WHITE, **settings):
     except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as error:
         raise SdcArgumentError(f"cannot be read as a picture: {error}") from None
     height, width = pixels.shape[:2]
-    latent = tiny_vae.encode_pixels(_trim(pixels))
-    picture = encode(latent, latent_format=tiny_vae.LATENT_FORMAT, width=width, height=height, **settings)
-    return picture, notes
+    about = {"latent_format": tiny_vae.LATENT_FORMAT, "width": width, "height": height}
+    if mask is not None:
+        about["mask"] = _mask(mask, pixels.shape)
+    return encode_latent(tiny_vae.encode_pixels(_trim(pixels)), **about), notes
 
 
 def decode_to_file(picture, suffix):
@@ -98,6 +101,22 @@ def _to_srgb(image, background):
         except (OSError, ImageCms.PyCMSError):
             notes.append("its colour profile cannot be used and was left out")
     return np.asarray(image.convert("RGB")), notes
+
+
+def _mask(data, shape):
+    """How white a picture file is at each latent of a picture of this shape, (h, w) in 0..1."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            grey = image.convert("L").resize((shape[1], shape[0]), Image.Resampling.BOX)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise SdcArgumentError(f"the mask cannot be read as a picture: {error}") from None
+    trimmed = _trim(np.asarray(grey, np.float32) / 255)
+    below, right = (-side % FACTOR for side in trimmed.shape)
+    trimmed = np.pad(trimmed, ((0, below), (0, right)), mode="edge")
+    height, width = (side // FACTOR for side in trimmed.shape)
+    return trimmed.reshape(height, FACTOR, width, FACTOR).max((1, 3))
 
 
 def _trim(pixels):

@@ -42,6 +42,11 @@ class PaletteLatent:
     indices: np.ndarray
 
     @property
+    def summary(self):
+        """For people: how the latent is stored."""
+        return f"{self.colours} colours · {self.coder}"
+
+    @property
     def colours(self):
         """Entries in the stored palette."""
         return len(self.values)
@@ -83,7 +88,7 @@ def parse_sections(coder, palette, indices, shape):
 
     Raises
     ------
-    SdcUnsupportedError, SdcPaletteError, SdcIndexError
+    SdcPaletteError, SdcIndexError
     """
     channels, height, width = shape
     parsed = entries.from_bytes(palette, channels)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import zstd_frame
-from ..errors import SdcIndexError, SdcUnsupportedError
+from ..errors import SdcIndexError
 
 FIXED, ZSTD = 0, 1
 CODER_NAMES = {FIXED: "fixed", ZSTD: "zstd"}
@@ -31,23 +31,17 @@ def code_indices(indices, entries):
 
 
 def decode_indices(coder, payload, count, entries):
-    """Return the `count` indices in a payload of section I as a uint16 array.
+    """Return the `count` indices in a payload of section I, by coder FIXED or ZSTD, as a uint16 array.
 
     Raises
     ------
-    SdcUnsupportedError
-        Unknown coder.
     SdcIndexError
         A payload of the wrong length or content, or an index without palette entry.
     """
     if coder == FIXED:
         indices = _unpack(payload, count, index_bits(entries))
-    elif coder == ZSTD:
-        indices = _from_planes(payload, count, entries)
     else:
-        raise SdcUnsupportedError(
-            f"the file uses coder {coder}, which came after this reader; it knows 0 (fixed) and 1 (zstd), update it"
-        )
+        indices = _from_planes(payload, count, entries)
     highest = int(indices.max())
     if highest >= entries:
         raise SdcIndexError(

@@ -19,7 +19,7 @@ def about_lines(picture: codec.EncodedPicture) -> list[str]:
     inside = " and ".join(name for name in ("prompt", "workflow") if name in picture.metadata) or "no prompt"
     return [
         f"{size_line(picture)} · {picture.width}x{picture.height}",
-        f"{picture.latent_format} · {picture.colours} colours · {picture.coder} · {inside} inside",
+        f"{picture.latent_format} · {picture.quantised.summary} · {inside} inside",
         *preview_notes(picture),
     ]
 

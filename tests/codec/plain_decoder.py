@@ -1,4 +1,5 @@
-"""A second decoder of format version 1, written from FORMAT.md alone: slow, strict and without numpy.
+"""A second decoder of format version 1, written from FORMAT.md alone: slow, strict and, but for the learned coder in
+`plain_learned.py`, without numpy.
 
 It shares no code with the package, so where the two agree the text is enough. Keep it that way.
 """
@@ -10,8 +11,10 @@ import struct
 import sys
 import zlib
 
+import plain_learned
 import zstandard
 
+NAMES = {1: "SD1.x", 2: "SDXL", 3: "SD3", 4: "Flux"}
 CHANNELS = {1: 4, 2: 4, 3: 16, 4: 16}
 
 
@@ -47,12 +50,19 @@ def decode(data, max_pixels=16384**2):
     require(min(height, width, picture_width, picture_height) > 0, "empty size")
     require(max(64 * height * width, picture_width * picture_height) <= max_pixels, "pixels")
     tags = "".join(chr(tag) for tag, _ in sections)
-    require(re.fullmatch("PI[a-z]*", tags) and len(set(tags)) == len(tags), "sections")
+    require(coder in (0, 1, 2), "coder")
+    require(re.fullmatch("L[a-z]*" if coder == 2 else "PI[a-z]*", tags) and len(set(tags)) == len(tags), "sections")
     payloads = dict(zip(tags, (payload for _, payload in sections), strict=True))
 
+    metadata = describe(payloads["m"]) if "m" in payloads else {}
+    if coder == 2:
+        try:
+            latent = plain_learned.decode(payloads["L"], height, width, NAMES[kind], channels)
+        except plain_learned.Damaged as damage:
+            raise Refused(str(damage)) from damage
+        return latent.astype("<f4").tobytes(), metadata
     entries = palette(payloads["P"], channels)
     names = indices(payloads["I"], coder, height * width, len(entries))
-    metadata = describe(payloads["m"]) if "m" in payloads else {}
     latent = [entries[name][channel] for channel in range(channels) for name in names]
     return struct.pack(f"<{len(latent)}f", *latent), metadata
 
@@ -71,7 +81,6 @@ def palette(payload, channels):
 
 
 def indices(payload, coder, count, entries):
-    require(coder in (0, 1), "coder")
     if coder == 0:
         bits = 0
         while 1 << bits < entries:

@@ -1,10 +1,14 @@
 import io
+from functools import partial
 
 import numpy as np
 import pytest
 import sdc_codec as codec
 from PIL import Image, ImageCms
 from sdc_codec.command_line import picture_files
+
+PAPER = partial(codec.encode, **codec.PAPER_PRESET)
+FINE = partial(codec.encode, colours=4096, dither="none")
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +29,13 @@ def psnr(a, b):
 
 
 def test_a_photograph_goes_there_and_back(photograph):
-    picture, notes = picture_files.encode_file(as_file(photograph), **codec.PAPER_PRESET)
+    picture, notes = picture_files.encode_file(as_file(photograph), encode_latent=PAPER)
     assert notes == []
     assert (picture.latent_format, picture.width, picture.height) == ("SD1.x", 203, 149)
     restored = np.asarray(Image.open(io.BytesIO(picture_files.decode_to_file(codec.load(picture.data), ".png"))))
     assert restored.shape == photograph.shape
     covered = slice(2, 146), slice(1, 201)  # by the latent, whose sides are multiples of 8
-    whole, _ = picture_files.encode_file(as_file(photograph[covered]), **codec.PAPER_PRESET)
+    whole, _ = picture_files.encode_file(as_file(photograph[covered]), encode_latent=PAPER)
     assert codec.decode(whole).tobytes() == codec.decode(picture).tobytes()
     assert psnr(restored[covered], photograph[covered]) > 17.9
 
@@ -72,7 +76,7 @@ def test_an_ending_that_pillow_cannot_write_is_refused(photograph):
 
 
 def latent_of(data, **options):
-    return codec.decode(picture_files.encode_file(data, colours=4096, dither="none", **options)[0])
+    return codec.decode(picture_files.encode_file(data, encode_latent=FINE, **options)[0])
 
 
 def same(a, b, share=0.05):
@@ -123,7 +127,7 @@ def test_the_picture_lies_where_the_format_says(height, width):
     """Trimmed about its centre as ComfyUI trims, and in its place again."""
     y, x = np.mgrid[0:height, 0:width]
     pixels = np.stack([x * 3 % 256, y * 3 % 256, (x + y) % 256], -1).astype(np.uint8)
-    picture, _ = picture_files.encode_file(as_file(pixels), colours=4096, dither="none")
+    picture, _ = picture_files.encode_file(as_file(pixels), encode_latent=FINE)
     assert (picture.latent_height, picture.latent_width) == (max(1, height // 8), max(1, width // 8))
     restored = np.asarray(Image.open(io.BytesIO(picture_files.decode_to_file(picture, ".png"))))
     assert restored.shape == pixels.shape
@@ -134,3 +138,16 @@ def test_the_picture_lies_where_the_format_says(height, width):
 def test_a_trimmed_picture_is_the_one_that_vae_encode_trims():
     pixels = np.random.default_rng(0).integers(0, 256, (29, 45, 3), np.uint8)
     np.testing.assert_array_equal(picture_files._trim(pixels), pixels[2:26, 2:42])
+
+
+def test_the_learned_coder_keeps_to_a_size_and_what_is_painted_white(photograph):
+    half = np.zeros(photograph.shape[:2], np.uint8)
+    half[:, :100] = 255
+    errors = {}
+    for name, mask in (("plain", None), ("masked", as_file(half))):
+        coder = partial(codec.encode_learned, size=500)
+        picture, _ = picture_files.encode_file(as_file(photograph), mask=mask, encode_latent=coder)
+        assert 0.95 * 500 < picture.size <= 500
+        latent = codec.decode(picture)
+        errors[name] = np.square(latent - latent_of(as_file(photograph)))[:, :, :12].mean()
+    assert errors["masked"] < 0.8 * errors["plain"]

@@ -1,0 +1,78 @@
+"""The entropy model: from what is known, the mean and the table of every coefficient of a pass. Exact."""
+
+import numpy as np
+
+from .layers import in_strips, positive
+from .passes import GROUPS, PASSES, STARTS, phases
+from .weights import FARTHEST, SCALES, UNIT, Weights
+
+REACH = 3  # places that a mean depends on in each direction
+
+
+class Grid:
+    """The coefficients of a picture, and which of them are known so far.
+
+    known : (h, w, M) float32
+        Integers from -FARTHEST to FARTHEST, in 1 / UNIT; 0 where not known yet.
+    is_known : (h, w, groups) bool
+    """
+
+    def __init__(self, weights: Weights, height: int, width: int, quality: int):
+        self.weights, self.quality = weights, quality
+        self.height, self.width = height, width
+        self.known = np.zeros((height, width, sum(GROUPS)), np.float32)
+        self.phases = phases(height, width)
+        self.is_known = np.zeros((height, width, len(GROUPS)), np.bool_)
+
+    def predict(self, number: int):
+        """Return (group, mask, means (n, size) int32, tables (n, size) uint8) for each part of a pass."""
+        w = self.weights
+        log_steps = w.log_steps[self.quality]
+        parts: list[tuple] = [(group, self.phases[phase], [], []) for group, phase in PASSES[number]]
+
+        def network(first, last):
+            x = self._state(first, last)
+            for layer in ("first", "second", "third"):
+                name, following = f"c{number}.{layer}", f"c{number}.{FOLLOWING[layer]}"
+                x = positive(w.convs[name](x), w.scales[following], w.convs[following].largest)
+                x = x.astype(w.convs[following].weights.dtype, copy=False)
+            return w.convs[f"c{number}.last"](x)
+
+        for top, bottom, out in in_strips(network, self.height, self.width, REACH):
+            half, at = out.shape[2] // 2, 0
+            for group, mask, means, tables in parts:
+                size, here = GROUPS[group], mask[top:bottom]
+                mean = np.rint(out[..., at : at + size][here]).clip(-FARTHEST, FARTHEST)
+                raw = out[..., half + at : half + at + size][here]
+                table = np.rint(raw - log_steps[STARTS[group] : STARTS[group + 1]]).clip(0, SCALES - 1)
+                means.append(mean.astype(np.int32))
+                tables.append(table.astype(np.uint8))
+                at += size
+        return [(group, mask, np.concatenate(means), np.concatenate(tables)) for group, mask, means, tables in parts]
+
+    def learn(self, group: int, mask, values):
+        """Take in (n, size) integers, the coefficients of a part; what is beyond FARTHEST is clipped."""
+        part = slice(STARTS[group], STARTS[group + 1])
+        self.known[..., part][mask] = np.clip(values, -FARTHEST, FARTHEST)
+        self.is_known[..., group] |= mask
+
+    def steps(self, group: int):
+        """(size,) int32, the steps of a group's coefficients."""
+        return self.weights.steps[self.quality, STARTS[group] : STARTS[group + 1]]
+
+    def _state(self, first, last):
+        """(rows, w, M + groups + 1) float64, input of the networks."""
+        total = self.known.shape[2]
+        x = np.empty((last - first, self.width, total + len(GROUPS) + 1))
+        x[..., :total] = self.known[first:last]
+        x[..., total:-1] = self.is_known[first:last] * UNIT
+        x[..., -1] = plane(self.quality)
+        return x
+
+
+FOLLOWING = {"first": "second", "second": "third", "third": "last"}
+
+
+def plane(quality: int) -> int:
+    """What the networks see of the quality: from -1 to 1, in 1 / UNIT."""
+    return 2 * quality - UNIT

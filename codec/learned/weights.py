@@ -1,0 +1,214 @@
+"""The files of weights: plain arrays, checked once so that nothing in them can break exactness.
+
+A file of weights is named by the start of its SHA-256, and a `.sdc` file says by which it was written. So weights that
+have been shipped stay in the folder for ever, whatever newer ones come beside them.
+"""
+
+import functools
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import SdcUnsupportedError
+from ..latent_formats import LATENT_FORMATS
+from .layers import Conv
+from .passes import GROUPS, PASSES
+from .rans import Tables
+
+FOLDER = Path(__file__).resolve().parents[2] / "weights" / "learned"
+NAME_BYTES = 4
+QUALITIES = 256
+SCALES = 64  # tables of frequencies
+UNIT = 256  # a coefficient is an integer in units of 1 / UNIT
+FARTHEST = 1 << 15  # largest magnitude of a coefficient, in those units
+LONGEST_TABLE = 512  # so that a symbol has at most 17 bits
+SYNTHESIS_BLOCKS, ANALYSIS_BLOCKS = 4, 3
+# Figures of a layer are 0 or within these: then nothing overflows, and nothing comes out so small that a processor
+# which flushes denormal numbers would differ.
+SMALLEST_FIGURE, LARGEST_FIGURE = 2.0**-60, 2.0**30
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What encoder and decoder share, and what the encoder has besides.
+
+    latent_format : str
+    channels : int
+        Of the latent.
+    scale, shift : float32
+        From ComfyUI's LATENT to what the encoder takes in, of variance about one: (latent - shift) * scale.
+    errors : (256,) float32
+        RMS error in the decoded latent at each quality, the mean of photographs.
+    convs : dict of Conv
+        Decoder: "c0.first" ... "c6.last", "s.head", "s.0.first" ... "s.tail", "s.linear". Their inputs are integers.
+    scales : dict of float32
+        Units of the integers that a layer takes in, by its name.
+    steps : (256, M) int32, in 1 / UNIT
+    log_steps : (256, M) float64, the step's logarithm as a number of scales, less that of the first table
+    tables : Tables
+    bits : float32 array
+        What each integer costs by each table, for the encoder.
+    silent : int
+        Scales below this index are not coded: the coefficient is its mean.
+    analysis : dict of Conv in float32, inexact
+    gains : (M,) float32
+        How much an error of each coefficient weighs in the decoded latent.
+    lambdas : (256,) float32
+        What an error weighs against a bit at each quality.
+    """
+
+    latent_format: str
+    channels: int
+    scale: np.float32
+    shift: np.float32
+    errors: np.ndarray
+    convs: dict
+    scales: dict
+    steps: np.ndarray
+    log_steps: np.ndarray
+    tables: Tables
+    bits: np.ndarray
+    silent: int
+    analysis: dict
+    gains: np.ndarray
+    lambdas: np.ndarray
+
+
+def layers(channels: int) -> dict[str, tuple]:
+    """Name -> (taps, inputs, outputs, type) of the decoder's layers, in the order in which they are applied.
+
+    Inputs and outputs are None where the weights are free to choose how many.
+    """
+    total, patch = sum(GROUPS), 4 * channels
+    found: dict[str, tuple] = {}
+    for number, parts in enumerate(PASSES):
+        found[f"c{number}.first"] = (9, total + len(GROUPS) + 1, None, np.int16)
+        found[f"c{number}.second"] = found[f"c{number}.third"] = (9, None, None, np.int8)
+        found[f"c{number}.last"] = (1, None, 2 * sum(GROUPS[group] for group, _ in parts), np.int16)
+    found["s.head"] = (9, total + 1, None, np.int16)
+    for number in range(SYNTHESIS_BLOCKS):
+        found[f"s.{number}.first"] = found[f"s.{number}.second"] = (9, None, None, np.int8)
+    return found | {"s.tail": (9, None, patch, np.int16), "s.linear": (1, total, patch, np.int16)}
+
+
+@functools.lru_cache(maxsize=4)
+def load_weights(name: bytes) -> Weights:
+    """The weights that a `.sdc` file names by 4 bytes.
+
+    Raises SdcUnsupportedError where this version does not have them, or has them damaged.
+    """
+    path = FOLDER / f"{name.hex()}.npz"
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise SdcUnsupportedError(
+            f"the file needs the weights {name.hex()} of the learned coder, which this version does not have; update it"
+        ) from None
+    if name_of(data) != name:
+        raise SdcUnsupportedError(f"the weights in {path} are damaged; install this version again")
+    try:
+        return parse_weights(data)
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise SdcUnsupportedError(f"the weights in {path} are not for this version, update it: {error}") from None
+
+
+def name_of(data: bytes) -> bytes:
+    """What a file of weights is called by what is in it."""
+    return hashlib.sha256(data).digest()[:NAME_BYTES]
+
+
+def parse_weights(data: bytes) -> Weights:
+    """Raises ValueError where the content is not that of a file of weights, or would not be exact."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return build_weights({name: arrays[name] for name in arrays.files})
+
+
+def build_weights(arrays: dict[str, np.ndarray]) -> Weights:
+    """Weights of the arrays of a file, once they have passed every check."""
+
+    def array(name, kind, *shape):
+        """One array, which has this type and shape (None is any number)."""
+        found = arrays.get(name)
+        if found is None:
+            raise ValueError(f"{name} is missing")
+        fits = len(found.shape) == len(shape) and all(
+            size > 0 and want in (None, size) for size, want in zip(found.shape, shape, strict=True)
+        )
+        if found.dtype != kind or not fits:
+            raise ValueError(f"{name} is {found.dtype}{found.shape}, not {np.dtype(kind)}{shape}")
+        if found.dtype.kind == "f" and not np.isfinite(found).all():
+            raise ValueError(f"{name} is not finite")
+        return found
+
+    total = sum(GROUPS)
+    latent_format = str(arrays.get("latent_format"))
+    formats = {known.name: known for known in LATENT_FORMATS}
+    channels = int(array("channels", np.int32))
+    if latent_format not in formats or formats[latent_format].channels != channels:
+        raise ValueError(f"{latent_format} with {channels} channels is no latent format")
+    convs, scales = _decoder(array, channels)
+
+    lengths, frequencies = array("tables.lengths", np.int32, SCALES), array("tables.frequencies", np.uint16, None)
+    if lengths.min() < 2 or lengths.max() > LONGEST_TABLE or lengths.sum() != len(frequencies):
+        raise ValueError("tables.lengths does not fit tables.frequencies")
+    tables = Tables(np.split(frequencies, np.cumsum(lengths)[:-1]))
+    steps, silent = array("steps", np.uint16, QUALITIES, total), int(array("silent", np.int32))
+    errors = array("errors", np.float32, QUALITIES)
+    if steps.min() < 1 or errors.min() < 0 or not 0 <= silent <= SCALES:
+        raise ValueError("steps, errors or silent are out of bounds")
+    scale = np.float32(array("scale", np.float32))
+    if not scale > 0:
+        raise ValueError("scale is not above 0")
+    analysis = {
+        name.removesuffix(".w"): Conv(
+            arrays[name].astype(np.float32), np.float32(1), arrays[name[:-1] + "b"].astype(np.float32), 0
+        )
+        for name in arrays
+        if name.startswith("a.") and name.endswith(".w")
+    }
+    return Weights(
+        latent_format=latent_format,
+        channels=channels,
+        scale=scale,
+        shift=np.float32(array("shift", np.float32)),
+        errors=errors,
+        convs=convs,
+        scales=scales,
+        steps=steps.astype(np.int32),
+        log_steps=array("log_steps", np.float32, QUALITIES, total).astype(np.float64),
+        tables=tables,
+        bits=tables.bits(),
+        silent=silent,
+        analysis=analysis,
+        gains=array("gains", np.float32, total),
+        lambdas=array("lambdas", np.float32, QUALITIES),
+    )
+
+
+def _decoder(array, channels):
+    """Layers of the decoder and the units of what they take in, by name."""
+    convs, scales = {}, {}
+    width = None  # outputs of the layer before
+    for name, (taps, inputs, outputs, integers) in layers(channels).items():
+        inputs = inputs or width
+        weights = array(f"{name}.w", integers, taps * inputs, outputs)
+        width = weights.shape[1]
+        kind = np.float32 if integers == np.int8 else np.float64
+        # What is added is never a negative zero, so no layer gives one and the sign of a zero it takes in is nothing.
+        multiplier, bias = array(f"{name}.m", kind, width), array(f"{name}.b", kind, width) + kind(0)
+        scales[name] = np.float32(array(f"{name}.scale", np.float32))
+        convs[name] = Conv(weights.astype(kind), multiplier, bias, int(array(f"{name}.largest", np.int32)))
+        sees_the_grid = name.endswith(".first") and name.startswith("c") or name in ("s.head", "s.linear")
+        if not (FARTHEST if sees_the_grid else 1) <= convs[name].largest <= FARTHEST or not convs[name].is_exact():
+            raise ValueError(f"the sums of the layer {name} could become inexact")
+        figures = np.abs(np.concatenate([multiplier, bias, [scales[name]]], dtype=np.float64))
+        if not (figures[-1] and np.all((figures == 0) | (figures >= SMALLEST_FIGURE) & (figures <= LARGEST_FIGURE))):
+            raise ValueError(f"the figures of the layer {name} are out of bounds")
+    trunk = {convs[f"s.{number}.second"].weights.shape[1] for number in range(SYNTHESIS_BLOCKS)}
+    if trunk != {convs["s.head"].weights.shape[1]}:
+        raise ValueError("the blocks of the synthesis do not fit each other")
+    return convs, scales

@@ -1,0 +1,189 @@
+"""The learned coder: sizes and qualities, exactness against a second decoder, and whatever a stranger puts into it."""
+
+import struct
+import zlib
+
+import numpy as np
+import plain_decoder
+import pytest
+import sdc_codec as codec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sdc_codec import container, learned
+from sdc_codec.learned import weights as weights_module
+from sdc_codec.learned.layers import LIMITS
+
+QUALITIES = (0, 60, 120, 200, 255)
+
+
+def latent_of(height, width, seed=0):
+    """About as rough, and as far from zero, as the latents of photographs are."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.normal(size=(4, height // 4 + 2, width // 4 + 2)) * 6
+    smooth = coarse.repeat(4, 1).repeat(4, 2)[:, :height, :width]
+    return (smooth + rng.normal(size=(4, height, width)) * 2).astype(np.float32)
+
+
+def with_section(data: bytes, section: bytes) -> bytes:
+    """The file with another section L, and a checksum that is right."""
+    body = data[:20] + b"L" + len(section).to_bytes(3, "little") + section
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+def section_of(picture) -> bytes:
+    return bytes(container.split(picture.data, 1 << 30)[1]["L"])
+
+
+def plain(data: bytes):
+    """What the second decoder makes of it, None where it refuses."""
+    try:
+        return plain_decoder.decode(data, max_pixels=1 << 20)[0]
+    except plain_decoder.Refused:
+        return None
+
+
+def ours(data: bytes):
+    try:
+        return codec.decode(codec.load(data, max_pixels=1 << 20)).astype("<f4").tobytes()
+    except codec.SdcError:
+        return None
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (2, 40), (29, 7), (16, 24)])
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_the_second_decoder_agrees_to_the_bit(shape, quality):
+    picture = codec.encode_learned(latent_of(*shape), quality=quality)
+    assert codec.load(picture.data) == picture and picture.coder == "learned" and picture.colours is None
+    latent = codec.decode(picture)
+    assert latent.shape == (4, *shape) and latent.dtype == np.float32 and np.isfinite(latent).all()
+    assert plain(picture.data) == latent.astype("<f4").tobytes()
+
+
+def test_values_far_out_are_coded_by_escapes():
+    latent = latent_of(8, 8)
+    latent[:, 3, 3] = [3000, -60000, 65504, -65504]
+    picture = codec.encode_learned(latent, quality=255)
+    assert np.isfinite(codec.decode(picture)).all() and plain(picture.data) == ours(picture.data) is not None
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_damaged_payloads_end_in_a_latent_or_a_named_error_and_both_decoders_agree(data):
+    height, width = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    picture = codec.encode_learned(latent_of(height, width), quality=data.draw(st.sampled_from(QUALITIES)))
+    section = bytearray(section_of(picture))
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(4, len(section) - 1))  # the name of the weights stays
+        section[place] ^= data.draw(st.integers(1, 255))
+    cut = data.draw(st.integers(0, 6))
+    damaged = bytes(section[: len(section) - cut]) + data.draw(st.binary(max_size=4))
+    file = with_section(picture.data, damaged)
+    assert ours(file) == plain(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda s: s[:4], codec.SdcLatentError, "4 bytes"),
+        (lambda s: bytes(4) + s[4:], codec.SdcUnsupportedError, "weights 00000000"),
+        (lambda s: s[:-2], codec.SdcLatentError, "ends after"),
+        (lambda s: s + b"\0\0", codec.SdcLatentError, "end"),
+        (lambda s: s[:-1], codec.SdcLatentError, "bytes"),
+        (lambda s: s[:5], codec.SdcLatentError, "bytes"),
+        (lambda s: s[:5] + bytes(len(s) - 5), codec.SdcLatentError, "state"),
+    ],
+)
+def test_what_no_encoder_writes_is_named(change, error, message):
+    picture = codec.encode_learned(latent_of(16, 16), quality=120)
+    with pytest.raises(error, match=message):
+        codec.decode(codec.load(with_section(picture.data, change(section_of(picture)))))
+
+
+def test_weights_of_another_latent_format_are_refused():
+    picture = codec.encode_learned(latent_of(4, 4), quality=10)
+    data = picture.data[:8] + b"\x02" + picture.data[9:-4]  # SDXL, with as many channels
+    with pytest.raises(codec.SdcLatentError, match="SD1.x, not for SDXL"):
+        codec.load(data + struct.pack("<I", zlib.crc32(data)))
+
+
+def test_palettes_and_the_learned_coder_do_not_mix(build_file, small_sections):
+    for sections, coder in ((small_sections, 2), ([(b"L", bytes(9))], 0), ([*small_sections, (b"L", bytes(9))], 0)):
+        with pytest.raises(codec.SdcSectionError, match="sections are"):
+            codec.load(build_file(sections, coder=coder))
+
+
+def test_a_latent_too_large_for_the_coder_costs_nothing():
+    data = bytearray(codec.encode_learned(latent_of(2, 2), quality=0).data[:-4])
+    data[10:14] = struct.pack("<HH", 2049, 1)
+    with pytest.raises(codec.SdcLatentError, match="2049"):
+        codec.load(bytes(data) + struct.pack("<I", zlib.crc32(bytes(data))))
+    with pytest.raises(codec.SdcArgumentError, match="2048"):
+        codec.encode_learned(np.zeros((4, 1, 2049)), quality=0)
+
+
+@pytest.mark.parametrize("size", [1400, 2000, 3200, 5000])
+def test_a_size_is_met_within_two_percent_and_never_passed(size):
+    picture = codec.encode_learned(latent_of(64, 64), size=size)
+    assert 0.975 * size <= picture.size <= size
+    described = codec.encode_learned(latent_of(64, 64), size=size, metadata={"prompt": "a fox"})
+    assert described.size > picture.size and codec.with_metadata(described, None) == picture
+
+
+def test_bits_per_pixel_are_those_of_the_true_picture():
+    picture = codec.encode_learned(latent_of(32, 32), bits_per_pixel=0.2, width=250, height=249)
+    assert 0.195 < picture.bits_per_pixel <= 0.2
+
+
+def test_finer_is_larger_and_nearer():
+    latent = latent_of(32, 32)
+    pictures = [codec.encode_learned(latent, quality=quality) for quality in QUALITIES]
+    errors = [np.square(codec.decode(picture) - latent).mean() for picture in pictures]
+    assert errors == sorted(errors, reverse=True) and [p.size for p in pictures] == sorted(p.size for p in pictures)
+    estimates = [codec.estimate_error(picture) for picture in pictures]
+    assert estimates == sorted(estimates, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "one of quality, size and bits_per_pixel"),
+        ({"quality": 3, "size": 900}, "one of quality, size and bits_per_pixel"),
+        ({"quality": 256}, "quality is 256"),
+        ({"quality": 1.5}, "quality"),
+        ({"size": 60}, "60 bytes"),
+        ({"size": 0}, "size is 0"),
+        ({"bits_per_pixel": 0}, "bits_per_pixel"),
+        ({"bits_per_pixel": float("nan")}, "bits_per_pixel"),
+        ({"quality": 3, "mask": np.zeros((3, 3))}, "mask has shape"),
+        ({"quality": 3, "mask": np.full((16, 16), 2.0)}, "0 to 1"),
+        ({"quality": 3, "latent_format": "SDXL"}, "SDXL"),
+        ({"quality": 3, "latent": np.full((4, 16, 16), np.nan)}, "NaN"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    latent = arguments.pop("latent", None)
+    with pytest.raises(codec.SdcArgumentError, match=message):
+        codec.encode_learned(latent_of(16, 16) if latent is None else latent, **arguments)
+
+
+def test_no_sum_of_the_decoder_can_become_inexact():
+    """The bound that is checked when weights are loaded, by inputs of the worst signs and in Python's integers."""
+    weights = weights_module.load_weights(next(iter(learned.NEWEST.values())))
+    for name, conv in weights.convs.items():
+        worst = np.sign(conv.weights) * conv.largest
+        for column, inputs in zip(conv.weights.T[:8], worst.T[:8], strict=True):
+            exact = sum(int(a) * int(b) for a, b in zip(column, inputs, strict=True))
+            assert abs(exact) < LIMITS[conv.weights.dtype], name
+            assert float(inputs.astype(conv.weights.dtype) @ column) == exact, name
+
+
+def test_damaged_weights_are_not_believed(tmp_path, monkeypatch):
+    name = next(iter(learned.NEWEST.values()))
+    data = bytearray((weights_module.FOLDER / f"{name.hex()}.npz").read_bytes())
+    data[1000] ^= 1
+    (tmp_path / f"{name.hex()}.npz").write_bytes(data)
+    monkeypatch.setattr(weights_module, "FOLDER", tmp_path)
+    weights_module.load_weights.cache_clear()
+    with pytest.raises(codec.SdcUnsupportedError, match="damaged"):
+        weights_module.load_weights(name)
+    weights_module.load_weights.cache_clear()
