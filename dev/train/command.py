@@ -10,9 +10,14 @@ from sdc_pack.codec.autoencoder.tiny_vae import WEIGHTS
 
 from dev.environment import SetupError, say
 
-from . import controlnet, unet, vae
+from . import coder, controlnet, unet, vae
 
-TRAININGS = {"vae": vae, "unet": unet, "controlnet": controlnet}  # the last is taught by the others of `weights/`
+TRAININGS = {
+    "coder": coder,
+    "vae": vae,
+    "unet": unet,
+    "controlnet": controlnet,
+}  # the last is taught by the others of `weights/`
 
 
 def main(arguments: list[str], settings: dict) -> int:
@@ -35,8 +40,8 @@ def main(arguments: list[str], settings: dict) -> int:
         for name in options.models or TRAININGS:
             say(f"Training {name}; stop it at any time, the same command goes on.")
             trained = TRAININGS[name].train(Path(settings["shared"]), folder / f"{name}.pt", options.steps)
-            for file, network in TRAININGS[name].parts(trained).items():
-                write((WEIGHTS if options.install else folder / "trained") / file, network)
+            for file, content in TRAININGS[name].parts(trained).items():
+                write((WEIGHTS if options.install else folder / "trained") / file, content)
         if not options.install:
             say(
                 f"What was trained lies in {folder / 'trained'}; the same command with --install puts it into weights/."
@@ -47,9 +52,11 @@ def main(arguments: list[str], settings: dict) -> int:
     return 0
 
 
-def write(path: Path, network: torch.nn.Module):
+def write(path: Path, content: torch.nn.Module | bytes):
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_bytes(save({name: value.half().contiguous().cpu() for name, value in network.state_dict().items()}))
+    if not isinstance(content, bytes):
+        content = save({name: value.half().contiguous().cpu() for name, value in content.state_dict().items()})
+    part.write_bytes(content)
     part.replace(path)
     say(f"wrote {path.name}: {path.stat().st_size / 1e6:.1f} MB")

@@ -3,11 +3,15 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import skimage.data
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from sdc_pack.codec.learned.decoder import decode_payload
+from sdc_pack.codec.learned.encoder import encode_to_quality
+from sdc_pack.codec.learned.weights import name_of, parse_weights
 
 from dev.train import command, controlnet, data, layers, networks, unet, vae
 
@@ -35,7 +39,7 @@ def test_every_model_is_trained_from_photographs(shared, tmp_path, monkeypatch, 
         monkeypatch.setattr(training, "BATCH", 2)
         monkeypatch.setattr(training, "CROP", 8)
     settings = {"shared": shared, "cache": tmp_path / "cache"}
-    assert command.main(["--steps", "1"], settings) == 0
+    assert command.main(["vae", "unet", "controlnet", "--steps", "1"], settings) == 0
     printed = capsys.readouterr().out
     # The layers of encoder and decoder; those two, denoiser and ControlNet.
     assert printed.count("step 1/1  held out: ") == 15 + 15 + 4
@@ -51,12 +55,27 @@ def test_every_model_is_trained_from_photographs(shared, tmp_path, monkeypatch, 
     assert [path.name for path in (tmp_path / "weights").iterdir()] == ["sdc_tiny_unet.safetensors"]
 
 
+@pytest.mark.skipif(not (SHARED / "models" / "lpips").is_dir(), reason="no models/lpips under SDC_SHARED")
+def test_the_learned_coder_is_trained_to_a_file_of_weights_that_codes(shared, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "WEIGHTS", tmp_path / "weights")
+    settings = {"shared": shared, "cache": tmp_path / "cache"}
+    assert command.main(["coder", "--steps", "2", "--install"], settings) == 0
+    (written,) = (tmp_path / "weights" / "learned").iterdir()
+    weights = parse_weights(written.read_bytes())
+    assert written.stem == name_of(written.read_bytes()).hex() and weights.latent_format == "SD1.x"
+    latent = np.random.default_rng(0).normal(size=(4, 9, 8)).astype(np.float32) * 5
+    payload = encode_to_quality(latent, 255, weights)
+    decoded = decode_payload(payload, 9, 8, 255, weights)
+    assert np.square(decoded - latent).mean() < 0.1 * np.square(latent).mean()
+    assert (np.diff(weights.errors) < 0).all()
+
+
 def test_training_without_photographs_says_what_is_missing(tmp_path, capsys):
     assert command.main(["vae"], {"shared": tmp_path, "cache": tmp_path}) == 1
     assert "SDC_SHARED" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         command.main(["gan"], {"shared": tmp_path, "cache": tmp_path})
-    assert "no such model: gan; there are vae, unet, controlnet" in capsys.readouterr().err
+    assert "no such model: gan; there are coder, vae, unet, controlnet" in capsys.readouterr().err
 
 
 def test_what_is_held_out_is_not_trained_with(tmp_path):

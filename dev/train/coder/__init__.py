@@ -1,0 +1,118 @@
+"""The learned coder: trained on TAESD's latents for rate and error, then through TAESD's decoder for what is seen."""
+
+import functools
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from sdc_pack.codec.learned.weights import name_of
+
+from .. import data, vae
+from . import photographs
+from .model import Coder, lambda_of
+from .quantise import to_file
+from .stages import BATCH, CROP, METRIC, RATE, crops_of_held_out, distortion, run
+
+STEPS = {"latents": 6_650, "pixels": 1_500}  # of the weights that are shipped
+COOL_DOWN = 0.3  # share of the steps of the first stage; those shipped were stopped before it
+PIXELS_BATCH = 8
+PIXELS_RATE = 6e-4  # falls all the time
+PART = 18  # latents of each crop that are decoded
+BORDER = 8  # pixels next to a cut, where the decoder lacks what it would see
+# What an error of variance one of the scaled latent gives, measured through the decoder: squared pixels, and LPIPS.
+PER_LATENT = {"pixels": 0.14, "lpips": 3.5}
+SHARES = {"latent": 0.25, "pixels": 0.25, "lpips": 0.5}
+
+
+class Photographs:
+    """Latents to train with and to measure by, each photograph as it is and smaller, mirrored."""
+
+    def __init__(self, shared: Path, folder: Path):
+        train, held_out = photographs.photographs(shared)
+        kept = [
+            photographs.latents(shared, held_out + train, view, folder / f"latents-{view}.safetensors")
+            for view in range(photographs.VIEWS)
+        ]
+        self.sources = [(path, view) for view in range(photographs.VIEWS) for path in train]
+        maps = [kept[view][photographs.name_of(path)] for path, view in self.sources]
+        large = [number for number, m in enumerate(maps) if min(m.shape[-2:]) >= CROP]
+        self.sources, self.maps = [self.sources[n] for n in large], [maps[n] for n in large]
+        self.crops = photographs.Crops(self.maps, CROP)
+        own = [kept[0][photographs.name_of(path)] for path in held_out]
+        self.held_out = crops_of_held_out(own)
+        self.counted = [m for (_, view), m in zip(self.sources, self.maps, strict=True) if view == 0]
+
+
+def train(shared: Path, state: Path, steps: int | None = None) -> bytes:
+    """The file of weights; the run is kept beside `state`."""
+    torch.set_num_threads(1)  # two wait for each other at every layer
+    folder = state.with_suffix("")
+    pictures = Photographs(shared, folder)
+    rough = train_latents(pictures, folder / "latents.pt", steps or STEPS["latents"])
+    fine = train_pixels(shared, pictures, rough, folder / "pixels.pt", steps or STEPS["pixels"])
+    return to_file(fine, pictures.counted, pictures.held_out, torch.tensor(METRIC))
+
+
+def train_latents(pictures: Photographs, state: Path, steps: int) -> Coder:
+    crops, metric = pictures.crops, torch.tensor(METRIC)
+    torch.manual_seed(0)
+    network = Coder().to(memory_format=torch.channels_last)
+    sample = crops.batch(256, torch.Generator().manual_seed(5))
+    network.start_from(F.pixel_unshuffle(sample, 2).permute(0, 2, 3, 1).flatten(0, 2))
+
+    def loss_of(network, generator):
+        z = crops.batch(BATCH, generator)
+        # Qualities spread evenly over the range, the same in every batch but for a shift.
+        q = (torch.arange(BATCH) + torch.rand((), generator=generator)) / BATCH
+        out, bits = network(z.contiguous(memory_format=torch.channels_last), q)
+        rate, error = bits / z[0].numel(), distortion(out - z, metric)
+        figures = {"rate": rate.mean().item(), "D": (lambda_of(q) * error).mean().item()}
+        return (rate + lambda_of(q) * error).mean(), figures
+
+    return run(state, steps, loss_of, network, RATE, COOL_DOWN, 11, pictures.held_out, metric)
+
+
+def train_pixels(shared: Path, pictures: Photographs, start: Coder, state: Path, steps: int) -> Coder:
+    crops, maps, sources, metric = pictures.crops, pictures.maps, pictures.sources, torch.tensor(METRIC)
+    decoder, lpips = data.taesd(shared, "decoder"), vae.load_lpips(shared).to(memory_format=torch.channels_last)
+    network = Coder().to(memory_format=torch.channels_last)
+    network.load_state_dict(start.state_dict())
+    load = functools.lru_cache(maxsize=3000)(photographs.load)
+
+    def loss_of(network, generator):
+        z, pixels, tops, lefts = [], [], [], []
+        for index, top, left in crops.places(PIXELS_BATCH, generator):
+            z.append(maps[index][:, top : top + CROP, left : left + CROP].float())
+            i, j = torch.randint(CROP - PART + 1, (2,), generator=generator).tolist()
+            tops.append(i)
+            lefts.append(j)
+            y, x = (top + i) * 8 + BORDER, (left + j) * 8 + BORDER
+            size = PART * 8 - 2 * BORDER
+            pixels.append(torch.from_numpy(load(*sources[index])[y : y + size, x : x + size].copy()))
+        z = torch.stack(z).contiguous(memory_format=torch.channels_last)
+        target = torch.stack(pixels).permute(0, 3, 1, 2).float() / 255
+        q = (torch.arange(PIXELS_BATCH) + torch.rand((), generator=generator)) / PIXELS_BATCH
+        out, bits = network(z, q)
+        part = torch.stack([o[:, i : i + PART, j : j + PART] for o, i, j in zip(out, tops, lefts, strict=True)])
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            picture = decoder(part.contiguous(memory_format=torch.channels_last))
+            picture = picture[..., BORDER:-BORDER, BORDER:-BORDER].clamp(-0.1, 1.1)
+            seen = lpips(picture * 2 - 1, target * 2 - 1).float().flatten()
+        error = out - z
+        parts = {
+            "latent": torch.einsum("bihw,ij,bjhw->b", error, metric, error) / error[0].numel(),
+            "pixels": (picture.float() - target).square().mean((1, 2, 3)) / PER_LATENT["pixels"],
+            "lpips": seen / PER_LATENT["lpips"],
+        }
+        rate = bits / z[0].numel()
+        weight = lambda_of(q)
+        loss = (rate + weight * sum(SHARES[key] * value for key, value in parts.items())).mean()
+        figures = {key: value.mean().item() for key, value in parts.items()}
+        return loss, figures | {"rate": rate.mean().item(), "LPIPS": seen.mean().item()}
+
+    return run(state, steps, loss_of, network, PIXELS_RATE, 1.0, 12, pictures.held_out, metric)
+
+
+def parts(content: bytes) -> dict[str, bytes]:
+    """File in `weights/` -> what it holds. New files are written with it once NEWEST of `codec/learned/` names it."""
+    return {f"learned/{name_of(content).hex()}.npz": content}

@@ -1,0 +1,216 @@
+"""From a trained coder to its file of weights: integers, and tables fitted to what the encoder really writes."""
+
+import io
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sdc_pack.codec.autoencoder.tiny_vae import LATENT_FORMAT
+from sdc_pack.codec.autoencoder.tiny_vae import SCALE as LATENT_SCALE
+from sdc_pack.codec.learned import decoder, encoder
+from sdc_pack.codec.learned.layers import LIMITS
+from sdc_pack.codec.learned.weights import (
+    ANALYSIS_BLOCKS,
+    FARTHEST,
+    QUALITIES,
+    SCALES,
+    UNIT,
+    parse_weights,
+)
+
+from .model import SCALES as SCALE_RANGE
+from .model import lambda_of
+
+INDEX = math.log(SCALE_RANGE[1] / SCALE_RANGE[0]) / (SCALES - 1)  # natural logarithm between two tables
+SILENT = 4  # tables below this one are not coded
+FINEST = {np.int8: 1023, np.int16: 4095}  # largest activation aimed at
+COUNTED = 48  # training latents that the tables are fitted to
+MEASURED = (0, 24, 56, 88, 120, 152, 184, 216, 255)  # qualities
+PRIOR = 150  # symbols that the logistic distribution counts for in a table
+
+
+def activations(network, batch):
+    """Largest magnitude, less the outermost outliers, of the input of every convolution."""
+    found, hooks = {}, []
+
+    def watch(name):
+        def hook(_module, inputs):
+            x = inputs[0].float()
+            top = max(x.flatten()[:: max(1, x.numel() // 200_000)].quantile(0.9999).item(), 0.9 * x.max().item())
+            found[name] = max(found.get(name, 0.0), top)
+
+        return hook
+
+    for name, module in network.named_modules():
+        if isinstance(module, torch.nn.Conv2d):
+            hooks.append(module.register_forward_pre_hook(watch(name)))
+    with torch.no_grad():
+        for q in (0.0, 0.3, 0.6, 1.0):
+            network(batch, torch.full((len(batch),), q), hard=True)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def integers(module, kind, largest, input_scale, output_scale=1.0):
+    """(weights, multiplier, bias, largest) of a convolution whose inputs come in units of 1 / input_scale."""
+    w = module.weight.detach().double()
+    w = w.permute(2, 3, 1, 0).reshape(-1, w.shape[0]).numpy()  # (taps * inputs, outputs)
+    top = np.maximum(np.abs(w).max(0), 1e-9)
+    unit = top / np.iinfo(kind).max
+    whole = np.rint(w / unit).astype(kind)
+    bias = module.bias.detach().double().numpy() * output_scale
+    return whole, unit * output_scale, bias
+
+
+def add(arrays, name, module, kind, top, output_scale=1.0, integer_input=False):
+    """One layer of the decoder. `top` is the largest input to expect; integer_input: it comes in 1 / UNIT."""
+    whole, multiplier, bias = integers(module, kind, None, None, output_scale)
+    if integer_input:
+        largest, scale = FARTHEST, float(UNIT)
+    else:
+        limit = LIMITS[np.dtype(np.float32 if kind is np.int8 else np.float64)]
+        largest = int(min(FINEST[kind], (limit - 1) // np.abs(whole.astype(np.int64)).sum(0).max()))
+        scale = float(np.float32(largest / top))
+    real = np.float32 if kind is np.int8 else np.float64
+    arrays |= {
+        f"{name}.w": whole, f"{name}.m": (multiplier / scale).astype(real), f"{name}.b": bias.astype(real),
+        f"{name}.largest": np.int32(largest), f"{name}.scale": np.float32(scale),
+    }  # fmt: skip
+
+
+def logistic_tables():
+    """Frequencies of the integers under logistic distributions, at their start."""
+    tables = []
+    for number in range(SCALES):
+        s = SCALE_RANGE[0] * math.exp(INDEX * number)
+        reach = min(255, int(9 * s) + 2)
+        k = np.arange(-reach, reach + 1)
+        p = logistic(k + 0.5, s) - logistic(k - 0.5, s)
+        tables.append(whole_frequencies(np.append(p, max(1e-9, 1 - p.sum()))))
+    return tables
+
+
+def logistic(x, scale):
+    return 1 / (1 + np.exp(np.clip(-x / scale, -700, 700)))
+
+
+def whole_frequencies(p):
+    """Integers of at least 1 that add up to 65536, near p."""
+    f = np.maximum(1, np.rint(p / p.sum() * 65536)).astype(np.int64)
+    f[f.argmax()] += 65536 - f.sum()
+    return f
+
+
+def gains(network, batch, metric, q=0.45):
+    """What a squared unit of each coefficient adds to the distortion of a latent."""
+    network.eval()
+    found = []
+    with torch.no_grad():
+        x = F.pixel_unshuffle(batch, 2)
+        quality = torch.full((len(batch),), q)
+        plane = (2 * quality - 1)[:, None, None, None].expand(-1, 1, *x.shape[-2:])
+        log_step = network.steps(quality)
+        y, _ = network.code(network.analysis(x, plane), log_step, plane, True)
+        base = network.synthesis(y, plane)
+        for channel in range(y.shape[1]):
+            noise = torch.zeros_like(y)
+            noise[:, channel] = (torch.rand_like(y[:, channel]) - 0.5) * log_step[:, channel].exp()
+            error = F.pixel_shuffle(network.synthesis(y + noise, plane) - base, 2)
+            found.append((torch.einsum("bihw,ij,bjhw->", error, metric, error) / noise.square().sum()).item())
+    return np.array(found, np.float32)
+
+
+def to_file(network, latents, held_out, metric) -> bytes:
+    """The content of a file of weights; tables are fitted to `latents`, errors measured on those held out."""
+    network.eval()
+    batch = torch.stack([m[:, :32, :32].float() for m in latents[:: max(1, len(latents) // 40)]])
+    top = activations(network, batch)
+    arrays = {"channels": np.int32(batch.shape[1]), "silent": np.int32(SILENT), "shift": np.float32(0)}
+    arrays |= {"latent_format": np.array(LATENT_FORMAT), "scale": np.float32(LATENT_SCALE)}
+    arrays["errors"] = np.ones(QUALITIES, np.float32)
+    for t, context in enumerate(network.contexts):
+        where = f"contexts.{t}"
+        add(arrays, f"c{t}.first", context.first, np.int16, 1, integer_input=True)
+        for layer in ("second", "third"):
+            add(arrays, f"c{t}.{layer}", getattr(context, layer), np.int8, top[f"{where}.{layer}"])
+        size = context.last.weight.shape[0] // 2
+        units = np.repeat([float(UNIT), 1 / INDEX], size)
+        add(arrays, f"c{t}.last", context.last, np.int16, top[f"{where}.last"], units)
+    s = network.synthesis
+    add(arrays, "s.head", s.head, np.int16, 1, integer_input=True)
+    for i, block in enumerate(s.blocks):
+        add(arrays, f"s.{i}.first", block.first, np.int8, top[f"synthesis.blocks.{i}.first"])
+        add(arrays, f"s.{i}.second", block.second, np.int8, top[f"synthesis.blocks.{i}.second"])
+    add(arrays, "s.tail", s.tail, np.int16, top["synthesis.tail"], 1 / LATENT_SCALE)
+    add(arrays, "s.linear", s.linear, np.int16, 1, 1 / LATENT_SCALE, integer_input=True)
+    q = torch.arange(QUALITIES) / QUALITIES
+    steps = np.maximum(1, np.rint(network.steps(q).exp()[..., 0, 0].detach().double().numpy() * UNIT))
+    arrays["steps"] = steps.astype(np.uint16)
+    arrays["log_steps"] = ((np.log(steps / UNIT) + math.log(SCALE_RANGE[0])) / INDEX).astype(np.float32)
+    arrays["lambdas"] = lambda_of(q).numpy().astype(np.float32)
+    arrays["gains"] = gains(network, batch[:8], metric)
+    a = network.analysis
+    parts = {"head": a.head, "tail": a.tail, "linear": a.linear}
+    parts |= {f"{i}.{n}": getattr(a.blocks[i], n) for i in range(ANALYSIS_BLOCKS) for n in ("first", "second")}
+    for name, module in parts.items():
+        w = module.weight.detach()
+        arrays[f"a.{name}.w"] = w.permute(2, 3, 1, 0).reshape(-1, w.shape[0]).half().numpy()
+        arrays[f"a.{name}.b"] = module.bias.detach().float().numpy()
+    tables = logistic_tables()
+    arrays["tables.lengths"] = np.array([len(table) for table in tables], np.int32)
+    arrays["tables.frequencies"] = np.concatenate(tables).astype(np.uint16)
+    fit_tables(arrays, latents)
+    arrays["errors"] = errors(arrays, held_out)
+    return pack(arrays)
+
+
+def pack(arrays) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+def errors(arrays, latents) -> np.ndarray:
+    """(256,) RMS error in ComfyUI's latent at each quality, between those measured by its logarithm."""
+    weights, known = parse_weights(pack(arrays)), []
+    for quality in MEASURED:
+        squares = []
+        for latent in latents:
+            z = latent.float().numpy() / LATENT_SCALE
+            payload = encoder.encode_to_quality(z, quality, weights)
+            squares.append(np.square(decoder.decode_payload(payload, *z.shape[1:], quality, weights) - z).mean())
+        known.append(0.5 * math.log(np.mean(squares)))
+    return np.exp(np.interp(np.arange(QUALITIES), MEASURED, known)).astype(np.float32)
+
+
+def fit_tables(arrays, latents):
+    """Replace the logistic tables by what the encoder really writes."""
+    weights = parse_weights(pack(arrays))
+    counts = [np.zeros(2 * k + 2) for k in weights.tables.reach]
+    for number, latent in enumerate(latents[:: max(1, len(latents) // COUNTED)][:COUNTED]):
+        choice = encoder.Choice(latent[:, :48, :48].float().numpy() / LATENT_SCALE, weights)
+        for quality in (20 + number % 3 * 15, 90 + number % 3 * 15, 150 + number % 3 * 30):
+            for tables, symbols in choice.code(quality)[0]:
+                tables, symbols = np.array(tables), np.array(symbols)
+                for table in np.unique(tables):
+                    k = weights.tables.reach[table]
+                    chosen = symbols[tables == table]
+                    inside = np.abs(chosen) <= k
+                    counts[table] += np.bincount(np.where(inside, chosen + k, 2 * k + 1), minlength=2 * k + 2)
+    fitted = []
+    for number, count in enumerate(counts):
+        own = arrays["tables.frequencies"][sum(arrays["tables.lengths"][:number]) :][: len(count)] / 65536
+        both = count.copy()
+        both[:-1] = (both[:-1] + both[:-1][::-1]) / 2  # symmetric
+        candidates = [whole_frequencies(both + own * prior) for prior in (PRIOR, 10 * PRIOR, 100 * PRIOR, 1e9)]
+        fitted.append(min(candidates, key=lambda f: (count * -np.log2(f)).sum()))
+    before = sum((c * -np.log2(np.maximum(f, 1) / 65536)).sum() for c, f in zip(counts, split(arrays), strict=True))
+    after = sum((c * -np.log2(f / 65536)).sum() for c, f in zip(counts, fitted, strict=True))
+    print(f"tables: {before / 8:.0f} B logistic, {after / 8:.0f} B fitted", flush=True)
+    arrays["tables.frequencies"] = np.concatenate(fitted).astype(np.uint16)
+
+
+def split(arrays):
+    return np.split(arrays["tables.frequencies"].astype(np.int64), np.cumsum(arrays["tables.lengths"])[:-1])
