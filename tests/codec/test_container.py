@@ -89,7 +89,7 @@ def test_damage_is_a_checksum_error(build_file, small_sections):
         ({"height": 0}, codec.SdcHeaderError, "empty size"),
         ({"width": 65535, "height": 65535}, codec.SdcLimitError, "max_pixels"),
         ({"latent_width": 65535, "latent_height": 65535}, codec.SdcLimitError, "max_pixels"),
-        ({"coder": 2}, codec.SdcUnsupportedError, "coder 2"),
+        ({"coder": 3}, codec.SdcUnsupportedError, "coder 3"),
         ({"latent_width": 3}, codec.SdcIndexError, "must be 0"),
         ({"latent_width": 30}, codec.SdcIndexError, "take 1 bytes"),
     ],
@@ -190,5 +190,5 @@ def test_the_specification_names_every_error(root):
 
 def test_every_error_is_a_value_error():
     family = [getattr(codec, name) for name in codec.__all__ if name.endswith("Error")]
-    assert len(family) == 13
+    assert len(family) == 14
     assert all(issubclass(error, codec.SdcError) and issubclass(error, ValueError) for error in family)

@@ -114,8 +114,3 @@ def test_dictionaries_are_refused():
     dictionary = zstandard.train_dictionary(1024, [bytes([i, j, i ^ j]) * 20 for i in range(40) for j in range(40)])
     with pytest.raises(codec.SdcIndexError, match="dictionary"):
         indices.decode_indices(1, zstandard.ZstdCompressor(dict_data=dictionary).compress(bytes(12)), 12, 5)
-
-
-def test_unknown_coder_is_unsupported():
-    with pytest.raises(codec.SdcUnsupportedError, match="coder 2"):
-        indices.decode_indices(2, b"", 1, 1)

@@ -85,6 +85,7 @@ def test_info_as_json_holds_everything(run, described, fixtures, tmp_path):
         "pictures": 1,
         "coder": picture.coder,
         "colours": 16,
+        "coding": picture.quantised.summary,
         "checksum": f"{int.from_bytes(picture.data[-4:], 'little'):08x}",
         "framing_bytes": 40,
         "metadata": {"prompt": "狐 \x1b[31m", "workflow": {"nodes": []}},
