@@ -32,11 +32,12 @@ from .errors import (
     SdcUnsupportedError,
 )
 from .files import load_file, read_bounded, remove_strays, save_file, write_whole
+from .generation import generation_of
 from .latent_formats import LATENT_FORMATS, by_name
 from .learned import LEARNED_FORMATS, QUALITIES
 from .metadata import check_metadata
 from .palette import DITHERS, PAPER_PRESET
-from .picture import MAX_PIXELS, EncodedPicture, decode, estimate_error, load, with_metadata
+from .picture import MAX_PIXELS, EncodedPicture, decode, estimate_error, load, relabelled, with_metadata
 
 __all__ = [
     "DITHERS",
@@ -67,9 +68,11 @@ __all__ = [
     "encode",
     "encode_learned",
     "estimate_error",
+    "generation_of",
     "load",
     "load_file",
     "read_bounded",
+    "relabelled",
     "remove_strays",
     "save_file",
     "with_metadata",

@@ -1,12 +1,13 @@
 """An encoded picture in memory: from the bytes of a `.sdc` file, and on to its latent."""
 
+import dataclasses
 import math
 from dataclasses import dataclass, field
 
 from . import container, learned, palette
 from . import metadata as metadata_section
 from .errors import SdcArgumentError, SdcLimitError
-from .latent_formats import by_id
+from .latent_formats import by_id, by_name
 
 MAX_PIXELS = 16384**2
 
@@ -97,7 +98,6 @@ def load(data, *, max_pixels=MAX_PIXELS):
     else:
         parts = sections[container.PALETTE], sections[container.INDICES]
         quantised = palette.parse_sections(header.coder, *parts, shape)
-    described = sections.get(container.METADATA)
     return EncodedPicture(
         data=data,
         latent_format=latent_format,
@@ -107,7 +107,7 @@ def load(data, *, max_pixels=MAX_PIXELS):
         width=header.width,
         height=header.height,
         quantised=quantised,
-        metadata={} if described is None else metadata_section.from_bytes(described),
+        metadata=metadata_section.from_sections(sections),
     )
 
 
@@ -147,7 +147,37 @@ def with_metadata(picture, metadata):
         Metadata that cannot be stored.
     """
     header, sections = container.split(picture.data, math.inf)
-    sections.pop(container.METADATA, None)
-    if metadata:
-        sections[container.METADATA] = metadata_section.to_bytes(metadata)
+    for tag in (metadata_section.PLAIN, metadata_section.BY_DICTIONARY):
+        sections.pop(tag, None)
+    return load(container.join(header, sections | metadata_section.to_sections(metadata)), max_pixels=math.inf)
+
+
+def relabelled(picture, latent_format):
+    """Return the picture as one of another latent format: for files that were labelled wrongly. The latent stays.
+
+    Parameters
+    ----------
+    picture : EncodedPicture
+    latent_format : str
+        As for `encode`.
+
+    Raises
+    ------
+    SdcArgumentError
+        The latent format is unknown, has another number of channels, or the picture was coded by weights for one.
+    """
+    space = by_name(latent_format)
+    if latent_format == picture.latent_format:
+        return picture
+    if space.channels != picture.channels:
+        raise SdcArgumentError(
+            f"the latent has {picture.channels} channels and {latent_format} has {space.channels}: it is none"
+        )
+    if picture.quantised.coder == "learned":
+        raise SdcArgumentError(
+            f"the learned coder has stored it by weights for {picture.latent_format}: "
+            f"encode the picture again, as {latent_format}"
+        )
+    header, sections = container.split(picture.data, math.inf)
+    header = dataclasses.replace(header, latent_format=space.id)
     return load(container.join(header, sections), max_pixels=math.inf)
