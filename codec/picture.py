@@ -4,9 +4,9 @@ import dataclasses
 import math
 from dataclasses import dataclass, field
 
-from . import container, learned, palette
+from . import container, learned, palette, vae_identity
 from . import metadata as metadata_section
-from .errors import SdcArgumentError, SdcLimitError
+from .errors import SdcArgumentError, SdcLimitError, SdcSectionError
 from .latent_formats import by_id, by_name
 
 MAX_PIXELS = 16384**2
@@ -32,6 +32,8 @@ class EncodedPicture:
         The latent as its coder stores it.
     metadata : dict
         Parsed metadata, empty when there are none. Treat it as read-only and use `with_metadata`.
+    vae : bytes or None
+        Fingerprint of the VAE that made the latent, for `same_vae`; None where it is not known.
     """
 
     data: bytes = field(repr=False)
@@ -43,6 +45,7 @@ class EncodedPicture:
     height: int = field(compare=False)
     quantised: palette.PaletteLatent | learned.LearnedLatent = field(compare=False, repr=False)
     metadata: dict = field(compare=False, repr=False)
+    vae: bytes | None = field(compare=False)
 
     @property
     def coder(self):
@@ -98,6 +101,7 @@ def load(data, *, max_pixels=MAX_PIXELS):
     else:
         parts = sections[container.PALETTE], sections[container.INDICES]
         quantised = palette.parse_sections(header.coder, *parts, shape)
+    vae = _vae_of(sections)
     return EncodedPicture(
         data=data,
         latent_format=latent_format,
@@ -108,7 +112,17 @@ def load(data, *, max_pixels=MAX_PIXELS):
         height=header.height,
         quantised=quantised,
         metadata=metadata_section.from_sections(sections),
+        vae=vae,
     )
+
+
+def _vae_of(sections):
+    if vae_identity.TAG not in sections:
+        return None
+    vae = bytes(sections[vae_identity.TAG])
+    if len(vae) != vae_identity.BYTES:
+        raise SdcSectionError(f"the fingerprint of the VAE has {len(vae)} bytes; it must have {vae_identity.BYTES}")
+    return vae
 
 
 def decode(picture):
@@ -150,6 +164,17 @@ def with_metadata(picture, metadata):
     for tag in (metadata_section.PLAIN, metadata_section.BY_DICTIONARY):
         sections.pop(tag, None)
     return load(container.join(header, sections | metadata_section.to_sections(metadata)), max_pixels=math.inf)
+
+
+def with_vae(picture, vae):
+    """Return the picture with the fingerprint of its VAE, as `fingerprint` gives it; None removes it."""
+    if vae is not None and len(vae) != vae_identity.BYTES:
+        raise SdcArgumentError(f"vae has {len(vae)} bytes; a fingerprint has {vae_identity.BYTES}")
+    header, sections = container.split(picture.data, math.inf)
+    sections.pop(vae_identity.TAG, None)
+    if vae is not None:
+        sections[vae_identity.TAG] = vae
+    return load(container.join(header, sections), max_pixels=math.inf)
 
 
 def relabelled(picture, latent_format):

@@ -9,6 +9,7 @@ from .. import container
 from ..encoder import encode, encode_learned
 from ..metadata import BY_DICTIONARY, PLAIN
 from ..picture import decode, load, relabelled, with_metadata
+from ..vae_identity import TAG
 from . import latent_files, picture_files
 from .outputs import PIPE, Outputs, UsageError, for_each, printable, read_input
 
@@ -17,6 +18,7 @@ SECTION_NAMES = {
     container.PALETTE: "palette",
     container.INDICES: "indices",
     container.LEARNED: "what the learned coder has coded",
+    TAG: "fingerprint of the VAE",
     PLAIN: "metadata",
     BY_DICTIONARY: "metadata, by a dictionary",
 }
@@ -156,6 +158,7 @@ def _record(name, picture):
             {"tag": tag, "bytes": len(payload), "bits_per_pixel": _rate(payload, picture)}
             for tag, payload in sections.items()
         ],
+        "vae": picture.vae and picture.vae.hex(),
         "metadata": picture.metadata,
     }
 

@@ -60,6 +60,7 @@ def test_golden_headers():
     made = picture("v1_settings_by_dictionary.sdc")
     assert codec.generation_of(made.metadata) == made.metadata and made.metadata["seed"] == (1 << 64) - 1
     assert made.metadata["prompt"] == "a lighthouse at dusk, oil painting, été"
+    assert picture("v1_vae_fingerprint.sdc").vae.hex() == "d55421d1d82732d7"
     assert picture("v1_workflow_by_dictionary.sdc").metadata["workflow"]["nodes"][0]["type"] == "SDCLoad"
     assert {"fixed": 4096, "zstd": 257} == {
         coder: picture(name).colours for coder, name in (("fixed", "v1_fixed_k4096.sdc"), ("zstd", "v1_zstd_k257.sdc"))
