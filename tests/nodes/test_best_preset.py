@@ -7,13 +7,17 @@ import sdc_pack.codec as codec
 import skimage.data
 import torch
 from PIL import Image
+from sdc_pack.codec import learned
 from sdc_pack.codec.autoencoder import tiny_vae
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 from sdc_pack.nodes.files.previews import thumbnail
+from sdc_pack.nodes.inversion.strength import quantisation_noise
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.load_sdc import SDCLoad
 from sdc_pack.nodes.save_sdc import SDCSave
 from sdc_pack.nodes.sockets.sdc import about_lines
+
+from dev import families
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +113,27 @@ def error_of(decoded, latent) -> float:
     return (decoded["samples"] - latent["samples"]).square().mean().sqrt().item()
 
 
-def test_other_latent_formats_are_refused_with_what_to_do(photograph):
-    with pytest.raises(ValueError, match="SDXL.*palette"):
-        quantise(photograph, latent_format="SDXL")
+SCALES = {"SD1.x": 0.18215, "SDXL": 0.13025, "SD3": 1.5305, "Flux": 0.3611}  # from LATENT to what models see
+
+
+@pytest.mark.parametrize("family", SCALES)
+def test_auto_strength_asks_the_coder_of_every_family(family):
+    """The noise that stands for a file is the error that photographs have at its quality, as the model sees it."""
+    model, _ = families.build(family)
+    channels = codec.by_name(family).channels
+    latent = {"samples": torch.randn(1, channels, 16, 16, generator=torch.Generator().manual_seed(0)) / SCALES[family]}
+    noises = []
+    for quality in (10, 90):
+        sdc, decoded, *_ = quantise(latent, latent_format=family, quality=quality).result
+        noises.append(quantisation_noise(model, decoded, sdc))
+        assert noises[-1] == pytest.approx(SCALES[family] * codec.estimate_error(sdc[0]), rel=1e-5)
+    assert 1 > noises[0] > 2 * noises[1] > 0
+
+
+def test_a_latent_format_without_weights_is_refused_with_what_to_do(photograph, monkeypatch):
+    monkeypatch.delitem(learned.NEWEST, "SD1.x")
+    with pytest.raises(ValueError, match=r"SD1\.x.*palette"):
+        quantise(photograph)
 
 
 def test_too_few_bytes_are_told(photograph):

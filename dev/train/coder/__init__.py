@@ -11,6 +11,7 @@ from sdc_pack.codec.learned.weights import name_of
 from .. import vae
 from . import photographs
 from .families import FAMILIES, Family, sensitivity
+from .judge import judge
 from .model import Coder, half_precision
 from .quantise import from_file, to_file
 from .stages import BATCH, CROP, RATE, crops_of_held_out, distortion, run
@@ -42,6 +43,7 @@ class Photographs:
         large = [number for number, m in enumerate(maps) if min(m.shape[-2:]) >= CROP]
         self.sources, self.maps = [self.sources[n] for n in large], [maps[n] for n in large]
         self.crops = photographs.Crops(self.maps, CROP)
+        self.judged_by = held_out
         own = [kept[family.views[0]][photographs.name_of(path)] for path in held_out]
         self.held_out = crops_of_held_out(own)
         self.counted = [m for (_, view), m in zip(self.sources, self.maps, strict=True) if view == family.views[0]]
@@ -60,7 +62,9 @@ def train(shared: Path, state: Path, steps: int | None = None, family: str = "SD
     if chosen.pixel_steps:
         judges = decoder, lpips
         network = train_pixels(pictures, judges, network, metric, folder / "pixels.pt", steps or chosen.pixel_steps)
-    return to_file(network, chosen, pictures.counted, pictures.held_out, metric)
+    content = to_file(network, chosen, pictures.counted, pictures.held_out, metric)
+    print("\n".join(judge(content, chosen, shared, pictures.judged_by)), flush=True)
+    return content
 
 
 def start_of(family: Family, pictures: Photographs, metric: torch.Tensor, shared: Path, folder: Path) -> Coder:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
@@ -51,6 +52,13 @@ class Family:
     def file(self) -> str:
         """What its runs are called in the folder of runs."""
         return self.teacher
+
+    def to_latent(self, z: torch.Tensor) -> np.ndarray:
+        """Float32 in the convention of ComfyUI's LATENT, from what the networks give."""
+        return (z.float() / self.scale + self.shift).numpy()
+
+    def from_latent(self, latent: np.ndarray) -> torch.Tensor:
+        return (torch.from_numpy(latent) - self.shift) * self.scale
 
     def network(self) -> Coder:
         return Coder(self.channels, self.groups, self.lambdas).to(memory_format=torch.channels_last)
