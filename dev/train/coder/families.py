@@ -81,9 +81,9 @@ FAMILIES = {
         # The shipped weights were stopped before the learning rate of the first stage had fallen, and the last eight of
         # their coefficients were never used.
         Family("SD1.x", "taesd", 0.18215, 0.0, (4, 4, 6, 10), FOUR, 1, 6_650, 1_500, views=(0, 1), start=None),
-        Family("SDXL", "taesdxl", 0.13025, 0.0, (4, 4, 6, 2), FOUR, 2, 3_000),
-        Family("SD3", "taesd3", 1.5305, 0.0609, share=5, latent_steps=3_000, **SIXTEEN),
-        Family("Flux", "taef1", 0.3611, 0.1159, share=5, latent_steps=3_000, **SIXTEEN),
+        Family("SDXL", "taesdxl", 0.13025, 0.0, (4, 4, 6, 2), FOUR, 2, 1_200),
+        Family("SD3", "taesd3", 1.5305, 0.0609, share=5, latent_steps=1_200, **SIXTEEN),
+        Family("Flux", "taef1", 0.3611, 0.1159, share=5, latent_steps=1_200, **SIXTEEN),
     )
 }
 
