@@ -59,6 +59,11 @@ def test_golden_headers():
     described = picture("v1_metadata_free_keys.sdc")
     assert described.metadata["prompt"] == "second \0" and described.metadata["tags"] == ["été", "😀", "狐"]
     assert described.metadata["big"] == 123456789012345678901234567890
+    made = picture("v1_settings_by_dictionary.sdc")
+    assert codec.generation_of(made.metadata) == made.metadata and made.metadata["seed"] == (1 << 64) - 1
+    assert made.metadata["prompt"] == "a lighthouse at dusk, oil painting, été"
+    assert picture("v1_vae_fingerprint.sdc").vae.hex() == "d55421d1d82732d7"
+    assert picture("v1_workflow_by_dictionary.sdc").metadata["workflow"]["nodes"][0]["type"] == "SDCLoad"
     assert {"fixed": 4096, "zstd": 257} == {
         coder: picture(name).colours for coder, name in (("fixed", "v1_fixed_k4096.sdc"), ("zstd", "v1_zstd_k257.sdc"))
     }
