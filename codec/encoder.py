@@ -66,7 +66,7 @@ def encode(
     seed = _checked_integer("seed", seed, 0, math.inf)
     strength = _checked_strength(dither, dither_strength)
     width, height = _checked_size(latent, space, width, height)
-    described = _described(metadata)
+    described = metadata_section.to_sections(metadata)
     coder, palette_payload, indices_payload = palette.encode_latent(latent, colours, strength, seed)
     sections = {container.PALETTE: palette_payload, container.INDICES: indices_payload, **described}
     return _assemble(latent, space, width, height, coder, sections)
@@ -126,7 +126,7 @@ def encode_learned(
         size = _checked_integer("size", size, 1, container.MAX_FILE_BYTES)
     if mask is not None:
         mask = _checked_mask(mask, latent.shape[1:])
-    described = _described(metadata)
+    described = metadata_section.to_sections(metadata)
     room = None if size is None else size - container.FRAMING - 4
     payload = learned.encode_latent(latent, space.name, quality=quality, size=room, mask=mask)
     if room is not None and len(payload) > room:
@@ -148,10 +148,6 @@ def _assemble(latent, space, width, height, coder, sections):
         coder=coder,
     )
     return load(container.join(header, sections), max_pixels=math.inf)
-
-
-def _described(metadata):
-    return {container.METADATA: metadata_section.to_bytes(metadata)} if metadata else {}
 
 
 def _checked_size(latent, space, width, height):
