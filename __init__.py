@@ -8,6 +8,7 @@ async def comfy_entrypoint():
     from server import PromptServer
 
     from .nodes.compare import SDCCompare
+    from .nodes.contact_sheet import SDCContactSheet
     from .nodes.ddim_invert import SDCDDIMInvert
     from .nodes.exact_sampler import SDCExactSampler
     from .nodes.files.routes import add_routes
@@ -16,6 +17,7 @@ async def comfy_entrypoint():
     from .nodes.inverted_noise import SDCInvertedNoise
     from .nodes.latent_quantize import SDCLatentQuantize
     from .nodes.load_sdc import SDCLoad
+    from .nodes.load_sdc_folder import SDCLoadFolder
     from .nodes.regenerate_canny import SDCRegenerateCanny
     from .nodes.save_sdc import SDCSave
 
@@ -25,6 +27,8 @@ async def comfy_entrypoint():
                 SDCLatentQuantize,
                 SDCSave,
                 SDCLoad,
+                SDCLoadFolder,
+                SDCContactSheet,
                 SDCDDIMInvert,
                 SDCRegenerateCanny,
                 SDCInversionSigmas,

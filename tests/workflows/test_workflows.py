@@ -21,6 +21,7 @@ from .conftest import ROOT, WORKFLOWS, find, load
 NODES = {
     "SDCLatentQuantize", "SDCSave", "SDCLoad", "SDCDDIMInvert", "SDCRegenerateCanny", "SDCCompare",
     "SDCInversionSampler", "SDCInversionSigmas", "SDCInvertedNoise", "SDCExactSampler",
+    "SDCLoadFolder", "SDCContactSheet",
 }  # fmt: skip
 
 
