@@ -10,6 +10,7 @@ async def comfy_entrypoint():
     from .nodes.compare import SDCCompare
     from .nodes.contact_sheet import SDCContactSheet
     from .nodes.ddim_invert import SDCDDIMInvert
+    from .nodes.decode import SDCDecode
     from .nodes.exact_sampler import SDCExactSampler
     from .nodes.files.routes import add_routes
     from .nodes.inversion_sampler import SDCInversionSampler
@@ -18,6 +19,8 @@ async def comfy_entrypoint():
     from .nodes.latent_quantize import SDCLatentQuantize
     from .nodes.load_sdc import SDCLoad
     from .nodes.load_sdc_folder import SDCLoadFolder
+    from .nodes.load_tiny_models import SDCLoadTinyModels
+    from .nodes.regenerate import SDCRegenerate
     from .nodes.regenerate_canny import SDCRegenerateCanny
     from .nodes.save_sdc import SDCSave
 
@@ -29,6 +32,8 @@ async def comfy_entrypoint():
                 SDCLoad,
                 SDCLoadFolder,
                 SDCContactSheet,
+                SDCDecode,
+                SDCRegenerate,
                 SDCDDIMInvert,
                 SDCRegenerateCanny,
                 SDCInversionSigmas,
@@ -36,6 +41,7 @@ async def comfy_entrypoint():
                 SDCInvertedNoise,
                 SDCExactSampler,
                 SDCCompare,
+                SDCLoadTinyModels,
             ]
 
     add_routes(PromptServer.instance.routes)
