@@ -220,6 +220,16 @@ def test_no_sum_of_the_decoder_can_become_inexact(latent_format):
             assert float(inputs.astype(conv.weights.dtype) @ column) == exact, name
 
 
+@pytest.mark.parametrize("groups", [(0, 4, 6, 14), (4, 4, 6, 243), (4, 4, 6), (4, 4, 6, 11)])
+def test_groups_that_do_not_fit_are_not_believed(groups):
+    path = weights_module.FOLDER / f"{learned.NEWEST['SD1.x'].hex()}.npz"
+    with np.load(path) as arrays:
+        changed = {**arrays, "groups": np.array(groups, np.int32)}
+    with pytest.raises(ValueError, match=r"groups|\.w is int16"):
+        weights_module.build_weights(changed)
+    assert weights_module.build_weights({**changed, "groups": np.array((4, 4, 6, 10), np.int32)}).groups[3] == 10
+
+
 def test_damaged_weights_are_not_believed(tmp_path, monkeypatch):
     name = next(iter(learned.NEWEST.values()))
     data = bytearray((weights_module.FOLDER / f"{name.hex()}.npz").read_bytes())

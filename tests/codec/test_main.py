@@ -98,6 +98,7 @@ def test_info_as_json_holds_everything(run, described, fixtures, tmp_path):
         "weights": None,
         "checksum": f"{int.from_bytes(picture.data[-4:], 'little'):08x}",
         "framing_bytes": 40,
+        "vae": None,
         "metadata": {"prompt": "狐 \x1b[31m", "workflow": {"nodes": []}},
     }
     assert "\x1b" not in told.stdout
