@@ -1,34 +1,49 @@
 // .sdc files dropped on the canvas: open the workflow inside, or add a Load SDC.
 import { app } from "../../scripts/app.js"
-import { inspect, isSdc, warn } from "./files.js"
+import { ask } from "./ask.js"
+import { handOn, inspect, isSdc, warn } from "./files.js"
 import { addLoader, loadInto } from "./load.js"
+import { say } from "./words.js"
 
-async function open(file, position) {
-  let found
-  try {
-    found = await inspect(file)
-  } catch (error) {
-    warn(`${file.name}: ${error.message}`)
-    return
+// [file, workflow or undefined] of every file that can be read; of the others it is told what is wrong.
+async function look(files) {
+  const found = []
+  for (const file of files) {
+    try {
+      found.push([file, (await inspect(file)).workflow ?? undefined])
+    } catch (error) {
+      warn(`${file.name}: ${error.message}`)
+    }
   }
-  if (found.workflow && (await wantsWorkflow(file))) {
-    await app.loadGraphData(found.workflow, true, true, file.name.replace(/\.sdc$/i, ""))
-  } else {
-    await loadInto(addLoader(app.canvas.graph, position), [file])
-  }
+  return found
 }
 
-function wantsWorkflow(file) {
-  return app.extensionManager.dialog.confirm({
-    title: "Open the workflow?",
-    message: `${file.name} holds the workflow it was made with. Confirm opens it; Cancel adds a Load SDC with the picture instead.`,
+function askWhat(found) {
+  const holders = found.filter(([, workflow]) => workflow)
+  if (!holders.length) return "add"
+  const one = holders.length === 1
+  return ask({
+    title: one ? say("Open the workflow?") : say("Open the workflows?"),
+    message: one
+      ? say("{file} holds the workflow it was made with.", { file: holders[0][0].name })
+      : say("{count} files hold the workflows they were made with.", { count: holders.length }),
+    answers: [
+      ["open", one ? say("Open the workflow") : say("Open {count} workflows", { count: holders.length })],
+      ["add", found.length === 1 ? say("Add the picture") : say("Add {count} pictures", { count: found.length })],
+    ],
   })
 }
 
-async function openAll(files, [x, y]) {
-  for (const [index, file] of files.entries()) {
-    if (isSdc(file)) await open(file, [x + 40 * index, y + 40 * index])
-    else await app.handleFile(file, "file_drop")
+async function open(files, position, others) {
+  const found = await look(files)
+  const answer = await askWhat(found)
+  if (!answer) return // Esc: nothing at all happens, to the other files neither
+  others() // they are for the graph that they were dropped on
+  const opened = answer === "open" ? found.filter(([, workflow]) => workflow) : []
+  const added = found.filter((entry) => !opened.includes(entry)).map(([file]) => file)
+  if (added.length) await loadInto(addLoader(app.canvas.graph, position), added)
+  for (const [file, workflow] of opened) {
+    await app.loadGraphData(workflow, true, true, file.name.replace(/\.sdc$/i, ""))
   }
 }
 
@@ -43,11 +58,10 @@ document.body.addEventListener("drop", (event) => {
   if (event.defaultPrevented || !files.some(isSdc)) return
   const onto = app.dragOverNode
   if (onto?.comfyClass === "SDCLoad" || onto?.type === "SDCLoad") return // the node itself takes them
-  const needed = [app.loadGraphData, app.handleFile, app.extensionManager?.dialog?.confirm]
-  if (!needed.every((part) => typeof part === "function") || !app.canvas?.graph) return
+  if (typeof app.loadGraphData !== "function" || !app.canvas?.graph) return
   const position = positionOf(event)
   event.preventDefault()
   event.stopPropagation()
-  app.dragOverNode = null
-  openAll(files, position).catch((error) => warn(error.message))
+  const others = () => handOn(event, files)
+  open(files.filter(isSdc), position, others).catch((error) => warn(error.message))
 })

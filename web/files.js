@@ -1,6 +1,7 @@
 // .sdc files between the browser and the server: which they are, what is in them, upload and download.
 import { api } from "../../scripts/api.js"
 import { app } from "../../scripts/app.js"
+import { say } from "./words.js"
 
 export const isSdc = (file) => /\.sdc$/i.test(file?.name ?? "")
 
@@ -12,7 +13,7 @@ export function tell(message) {
   app.extensionManager.toast.add({ severity: "success", summary: "SDC", detail: message, life: 10000 })
 }
 
-async function ask(route, options) {
+async function request(route, options) {
   const response = await api.fetchApi(route, options)
   const answer = await response.json().catch(() => ({})) // no JSON: the server stumbled, or knows no such route
   if (answer.error || !response.ok) throw new Error(answer.error ?? `${response.status} ${response.statusText}`)
@@ -20,12 +21,12 @@ async function ask(route, options) {
 }
 
 // What is in a file that lies on the server, under the name that Load SDC's list has for it, or its full path.
-export const info = (file) => ask(`/sdc/info?${new URLSearchParams({ file })}`)
+export const info = (file) => request(`/sdc/info?${new URLSearchParams({ file })}`)
 
 // The same for a file in the browser, with its workflow; nothing is kept on the server.
-export const inspect = (file) => ask("/sdc/inspect", { method: "POST", body: file })
+export const inspect = (file) => request("/sdc/inspect", { method: "POST", body: file })
 
-export const installTinyModels = () => ask("/sdc/tiny_models", { method: "POST" })
+export const installTinyModels = () => request("/sdc/tiny_models", { method: "POST" })
 
 export const thumbnail = (file) => api.apiURL(`/sdc/thumbnail?${new URLSearchParams({ file, t: Date.now() })}`)
 
@@ -35,9 +36,19 @@ export async function upload(file) {
   const body = new FormData()
   body.append("image", file) // core's only upload route, for files of every kind
   const response = await api.fetchApi("/upload/image", { method: "POST", body })
-  if (!response.ok) throw new Error(`${file.name} could not be uploaded: ${response.status} ${response.statusText}`)
+  if (!response.ok) throw new Error(say("It could not be uploaded ({reason}).", { reason: response.statusText }))
   const { name, subfolder } = await response.json()
   return subfolder ? `${subfolder}/${name}` : name
+}
+
+// Give the files of a drop that are no .sdc files to the front end, as if they had been dropped alone.
+export function handOn({ clientX, clientY }, files) {
+  const others = files.filter((file) => !isSdc(file))
+  if (!others.length) return
+  const dataTransfer = new DataTransfer()
+  for (const file of others) dataTransfer.items.add(file)
+  const event = new DragEvent("drop", { dataTransfer, clientX, clientY, bubbles: true, cancelable: true })
+  document.body.dispatchEvent(event)
 }
 
 // Save a file of the server's folders on the user's disk: { filename, subfolder, type }.

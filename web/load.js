@@ -1,9 +1,11 @@
 // Load SDC: choose, drop or paste a .sdc file, and see what is in it before anything is run.
 import { app } from "../../scripts/app.js"
-import { download, info, isSdc, splitName, thumbnail, upload, warn } from "./files.js"
+import { download, handOn, info, isSdc, splitName, thumbnail, upload, warn } from "./files.js"
 import { show } from "./status.js"
+import { say } from "./words.js"
 
-const GAP = 60 // between nodes that are put below each other, the height of a title included
+const GAP = 60 // between nodes, the height of a title included
+const COLUMN = 4 // nodes below each other
 
 const fileWidget = (node) => node.widgets?.find((widget) => widget.name === "file")
 
@@ -34,12 +36,21 @@ export function addLoader(graph, [x, y]) {
   return node
 }
 
-// The first file goes into this node, each further one into a new Load SDC below it.
+// Where the next node goes: below this one, or at the head of the next column.
+function placeAfter(node, index, [left, top]) {
+  if (index % COLUMN) return [node.pos[0], node.pos[1] + node.size[1] + GAP]
+  return [left + (index / COLUMN) * (node.size[0] + GAP), top]
+}
+
+// The first file goes into this node, each further one into a new Load SDC beside it.
 export async function loadInto(node, files) {
-  for (const [index, file] of files.filter(isSdc).entries()) {
+  const start = [...node.pos]
+  let index = 0
+  for (const file of files) {
     try {
       const name = await upload(file)
-      if (index) node = addLoader(node.graph, [node.pos[0], node.pos[1] + node.size[1] + GAP])
+      if (index) node = addLoader(node.graph, placeAfter(node, index, start))
+      index += 1
       select(node, name)
       await describe(node) // so that the next node keeps clear of the thumbnail
     } catch (error) {
@@ -53,7 +64,7 @@ function chooseFiles(node) {
   input.type = "file"
   input.accept = ".sdc"
   input.multiple = true
-  input.onchange = () => loadInto(node, [...input.files])
+  input.onchange = () => loadInto(node, [...input.files].filter(isSdc))
   input.click()
 }
 
@@ -106,7 +117,7 @@ app.registerExtension({
   nodeCreated(node) {
     if (node.comfyClass !== "SDCLoad") return
     const button = node.addWidget("button", "upload", null, () => chooseFiles(node), { serialize: false })
-    button.label = "choose .sdc to upload"
+    button.label = say("choose .sdc to upload")
     button.serialize = false
 
     const widget = fileWidget(node)
@@ -129,9 +140,11 @@ app.registerExtension({
     }
     node.onDragOver = (event) => [...(event.dataTransfer?.items ?? [])].some((item) => item.kind === "file")
     node.onDragDrop = async (event) => {
-      const files = [...event.dataTransfer.files].filter(isSdc)
-      if (files.length) await loadInto(node, files)
-      return files.length > 0
+      const files = [...event.dataTransfer.files]
+      if (!files.some(isSdc)) return false
+      handOn(event, files)
+      await loadInto(node, files.filter(isSdc))
+      return true
     }
     describe(node)
   },
@@ -139,6 +152,6 @@ app.registerExtension({
   getNodeMenuItems(node) {
     const file = node.comfyClass === "SDCLoad" && fileWidget(node)?.value
     if (!file || !isSdc({ name: splitName(file).filename })) return []
-    return [null, { content: "Download .sdc file", callback: () => download(splitName(file)) }]
+    return [null, { content: say("Download .sdc file"), callback: () => download(splitName(file)) }]
   },
 })

@@ -1,22 +1,43 @@
 // "Compress with SDC" in the menu of every node that has a picture to give.
 import { app } from "../../scripts/app.js"
-import { tell } from "./files.js"
+import { ask } from "./ask.js"
+import { warn } from "./files.js"
+import { say } from "./words.js"
 
 const GAP = 60
 
 const slotOf = (slots, type) => slots?.findIndex((slot) => slot.type === type) ?? -1
 
-// Where a picture comes from: [node, output], of this node or, for one that only shows pictures, of the node before it.
-function pictureSource(node) {
-  const output = slotOf(node.outputs, "IMAGE")
-  if (output >= 0) return [node, output]
-  const input = slotOf(node.inputs, "IMAGE")
+// What is wired to an input, [node, output]; undefined for an input that is free or fed from outside of a subgraph.
+function sourceOf(node, input) {
   const from = input >= 0 && node.getInputNode(input)
   return from ? [from, node.getInputLink(input).origin_slot] : undefined
 }
 
+// Where a picture comes from: this node or, for one that only shows pictures, the node before it.
+function pictureSource(node) {
+  const output = slotOf(node.outputs, "IMAGE")
+  return output >= 0 ? [node, output] : sourceOf(node, slotOf(node.inputs, "IMAGE"))
+}
+
+// The VAE that a picture was made with: the nearest one that feeds a node above it.
+function vaeAbove(node) {
+  const waiting = [node]
+  const seen = new Set()
+  while (waiting.length) {
+    const next = waiting.shift()
+    if (seen.has(next)) continue
+    seen.add(next)
+    const inputs = next.inputs ?? []
+    const vae = sourceOf(next, slotOf(inputs, "VAE"))
+    if (vae) return vae
+    waiting.push(...inputs.map((_, input) => next.getInputNode(input)).filter(Boolean))
+  }
+  return undefined
+}
+
 // A VAE that is in the graph already: the loader of a VAE, else that of a checkpoint.
-function findVae(graph) {
+function vaeIn(graph) {
   const nodes = graph.nodes.filter((node) => slotOf(node.outputs, "VAE") >= 0)
   const vae = nodes.find((node) => node.type === "VAELoader") ?? nodes[0]
   return vae && [vae, slotOf(vae.outputs, "VAE")]
@@ -29,37 +50,66 @@ function add(graph, type, after, below = 0) {
   return node
 }
 
-const connect = ([from, output], to, input) => from.connect(output, to, slotOf(to.inputs, input))
+function addVae(graph, encoder) {
+  const loader = add(graph, "CheckpointLoaderSimple", encoder)
+  loader.pos = [encoder.pos[0], encoder.pos[1] + encoder.size[1] + GAP]
+  return [loader, slotOf(loader.outputs, "VAE")]
+}
 
-function compress(node) {
+// To the first input that takes this type.
+function connect([from, output], to, type) {
+  const input = to.inputs.findIndex((slot) => String(slot.type).split(",").includes(type))
+  from.connect(output, to, input)
+}
+
+const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name)
+
+// The family goes into the file and cannot be mended later. So the node is given the VAE, which it takes it from; where
+// the VAE comes from outside of a subgraph, somebody has to say.
+async function settleFamily(quantize, vae) {
+  const family = widgetOf(quantize, "latent_format")
+  if (vae) {
+    family.value = "auto"
+    connect(vae, quantize, "VAE")
+    return
+  }
+  const families = family.options.values.filter((name) => name !== "auto")
+  family.value =
+    (await ask({
+      title: say("Which model is this for?"),
+      message: say("The VAE comes from outside of this subgraph. The file must say which family it is of."),
+      answers: families.map((name) => [name, name]),
+    })) ?? "auto"
+}
+
+async function compress(node) {
   const graph = node.graph
   const picture = pictureSource(node)
   let encoder = node
   if (node.type !== "VAEEncode") {
     encoder = add(graph, "VAEEncode", node)
     connect(picture, encoder, "IMAGE")
-    const vae = findVae(graph)
-    if (vae) connect(vae, encoder, "VAE")
-    else {
-      const loader = add(graph, "CheckpointLoaderSimple", node, encoder.size[1] + GAP)
-      connect([loader, slotOf(loader.outputs, "VAE")], encoder, "VAE")
-    }
   }
+  const slot = slotOf(encoder.inputs, "VAE")
+  const fromOutside = encoder.inputs[slot].link != null && !sourceOf(encoder, slot)
+  const vae = fromOutside ? undefined : (vaeAbove(encoder) ?? vaeIn(graph) ?? addVae(graph, encoder))
+  if (vae && encoder.inputs[slot].link == null) connect(vae, encoder, "VAE")
   const quantize = add(graph, "SDCLatentQuantize", encoder)
   const save = add(graph, "SDCSave", quantize)
   connect([encoder, 0], quantize, "LATENT")
   connect([quantize, 0], save, "SDC")
   // Its true size, and the PNG that the file is compared with.
   for (const target of picture ? [quantize, save] : []) connect(picture, target, "IMAGE")
-  tell("Set up for Stable Diffusion 1.x. For another model choose its latent_format in SD Latent Quantize.")
   app.canvas.selectItems?.([quantize, save])
   app.canvas.setDirty(true, true)
+  await settleFamily(quantize, vae)
 }
 
 app.registerExtension({
   name: "sdc.menu",
   getNodeMenuItems(node) {
     if (node.type !== "VAEEncode" && !pictureSource(node)) return []
-    return [null, { content: "Compress with SDC", callback: () => compress(node) }]
+    const callback = () => compress(node).catch((error) => warn(error.message))
+    return [null, { content: say("Compress with SDC"), callback }]
   },
 })

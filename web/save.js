@@ -2,6 +2,7 @@
 import { app } from "../../scripts/app.js"
 import { download, joinName, thumbnail } from "./files.js"
 import { show } from "./status.js"
+import { say } from "./words.js"
 
 const MOST_PICTURES = 4 // of a batch
 
@@ -32,7 +33,7 @@ app.registerExtension({
   getNodeMenuItems(node) {
     if (!node.sdcFiles?.length) return []
     const items = node.sdcFiles.map((file) => ({
-      content: `Download ${file.filename}`,
+      content: say("Download {file}", { file: file.filename }),
       callback: () => download(file),
     }))
     return [null, ...items]

@@ -2,8 +2,7 @@
 // them where there are some. The front end draws `ui.text` only for nodes it knows by name.
 import { app } from "../../scripts/app.js"
 
-// Load and Save SDC have pictures to show as well, and call `show` themselves.
-const NODES = ["SDCLatentQuantize", "SDCDDIMInvert", "SDCRegenerateCanny", "SDCCompare"]
+const PICTURED = ["SDCLoad", "SDCSave"] // have pictures to show as well, and call `show` themselves
 const LINE_HEIGHT = 18
 const MARGIN = 4
 const PICTURE_HEIGHT = 128
@@ -35,13 +34,20 @@ function addStatus(node) {
     getMaxHeight: height,
   })
   widget.serialize = false
-  new ResizeObserver(() => grow(node)).observe(content)
+  let last = height()
+  widget.sdcFit = () => {
+    const shrunk = Math.max(0, last - height())
+    last = height()
+    fit(node, shrunk)
+  }
+  new ResizeObserver(() => content.offsetHeight && widget.sdcFit()).observe(content) // 0 while it is hidden
   return widget
 }
 
-function grow(node) {
+// Grow to what is needed, and give back what the lines no longer need; what a person has added to the size stays.
+function fit(node, shrunk) {
   const [width, height] = node.computeSize()
-  node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)])
+  node.setSize([Math.max(node.size[0], width), Math.max(node.size[1] - shrunk, height)])
   node.setDirtyCanvas(true, true)
 }
 
@@ -62,12 +68,13 @@ export function show(node, lines, pictures = []) {
   const [row, text] = widget.element.firstChild.children
   row.replaceChildren(...pictures.map(makePicture))
   text.textContent = lines.join("\n") // text, never markup: it may come from a stranger's file
+  widget.sdcFit()
 }
 
 app.registerExtension({
   name: "sdc.status",
   beforeRegisterNodeDef(nodeType, nodeData) {
-    if (!NODES.includes(nodeData.name)) return
+    if (!nodeData.name.startsWith("SDC") || PICTURED.includes(nodeData.name)) return
     const onExecuted = nodeType.prototype.onExecuted
     nodeType.prototype.onExecuted = function (output) {
       onExecuted?.call(this, output)

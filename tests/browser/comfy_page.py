@@ -224,6 +224,26 @@ class ComfyPage:
         self.page.get_by_role("button", name=re.compile("details|Show report", re.IGNORECASE)).first.click()
         self.page.get_by_text(text).first.wait_for()
 
+    def answer(self, label: str):
+        """Choose an answer of a question of the pack."""
+        self.page.get_by_role("dialog").get_by_role("button", name=label, exact=True).click()
+
+    def overlaps(self, node_type: str | None = None) -> list[list]:
+        """Pairs of nodes, as their titles, that lie on each other where they are drawn."""
+        return self.run(
+            """type => {
+                const boxes = app.graph.nodes.filter(n => !type || n.type === type).map(node => {
+                    const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect()
+                    const scale = app.canvas.ds.scale, [x, y] = app.canvas.ds.offset
+                    const [left, top, width, height] = node.boundingRect
+                    return [node.title, ...(drawn ? [drawn.left, drawn.top, drawn.right, drawn.bottom]
+                        : [(left + x) * scale, (top + y) * scale,
+                           (left + width + x) * scale, (top + height + y) * scale])] })
+                return boxes.flatMap((a, i) => boxes.slice(i + 1)
+                    .filter(b => a[1] < b[3] && b[1] < a[3] && a[2] < b[4] && b[2] < a[4]).map(b => [a[0], b[0]])) }""",
+            node_type,
+        )
+
     def queue(self):
         self.run("() => app.queuePrompt(0)")
 

@@ -1,5 +1,6 @@
 """Load SDC: upload button, drop and paste; .sdc files on the canvas."""
 
+import pytest
 import sdc_pack.codec as codec
 
 from .conftest import WORKFLOW
@@ -87,7 +88,7 @@ def test_a_file_with_a_workflow_dropped_on_the_canvas_offers_to_open_it(page, sd
     made = page.run("() => app.graph.serialize()")
     page.clear()
     page.drop([sdc_file("with_workflow.sdc", workflow=made)], (700, 400))
-    page.page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    page.answer("Open the workflow")
     page.wait("() => app.graph.nodes.length === 1")
     assert len(page.nodes("SDCSave")) == 1 and not page.nodes("SDCLoad")
     assert not (page.server.base / "input" / "with_workflow.sdc").exists()
@@ -96,10 +97,77 @@ def test_a_file_with_a_workflow_dropped_on_the_canvas_offers_to_open_it(page, sd
 def test_the_offer_can_be_declined(canvas_page, sdc_file):
     page = canvas_page
     page.drop([sdc_file("declined.sdc", workflow=WORKFLOW)], (700, 400))
-    page.page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    page.answer("Add the picture")
     page.wait("() => app.graph.nodes.length === 1")
     (node,) = page.nodes("SDCLoad")
     assert "workflow inside" in page.status(node, "96x64")
+
+
+@pytest.mark.parametrize("way_out", ["Escape", "Close"])
+def test_leaving_the_question_does_nothing_at_all(page, sdc_file, photograph, way_out):
+    name = f"left-{way_out}-{page.is_vue()}.sdc"
+    kept = page.add("SDCLoad")
+    page.run("id => app.canvas.selectItems([app.graph.getNodeById(id)])", kept)
+    page.drop([photograph, sdc_file(name, workflow=WORKFLOW)], (700, 400))
+    page.page.get_by_role("dialog", name="Open the workflow?").wait_for()
+    if way_out == "Escape":
+        page.page.keyboard.press("Delete")  # is for the question, not for the node that is selected behind it
+        page.page.keyboard.press("Escape")
+    else:
+        page.page.get_by_role("button", name="Close", exact=True).last.click()
+    page.page.get_by_role("dialog").wait_for(state="detached")
+    page.settle()
+    assert page.run("() => app.graph.nodes.map(n => n.id)") == [kept]
+    assert not (page.server.base / "input" / name).exists()
+
+
+def test_twenty_files_ask_once_and_lie_beside_each_other(page, sdc_file, photograph):
+    stem = f"many-{'vue' if page.is_vue() else 'canvas'}"
+    files = [sdc_file(f"{stem}{number}.sdc", **({"workflow": WORKFLOW} if number % 2 else {})) for number in range(20)]
+    page.drop([*files, photograph], (300, 100))
+    page.page.get_by_text("10 files hold the workflows they were made with.").wait_for()
+    page.answer("Add 20 pictures")
+    page.wait("() => app.graph.nodes.length === 21")
+    assert len(page.nodes("LoadImage")) == 1
+    loaders = page.nodes("SDCLoad")
+    for node in loaders:
+        page.status(node, "96x64")
+    page.page.keyboard.press(".")
+    page.settle()
+    assert page.overlaps("SDCLoad") == []
+    assert page.page.get_by_role("dialog").count() == 0
+    page.forgive("/api/view?type=input")  # Load Image asks for a preview before it has sent the picture
+
+
+def test_a_picture_dropped_on_the_node_beside_a_file_is_handed_on(page, sdc_file, photograph):
+    node = page.add("SDCLoad")
+    page.settle()
+    page.drop([photograph, sdc_file("with_a_picture.sdc")], page.point_on(node))
+    page.status(node, "96x64")
+    page.wait("() => app.graph.nodes.length === 2")
+    assert page.nodes("SDCLoad") == [node] and len(page.nodes("LoadImage")) == 1
+    page.forgive("/api/view?type=input")
+
+
+def test_the_node_gives_back_the_room_that_its_lines_no_longer_need(page, sdc_file):
+    for name in ("first", "second"):
+        (page.server.base / "input" / f"{name}.sdc").write_bytes(sdc_file(f"{name}.sdc").read_bytes())
+    node = page.add("SDCLoad")
+    page.settle()
+    height = "id => app.graph.getNodeById(id).size[1]"
+    page.set(node, "file", "first.sdc")
+    page.status(node, "96x64")
+    page.settle()
+    tall = page.run(height, node)
+    page.run("id => { const n = app.graph.getNodeById(id); n.setSize([n.size[0], n.size[1] + 40]) }", node)
+    page.set(node, "file", "nothing.sdc")
+    page.status(node, "nothing.sdc")
+    page.settle()
+    assert page.run(height, node) < tall - 40
+    page.set(node, "file", "second.sdc")
+    page.status(node, "96x64")
+    page.settle()
+    assert tall <= page.run(height, node) <= tall + 40
 
 
 def test_a_spreadsheet_is_left_alone(canvas_page, tmp_path, sdc_file):
