@@ -5,6 +5,7 @@ from .pictures.sizes import restore_size
 from .sockets import CATEGORY
 from .sockets.latents import to_latent
 from .sockets.sdc import SDC, about_lines
+from .sockets.vae_identity import vae_notes
 
 
 class SDCDecode(io.ComfyNode):
@@ -29,4 +30,4 @@ class SDCDecode(io.ComfyNode):
     @classmethod
     def execute(cls, sdc, vae) -> io.NodeOutput:
         image = restore_size(decode_latent(vae, to_latent(sdc), sdc), sdc)
-        return io.NodeOutput(image, ui={"text": about_lines(sdc[0])})
+        return io.NodeOutput(image, ui={"text": about_lines(sdc[0]) + vae_notes(sdc, vae)})

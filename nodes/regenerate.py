@@ -9,6 +9,7 @@ from .pictures.sizes import restore_size
 from .sockets import CATEGORY
 from .sockets.latents import to_latent
 from .sockets.sdc import SDC
+from .sockets.vae_identity import vae_notes
 
 
 class SDCRegenerate(io.ComfyNode):
@@ -151,4 +152,6 @@ class SDCRegenerate(io.ComfyNode):
         )
         image, before = (restore_size(picture, sdc) for picture in (decode_latent(vae, regenerated, sdc), decoded))
         size = f"{image.shape[2]}x{image.shape[1]}"
-        return io.NodeOutput(image, before, regenerated, ui={"text": [size, *found.lines, *notes]})
+        return io.NodeOutput(
+            image, before, regenerated, ui={"text": [size, *found.lines, *notes, *vae_notes(sdc, vae)]}
+        )
