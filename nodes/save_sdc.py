@@ -85,7 +85,7 @@ class SDCSave(io.ComfyNode):
             path, filename, subfolder = save_under(prefix, picture.width, picture.height, picture.data)
             written.append(codec.load_file(path, max_pixels=math.inf))
             results.append({**ui.SavedResult(filename, subfolder, io.FolderType.output), "format": FORMAT})
-            texts.append(f"{filename}: {size_line(picture)} · {compared[index]}")
+            texts.append(f"{filename}: {size_line(picture)}, {compared[index]}")
         notes = sorted({line for picture in written for line in preview_notes(picture)})
         notes += dict.fromkeys(note for _, its_notes in embedded for note in its_notes)
         return io.NodeOutput(written, to_latent(written), ui={"files": results, "text": texts + notes})
@@ -97,14 +97,15 @@ def numbered(prefix: str, index: int) -> str:
 
 
 def times_smaller(picture: codec.EncodedPicture, image, index: int) -> str:
-    """How the size compares: with the PNG of the picture if it is there, else with its bare pixels.
+    """How the size compares: with the picture's bare pixels, and with its PNG if the picture is there.
 
     `image` is an IMAGE (B, H, W, C) or None. A batch of pictures of which there is one image only, is compared with it.
     """
+    bare = f"{3 * picture.width * picture.height / picture.size:.0f}x smaller than the bare pixels"
     if image is None:
-        return f"{3 * picture.width * picture.height / picture.size:.0f}x smaller than 24-bit pixels"
+        return bare
     pixels = (image[min(index, len(image) - 1)].clamp(0, 1) * 255).byte().cpu().numpy()
     pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels  # Pillow has no third axis for grey
     png = bytes_io.BytesIO()
     Image.fromarray(pixels).save(png, "PNG", compress_level=4)  # as Save Image does
-    return f"{png.tell() / picture.size:.0f}x smaller than the PNG"
+    return f"{bare}, {png.tell() / picture.size:.0f}x smaller than the PNG"

@@ -60,9 +60,9 @@ def test_paper_preset_of_a_picture(vae):
     assert ((decoded["samples"] - latent["samples"]).norm() / latent["samples"].norm()) < 0.5
 
 
-def test_node_shows_size_and_rate(latent):
-    output = quantise(latent)
-    assert [re.fullmatch(r"\d+ bytes · \d\.\d{3} bpp", line) is not None for line in output.ui["text"]] == [True, True]
+def test_node_shows_size_and_colours(latent):
+    output = quantise(latent, preset="custom")
+    assert output.ui["text"] == [f"{picture.size} bytes, {picture.colours} colours" for picture in output.result[0]]
 
 
 def test_custom_preset_uses_its_settings(latent):
@@ -290,11 +290,12 @@ def test_prefix_fills_in_size_and_batch_number(latent):
 def test_save_tells_how_many_times_smaller_the_file_is(latent):
     pictures = quantise(latent)[0]
     raw, _ = save(pictures).ui["text"]
-    assert raw.endswith(f" · {3 * 96 * 64 / pictures[0].size:.0f}x smaller than 24-bit pixels")
+    assert raw.endswith(f", {3 * 96 * 64 / pictures[0].size:.0f}x smaller than the bare pixels")
     image = torch.rand(2, 64, 96, 3, generator=torch.Generator().manual_seed(1))
     compared = save(pictures, image=image).ui["text"]
     png = len(png_of(image[1]))
-    assert compared[1].endswith(f" · {png / pictures[1].size:.0f}x smaller than the PNG")
+    assert compared[1].endswith(f", {png / pictures[1].size:.0f}x smaller than the PNG")
+    assert "smaller than the bare pixels" in compared[1]
     assert save(pictures, image=image[:1]).ui["text"][0] == compared[0].replace("00003", "00005")
 
 
