@@ -77,7 +77,7 @@ RUN = """async values => {
     for (const node of app.graph.nodes) for (const widget of node.widgets ?? [])
         if (widget.name in values) { kept.push([node.id, widget.name, widget.value]); widget.value = values[widget.name] }
     window.sdcKept = kept
-    await app.queuePrompt(0)
+    if (!(await app.queuePrompt(0))) window.sdcRan = { name: 'refused', detail: app.lastNodeErrors }
 }"""
 
 RESTORE = """() => {
@@ -93,6 +93,10 @@ class Board:
         self.page, self.url = page, url
 
     def open(self):
+        """A page without a workflow; the first time it is loaded."""
+        if self.page.url.startswith(self.url):
+            self.page.evaluate("() => app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+            return
         self.page.goto(self.url)
         self.page.wait_for_function("() => window.app?.canvas && LiteGraph.registered_node_types.SDCSave")
         self.page.wait_for_function("() => app.graph.nodes.length")
@@ -114,10 +118,10 @@ class Board:
         places, groups = lay_out(sketch, {int(key): sizes[str(value)] for key, value in ids.items()})
         self.page.evaluate(ARRANGE, [{ids[str(key)]: place for key, place in places.items()}, groups])
         self.page.evaluate(RESTORE)
-        workflow = clean(self.page.evaluate("() => app.graph.serialize()"), sketch, {v: int(k) for k, v in ids.items()})
+        workflow = clean(self.page.evaluate("() => app.graph.serialize()"), sketch, {int(v): int(k) for k, v in ids.items()})
         return workflow, self.prompt_of(workflow)
 
-    def run(self, small: dict, patience: float = 600_000):
+    def run(self, small: dict, patience: float = 240_000):
         self.page.evaluate(RUN, small)
         self.page.wait_for_function("() => window.sdcRan", timeout=patience)
         ended = self.page.evaluate("() => window.sdcRan")
@@ -170,17 +174,17 @@ def clean(graph: dict, sketch: Sketch, ids: dict[int, int]) -> dict:
     by_id = {node.id: node for node in sketch.nodes}
     links = {link[0]: number for number, link in enumerate(graph["links"], 1)}
     for node in graph["nodes"]:
-        node["id"] = ids[node["id"]]
+        node["id"] = ids[int(node["id"])]
         for slot in node.get("inputs", []):
             slot["link"] = links.get(slot.get("link"))
         for slot in node.get("outputs", []):
             slot["links"] = [links[link] for link in slot.get("links") or []] or None
         node["properties"].pop("ue_properties", None)
-        if model := by_id[node["id"]].model:
-            node["properties"]["models"] = [model]
+        if download := by_id[node["id"]].download:
+            node["properties"]["models"] = [download]
     graph["nodes"].sort(key=lambda node: node["id"])
     graph["links"] = [
-        [links[link[0]], ids[link[1]], link[2], ids[link[3]], *link[4:]] for link in graph["links"]
+        [links[link[0]], ids[int(link[1])], link[2], ids[int(link[3])], *link[4:]] for link in graph["links"]
     ]
     graph["last_node_id"], graph["last_link_id"] = len(graph["nodes"]), len(graph["links"])
     graph["extra"] = {"frontendVersion": graph.get("extra", {}).get("frontendVersion", "")}

@@ -20,8 +20,8 @@ def picture(sketch: Sketch, megapixels: float = 0.26) -> tuple[Node, Node]:
 
 
 def real_models(sketch: Sketch) -> tuple[Node, Node]:
-    checkpoint = sketch.node("CheckpointLoaderSimple", ckpt_name=CHECKPOINT["name"], model=CHECKPOINT)
-    edges = sketch.node("ControlNetLoader", control_net_name=CONTROLNET["name"], model=CONTROLNET)
+    checkpoint = sketch.node("CheckpointLoaderSimple", ckpt_name=CHECKPOINT["name"], download=CHECKPOINT)
+    edges = sketch.node("ControlNetLoader", control_net_name=CONTROLNET["name"], download=CONTROLNET)
     return checkpoint, edges
 
 

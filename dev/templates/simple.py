@@ -173,8 +173,8 @@ as the compression has disturbed.
 * `controlnet/{edges_model["name"]}`: or any Canny ControlNet of SDXL.
 """,
     )
-    models = s.node("CheckpointLoaderSimple", ckpt_name=checkpoint_model["name"], model=checkpoint_model)
-    edges = s.node("ControlNetLoader", control_net_name=edges_model["name"], model=edges_model)
+    models = s.node("CheckpointLoaderSimple", ckpt_name=checkpoint_model["name"], download=checkpoint_model)
+    edges = s.node("ControlNetLoader", control_net_name=edges_model["name"], download=edges_model)
     loaded, scaled = picture(s, 1.0)
     encoded, quantised, saved = compressed(s, scaled, models, "fine", "SDC/sdxl")
     words = prompt(s, models)

@@ -26,7 +26,7 @@ class Node:
     widgets: dict
     width: float
     height: float | None  # None: as high as its content
-    model: dict | None
+    download: dict | None  # of a model: name, url, directory
     inputs: dict = field(default_factory=dict)  # input -> (Node, name or type of the output)
 
 
@@ -39,12 +39,12 @@ class Sketch:
     bands: list[list[list[Node]]] = field(default_factory=list)
     groups: list[tuple[str, list[Node]]] = field(default_factory=list)
 
-    def node(self, type_: str, title: str | None = None, *, width=None, height=None, model=None, **settings) -> Node:
+    def node(self, type_: str, title: str | None = None, *, width=None, height=None, download=None, **settings) -> Node:
         """Add a node. A setting is the value of a widget, or what is wired to an input: a Node or (Node, output)."""
         widgets = {name: value for name, value in settings.items() if not isinstance(value, Node | tuple)}
         node = Node(
             len(self.nodes) + 1, type_, title, widgets, width or WIDTHS.get(type_, WIDTH),
-            height or HEIGHTS.get(type_), model,
+            height or HEIGHTS.get(type_), download,
         )  # fmt: skip
         for name, value in settings.items():
             if isinstance(value, Node | tuple):
