@@ -8,6 +8,7 @@ async def comfy_entrypoint():
     from server import PromptServer
 
     from .nodes.compare import SDCCompare
+    from .nodes.contact_sheet import SDCContactSheet
     from .nodes.ddim_invert import SDCDDIMInvert
     from .nodes.decode import SDCDecode
     from .nodes.exact_sampler import SDCExactSampler
@@ -17,6 +18,7 @@ async def comfy_entrypoint():
     from .nodes.inverted_noise import SDCInvertedNoise
     from .nodes.latent_quantize import SDCLatentQuantize
     from .nodes.load_sdc import SDCLoad
+    from .nodes.load_sdc_folder import SDCLoadFolder
     from .nodes.load_tiny_models import SDCLoadTinyModels
     from .nodes.regenerate import SDCRegenerate
     from .nodes.regenerate_canny import SDCRegenerateCanny
@@ -28,6 +30,8 @@ async def comfy_entrypoint():
                 SDCLatentQuantize,
                 SDCSave,
                 SDCLoad,
+                SDCLoadFolder,
+                SDCContactSheet,
                 SDCDecode,
                 SDCRegenerate,
                 SDCDDIMInvert,

@@ -1,6 +1,7 @@
 """Quality over bytes: every preset, palettes of all sizes, and rival codecs; means over the pictures given.
 
-Rivals are also given, picture by picture, exactly the bytes that the paper's preset takes.
+Rivals and the learned coder are also given, picture by picture, exactly the bytes that the paper's preset takes, and
+the learned coder those of 64 colours without dither.
 """
 
 import math
@@ -32,9 +33,9 @@ DITHERS = {
 PALETTES = {"no dither": (16, 64, 256, 512), "Floyd–Steinberg": (16, 64, 256)}
 SETTINGS = [{"colours": colours, **DITHERS[name]} for name, palettes in PALETTES.items() for colours in palettes]
 SIZES = (1000, 1700, 2400, 3200, 4800, 8000)  # of the learned coder
-BEST = {"size": 3200}
-PRESETS = {"the preset best": BEST, "the preset paper": codec.PAPER_PRESET, "64 colours without dither": UNDITHERED}
+PRESETS = {"the preset paper": codec.PAPER_PRESET, "64 colours without dither": UNDITHERED}
 QUALITIES = (0, 10, 30)
+SHOWN = ("AVIF", "WebP", "JPEG")  # in sentences
 BOUND = ("autoencoder", "alone")
 LEARNED = "SDC, preset best"
 
@@ -51,10 +52,10 @@ def run(options, results):
         picture.bound()
         for settings in SETTINGS:
             picture.sdc(settings)
-        if autoencoder.latent_format in codec.LEARNED_FORMATS:
-            for size in SIZES:
-                picture.sdc({"size": size})
         size = picture.sdc(codec.PAPER_PRESET)["bytes"]
+        if autoencoder.latent_format in codec.LEARNED_FORMATS:
+            for most in (*SIZES, size, picture.sdc(UNDITHERED)["bytes"]):
+                picture.sdc({"size": most})
         for rival in USABLE_RIVALS:
             picture.rival_of_size(rival, size)
             for quality in QUALITIES:
@@ -64,10 +65,10 @@ def run(options, results):
 def report(rows: list[dict]) -> list[Table]:
     count = len({row["key"]["pixels"] for row in rows})
     vae = next(row["key"]["vae"] for row in rows if "vae" in row["key"])
-    points = averages(rows)
-    best = points.get((LEARNED, f"{BEST['size']} bytes at most"))
+    points, best = averages(rows), {name: at_the_bytes_of(rows, settings) for name, settings in PRESETS.items()}
+    at_paper = [ours for ours, _ in best["the preset paper"].values()]
     equal = (
-        ({LEARNED: best} if best else {})
+        ({LEARNED: means(at_paper)} if at_paper else {})
         | {
             "SDC, preset paper": points["SDC, Floyd–Steinberg", "64 colours"],
             "SDC, 64 colours, no dither": points["SDC, no dither", "64 colours"],
@@ -82,11 +83,7 @@ def report(rows: list[dict]) -> list[Table]:
         [[name, *cells_with_bytes(point), str(larger_files(rows, name))] for name, point in equal.items()],
         notes,
     )
-    for name, settings in PRESETS.items():
-        if settings is BEST and LEARNED not in equal:
-            continue
-        first.notes += [who_wins(rows, rival, name, settings) for rival in ("AVIF", "WebP", "JPEG") if rival in equal]
-    first.notes += rates_saved(points)
+    first.notes += [*comparisons(rows, best, equal), *rates_saved(points)]
     lines = [[", ".join(place), *cells_with_bytes(point)] for place, point in points.items() if place[1] != "equal"]
     return [first, Table("All settings", ["", "bytes", *HEADER], lines, notes[:1])]
 
@@ -96,7 +93,8 @@ def averages(rows: list[dict]) -> dict[tuple[str, str], dict]:
     count = len({row["key"]["pixels"] for row in rows})
     groups: dict[tuple[str, str], list[dict]] = {}
     for row in rows:
-        groups.setdefault(place(row["key"]), []).append(row["value"])
+        if row["key"].get("size", SIZES[0]) in SIZES or row["key"]["row"] != "SDC":
+            groups.setdefault(place(row["key"]), []).append(row["value"])
     found = {at: means(values) for at, values in groups.items() if len(values) == count}
     return dict(sorted(found.items(), key=lambda item: [curve for curve, _ in groups].index(item[0][0])))
 
@@ -113,18 +111,60 @@ def place(key: dict) -> tuple[str, str]:
     return key["row"], f"quality {key['quality']}" if "quality" in key else "equal"
 
 
-def who_wins(rows: list[dict], rival: str, name: str, settings: dict) -> str:
-    """A sentence on how many pictures a rival is better than SDC with these settings, each metric by itself."""
-    sdc = [row for row in rows if row["key"]["row"] == "SDC" and settings.items() <= row["key"].items()]
-    ours = {row["key"]["pixels"]: row["value"] for row in sdc}
-    theirs = {row["key"]["pixels"]: row["value"] for row in rows if row["key"]["row"] == rival and "size" in row["key"]}
+def comparisons(rows: list[dict], best: dict, equal: dict) -> list[str]:
+    """Sentences on how many pictures one is better than another, each metric by itself."""
+    count = len({row["key"]["pixels"] for row in rows})
+    compared = []  # theirs, what they are called, ours, what those are called
+    for name, settings in PRESETS.items():
+        palettes = {row["key"]["pixels"]: row["value"] for row in rows_of_sdc(rows, settings)}
+        compared += [(of_size(rows, rival), rival, palettes, name) for rival in SHOWN if rival in equal]
+    for name, pairs in best.items():
+        ours, palettes = ({pixels: pair[place] for pixels, pair in pairs.items()} for place in (0, 1))
+        compared.append((ours, "the preset best, in as many bytes,", palettes, name))
+        if name == "the preset paper":
+            compared += [
+                (of_size(rows, rival), rival, ours, "the preset best in as many bytes")
+                for rival in SHOWN
+                if rival in equal
+            ]
+    return [
+        f"Pictures of {count} on which {theirs} is better than {name}: {wins(values, ours)}."
+        for values, theirs, ours, name in compared
+        if len(values) == len(ours) == count
+    ]
+
+
+def rows_of_sdc(rows: list[dict], settings: dict) -> list[dict]:
+    """Rows of SDC with these settings."""
+    return [row for row in rows if row["key"]["row"] == "SDC" and settings.items() <= row["key"].items()]
+
+
+def at_the_bytes_of(rows: list[dict], settings: dict) -> dict[str, tuple[dict, dict]]:
+    """Picture -> the learned coder in at most the bytes of a palette with these settings, and the palette."""
+    learned = {
+        (row["key"]["pixels"], row["key"]["size"]): row["value"]
+        for row in rows_of_sdc(rows, {})
+        if "size" in row["key"]
+    }
+    palettes = {row["key"]["pixels"]: row["value"] for row in rows_of_sdc(rows, settings)}
+    found = {pixels: (learned.get((pixels, value["bytes"])), value) for pixels, value in palettes.items()}
+    return {pixels: pair for pixels, pair in found.items() if pair[0]}
+
+
+def of_size(rows: list[dict], rival: str) -> dict[str, dict]:
+    """Picture -> a rival at the bytes of the preset paper."""
+    return {row["key"]["pixels"]: row["value"] for row in rows if row["key"]["row"] == rival and "size" in row["key"]}
+
+
+def wins(theirs: dict[str, dict], ours: dict[str, dict]) -> str:
+    """On how many pictures theirs are better than ours."""
     counts = []
     for key, (metric, _) in metrics.COLUMNS.items():
         pairs = [(theirs[pixels][key], ours[pixels][key]) for pixels in ours]
         if None not in sum(pairs, ()):
             better = sum((a < b) if key == "lpips" else (a > b) for a, b in pairs)
             counts.append(f"{metric} {better}")
-    return f"Pictures of {len(ours)} on which {rival} is better than {name}: {', '.join(counts)}."
+    return ", ".join(counts)
 
 
 def rates_saved(points: dict) -> list[str]:

@@ -32,14 +32,18 @@ from .errors import (
     SdcUnsupportedError,
 )
 from .files import load_file, read_bounded, remove_strays, save_file, write_whole
+from .generation import KEYS as GENERATION_KEYS
+from .generation import generation_of
 from .latent_formats import LATENT_FORMATS, by_name
 from .learned import LEARNED_FORMATS, QUALITIES
 from .metadata import check_metadata
 from .palette import DITHERS, PAPER_PRESET
-from .picture import MAX_PIXELS, EncodedPicture, decode, estimate_error, load, with_metadata
+from .picture import MAX_PIXELS, EncodedPicture, decode, estimate_error, load, relabelled, with_metadata, with_vae
+from .vae_identity import fingerprint, same_vae
 
 __all__ = [
     "DITHERS",
+    "GENERATION_KEYS",
     "LATENT_FORMATS",
     "LEARNED_FORMATS",
     "MAX_FILE_BYTES",
@@ -67,11 +71,16 @@ __all__ = [
     "encode",
     "encode_learned",
     "estimate_error",
+    "fingerprint",
+    "generation_of",
     "load",
     "load_file",
     "read_bounded",
+    "relabelled",
+    "same_vae",
     "remove_strays",
     "save_file",
     "with_metadata",
+    "with_vae",
     "write_whole",
 ]

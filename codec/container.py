@@ -21,7 +21,7 @@ VERSION = 1
 MAX_SECTION = (1 << 24) - 1
 MAX_FILE_BYTES = 32 << 20
 MAX_SECTIONS = 52  # as many as there are tags
-PALETTE, INDICES, LEARNED, METADATA = "P", "I", "L", "m"
+PALETTE, INDICES, LEARNED = "P", "I", "L"
 # Coder of the header -> the sections that it needs, in their order.
 REQUIRED = {0: (PALETTE, INDICES), 1: (PALETTE, INDICES), 2: (LEARNED,)}
 

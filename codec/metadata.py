@@ -1,11 +1,12 @@
-"""The optional metadata section: a JSON object, compressed."""
+"""The optional metadata sections: a JSON object, compressed; shorter by a dictionary that readers have too."""
 
 import json
 import math
 
-from . import zstd_frame
+from . import dictionaries, zstd_frame
 from .errors import SdcArgumentError, SdcMetadataError
 
+PLAIN, BY_DICTIONARY = "m", "d"  # tags of the sections
 # Parsed JSON can take sixty times the room of its text, so this may cost 30 MB and a quarter of a second. ComfyUI
 # workflows take 5 to 200 kB.
 MAX_BYTES = 512 << 10
@@ -14,12 +15,44 @@ TOO_DEEP = f"are nested more than {MAX_DEPTH} levels deep"
 KNOWN_TYPES = {"prompt": str, "workflow": dict}
 
 
-def to_bytes(metadata):
-    """Return the section payload for `metadata`, a dict of JSON values with string keys.
+def to_sections(metadata):
+    """Return the shortest section for `metadata`, as a dict of tag to payload; an empty one for None and {}.
 
     Raises SdcArgumentError as `check_metadata` does.
     """
-    return zstd_frame.compress(check_metadata(metadata))
+    if not metadata:
+        return {}
+    text = check_metadata(metadata)
+    found = [(PLAIN, zstd_frame.compress(text))]
+    name = dictionaries.FOR_WORKFLOWS if "workflow" in metadata else dictionaries.FOR_PROMPTS
+    dictionary = dictionaries.load_dictionary(name)
+    if dictionary is not None:
+        frame = zstd_frame.compress(text, dictionary)
+        found.append((BY_DICTIONARY, name + frame.removeprefix(zstd_frame.MAGIC)))
+    return dict([min(found, key=lambda section: len(section[1]))])
+
+
+def from_sections(sections):
+    """Return the metadata of a file, {} where it has none, or none that this reader has the dictionary for.
+
+    Parameters
+    ----------
+    sections : dict of str to bytes-like
+        Payload by tag.
+
+    Raises
+    ------
+    SdcMetadataError
+        What is there is damaged.
+    """
+    if PLAIN in sections:
+        return from_bytes(sections[PLAIN])
+    if BY_DICTIONARY not in sections:
+        return {}
+    payload = sections[BY_DICTIONARY]
+    name, rest = bytes(payload[: dictionaries.NAME_BYTES]), bytes(payload[dictionaries.NAME_BYTES :])
+    dictionary = dictionaries.load_dictionary(name)
+    return {} if dictionary is None else from_bytes(zstd_frame.MAGIC + rest, dictionary)
 
 
 def check_metadata(metadata):
@@ -41,9 +74,9 @@ def check_metadata(metadata):
     return text
 
 
-def from_bytes(payload):
-    """Parse a section payload into a dict, or raise `SdcMetadataError`."""
-    text = zstd_frame.decompress(payload, MAX_BYTES, "metadata", SdcMetadataError)
+def from_bytes(frame, dictionary=None):
+    """Parse a zstd frame into a dict, or raise `SdcMetadataError`."""
+    text = zstd_frame.decompress(frame, MAX_BYTES, "metadata", SdcMetadataError, dictionary)
     try:
         metadata = _from_text(text)
         if b"\\u" in text:

@@ -1,12 +1,13 @@
 """An encoded picture in memory: from the bytes of a `.sdc` file, and on to its latent."""
 
+import dataclasses
 import math
 from dataclasses import dataclass, field
 
-from . import container, learned, palette
+from . import container, learned, palette, vae_identity
 from . import metadata as metadata_section
 from .errors import SdcArgumentError, SdcLimitError
-from .latent_formats import by_id
+from .latent_formats import by_id, by_name
 
 MAX_PIXELS = 16384**2
 
@@ -31,6 +32,8 @@ class EncodedPicture:
         The latent as its coder stores it.
     metadata : dict
         Parsed metadata, empty when there are none. Treat it as read-only and use `with_metadata`.
+    vae : bytes or None
+        Fingerprint of the VAE that made the latent, for `same_vae`; None where it is not known.
     """
 
     data: bytes = field(repr=False)
@@ -42,6 +45,7 @@ class EncodedPicture:
     height: int = field(compare=False)
     quantised: palette.PaletteLatent | learned.LearnedLatent = field(compare=False, repr=False)
     metadata: dict = field(compare=False, repr=False)
+    vae: bytes | None = field(compare=False)
 
     @property
     def coder(self):
@@ -97,7 +101,7 @@ def load(data, *, max_pixels=MAX_PIXELS):
     else:
         parts = sections[container.PALETTE], sections[container.INDICES]
         quantised = palette.parse_sections(header.coder, *parts, shape)
-    described = sections.get(container.METADATA)
+    vae = vae_identity.from_sections(sections)
     return EncodedPicture(
         data=data,
         latent_format=latent_format,
@@ -107,7 +111,8 @@ def load(data, *, max_pixels=MAX_PIXELS):
         width=header.width,
         height=header.height,
         quantised=quantised,
-        metadata={} if described is None else metadata_section.from_bytes(described),
+        metadata=metadata_section.from_sections(sections),
+        vae=vae,
     )
 
 
@@ -147,7 +152,44 @@ def with_metadata(picture, metadata):
         Metadata that cannot be stored.
     """
     header, sections = container.split(picture.data, math.inf)
-    sections.pop(container.METADATA, None)
-    if metadata:
-        sections[container.METADATA] = metadata_section.to_bytes(metadata)
+    for tag in (metadata_section.PLAIN, metadata_section.BY_DICTIONARY):
+        sections.pop(tag, None)
+    return load(container.join(header, sections | metadata_section.to_sections(metadata)), max_pixels=math.inf)
+
+
+def with_vae(picture, vae):
+    """Return the picture with the fingerprint of its VAE, as `fingerprint` gives it; None removes it."""
+    header, sections = container.split(picture.data, math.inf)
+    sections.pop(vae_identity.TAG, None)
+    return load(container.join(header, sections | vae_identity.to_sections(vae)), max_pixels=math.inf)
+
+
+def relabelled(picture, latent_format):
+    """Return the picture as one of another latent format: for files that were labelled wrongly. The latent stays.
+
+    Parameters
+    ----------
+    picture : EncodedPicture
+    latent_format : str
+        As for `encode`.
+
+    Raises
+    ------
+    SdcArgumentError
+        The latent format is unknown, has another number of channels, or the picture was coded by weights for one.
+    """
+    space = by_name(latent_format)
+    if latent_format == picture.latent_format:
+        return picture
+    if space.channels != picture.channels:
+        raise SdcArgumentError(
+            f"the latent has {picture.channels} channels and {latent_format} has {space.channels}: it is none"
+        )
+    if picture.quantised.coder == "learned":
+        raise SdcArgumentError(
+            f"the learned coder has stored it by weights for {picture.latent_format}: "
+            f"encode the picture again, as {latent_format}"
+        )
+    header, sections = container.split(picture.data, math.inf)
+    header = dataclasses.replace(header, latent_format=space.id)
     return load(container.join(header, sections), max_pixels=math.inf)

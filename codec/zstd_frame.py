@@ -8,20 +8,21 @@ MAX_WINDOW = 1 << 23
 LEVEL = 19
 
 
-def compress(data):
-    """Return `data` (bytes) as one frame without content size, checksum or dictionary."""
+def compress(data, dictionary=None):
+    """Return `data` (bytes) as one frame without content size, checksum or name of a dictionary."""
     params = zstandard.ZstdCompressionParameters.from_level(
         LEVEL,
         source_size=len(data),
+        dict_size=0 if dictionary is None else len(dictionary),
         window_log=min(max(10, len(data).bit_length()), MAX_WINDOW.bit_length() - 1),
         write_content_size=False,
         write_checksum=False,
         write_dict_id=False,
     )
-    return zstandard.ZstdCompressor(compression_params=params).compress(data)
+    return zstandard.ZstdCompressor(compression_params=params, dict_data=dictionary).compress(data)
 
 
-def decompress(frame, max_size, what, error):
+def decompress(frame, max_size, what, error, dictionary=None):
     """Inflate exactly one frame that fills `frame` from its first byte to its last.
 
     Parameters
@@ -33,11 +34,13 @@ def decompress(frame, max_size, what, error):
         Name of the content, for messages.
     error : class
         What to raise.
+    dictionary : zstandard.ZstdCompressionDict, optional
+        What it was compressed with. The frame itself names none.
 
     Raises
     ------
     error
-        Not one whole frame, a window above 8 MiB, a dictionary, or content above `max_size`.
+        Not one whole frame, a window above 8 MiB, a dictionary by name, or content above `max_size`.
     """
     if frame[:4] != MAGIC:
         raise error(f"the {what} should be a zstd frame but start with {frame[:4].hex(' ') or 'nothing'}")
@@ -46,7 +49,7 @@ def decompress(frame, max_size, what, error):
     except zstandard.ZstdError as reason:
         raise error(f"the {what} have a damaged zstd frame header ({reason})") from None
     if parameters.dict_id:
-        raise error(f"the {what} ask for zstd dictionary {parameters.dict_id}; version 1 has none")
+        raise error(f"the {what} ask for zstd dictionary {parameters.dict_id}; version 1 names none")
     # A frame that declares its size may use one segment, whose window is that size: look at the size first.
     # It is also what the library would allocate, whatever max_output_size says.
     declared = parameters.content_size
@@ -55,7 +58,7 @@ def decompress(frame, max_size, what, error):
     if parameters.window_size > MAX_WINDOW:
         raise error(f"the {what} need a zstd window of {parameters.window_size} bytes; 8 MiB is the most")
     try:
-        decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+        decompressor = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=MAX_WINDOW)
         return decompressor.decompress(frame, max_output_size=max_size, allow_extra_data=False)
     except zstandard.ZstdError as reason:
         raise error(f"the {what} are not one zstd frame of at most {max_size} bytes ({reason})") from None

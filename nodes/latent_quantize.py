@@ -11,6 +11,7 @@ from .sockets import CATEGORY
 from .sockets.latent_formats import AUTO, settle_format
 from .sockets.latents import check_pictures, to_arrays, to_latent
 from .sockets.sdc import SDC, quality_for_codec, size_line
+from .sockets.vae_identity import fingerprint_of
 
 PALETTES = {
     "fine": {"colours": 256, "dither": "none"},
@@ -190,7 +191,8 @@ class SDCLatentQuantize(io.ComfyNode):
                     optional=True,
                     tooltip=(
                         "The VAE that made the latent, or the MODEL of its checkpoint: tells auto which family is to "
-                        "be written into the file. Nothing else is done with it."
+                        "be written into the file. Which VAE it was goes into the file too, in 12 bytes, so that Load "
+                        "SDC can warn of another one."
                     ),
                 ),
             ],
@@ -239,7 +241,8 @@ class SDCLatentQuantize(io.ComfyNode):
         preset, notes = usable_preset(preset, latent_format)
         notes += unused(preset, given, latent_format)
         width, height = (None, None) if image is None else picture_size(image, latent, latent_format)
-        about = {"latent_format": latent_format, "width": width, "height": height}
+        made_by = None if vae is None or hasattr(vae, "get_model_object") else fingerprint_of(vae)
+        about = {"latent_format": latent_format, "width": width, "height": height, "vae": made_by}
         batch = to_arrays(latent)
         if preset == "best":
             masks = [None] * len(batch) if mask is None else masks_of_latent(mask, latent)

@@ -4,10 +4,12 @@ import math
 from comfy_api.v0_0_2 import io
 
 from .. import codec
+from .files.generation import generation_outputs, generation_values
 from .files.listing import find_listed, list_files, load_listed
 from .sockets import CATEGORY
 from .sockets.latents import to_latent
 from .sockets.sdc import SDC, about_lines
+from .sockets.vae_identity import vae_notes
 
 NO_FILES = "no .sdc file yet: save one with Save SDC, or put one into ComfyUI's input folder"
 
@@ -38,6 +40,12 @@ class SDCLoad(io.ComfyNode):
                     "stranger's file of a few bytes could otherwise keep VAE Decode busy for hours. Raise it for large "
                     "pictures of your own.",
                 ),
+                io.Vae.Input(
+                    "vae",
+                    optional=True,
+                    tooltip="The VAE that is to decode the picture: the node warns where the file says that another "
+                    "one has made it. Nothing else is done with it.",
+                ),
             ],
             outputs=[
                 io.Latent.Output("latent", display_name="LATENT", tooltip="The stored picture, for VAE Decode."),
@@ -47,6 +55,7 @@ class SDCLoad(io.ComfyNode):
                 ),
                 io.Int.Output("width", display_name="width", tooltip="Width of the original picture in pixels."),
                 io.Int.Output("height", display_name="height", tooltip="Height of the original picture in pixels."),
+                *generation_outputs(),
             ],
         )
 
@@ -63,16 +72,16 @@ class SDCLoad(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, file, max_megapixels=36):
+    def fingerprint_inputs(cls, file, max_megapixels=36, vae=None):
         try:
             return hashlib.sha256(codec.read_bounded(find_listed(file))).hexdigest()
         except (ValueError, OSError):
             return math.nan  # equal to nothing: the node runs, and says what is wrong
 
     @classmethod
-    def execute(cls, file, max_megapixels=36) -> io.NodeOutput:
+    def execute(cls, file, max_megapixels=36, vae=None) -> io.NodeOutput:
         picture = load_listed(file, max_megapixels)
         prompt = picture.metadata.get("prompt", "")
-        return io.NodeOutput(
-            to_latent([picture]), [picture], prompt, picture.width, picture.height, ui={"text": about_lines(picture)}
-        )
+        about = picture.width, picture.height, *generation_values(picture)
+        lines = about_lines(picture) + ([] if vae is None else vae_notes([picture], vae))
+        return io.NodeOutput(to_latent([picture]), [picture], prompt, *about, ui={"text": lines})

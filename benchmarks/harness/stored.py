@@ -79,9 +79,9 @@ class Picture:
         def measure():
             encoded = encode(name, self.pixels, *setting.values())
             made = figures(self.pixels, encoded.pixels(), self.shared)
-            return {"bytes": encoded.size, "fits": encoded.fits, **made}
+            return {"bytes": encoded.size, "fits": encoded.fits, "seconds": encoded.seconds, **made}
 
-        return self.get({"row": name, **setting}, measure)
+        return self.get({"row": name, **setting, "options": rivals.OPTIONS[name]}, measure)
 
     def get(self, key: dict, measure) -> dict:
         return self.results.get({**self.key, **key}, measure)

@@ -49,6 +49,11 @@ def make_parser():
     add("verify", commands.verify, "decode .sdc files and name those that are damaged", "FILE.sdc")
     command = add("strip", commands.strip, "remove the metadata of .sdc files", "FILE.sdc")
     _add_output(command, "the file itself, which needs --force")
+    command = add("relabel", commands.relabel, "correct the latent format of wrongly labelled .sdc files", "FILE.sdc")
+    command.epilog = "The latent stays as it is: this is for files saved as SD1.x that hold an SDXL latent, say."
+    names = [latent_format.name for latent_format in LATENT_FORMATS]
+    command.add_argument("--latent-format", choices=names, required=True)
+    _add_output(command, "the file itself, which needs --force")
     command = add("extract", commands.extract, "write the latents in .sdc files", "FILE.sdc")
     command.add_argument("--format", choices=commands.LATENT_KINDS, help="default: as -o ends, else npy")
     _add_output(command, "beside the file")
@@ -58,7 +63,6 @@ def make_parser():
         "Takes ComfyUI's .latent files, and .npy files of (channels, height, width) in the same unscaled convention."
     )
     _add_encoding(command)
-    names = [latent_format.name for latent_format in LATENT_FORMATS]
     command.add_argument("--latent-format", choices=names, default=names[0])
     command.add_argument("--width", type=int, help="true width of the picture in pixels")
     command.add_argument("--height", type=int, help="true height of the picture in pixels")

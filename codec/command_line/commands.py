@@ -7,7 +7,9 @@ from pathlib import Path
 
 from .. import container
 from ..encoder import encode, encode_learned
-from ..picture import decode, load, with_metadata
+from ..metadata import BY_DICTIONARY, PLAIN
+from ..picture import decode, load, relabelled, with_metadata
+from ..vae_identity import TAG
 from . import latent_files, picture_files
 from .outputs import PIPE, Outputs, UsageError, for_each, printable, read_input
 
@@ -16,7 +18,9 @@ SECTION_NAMES = {
     container.PALETTE: "palette",
     container.INDICES: "indices",
     container.LEARNED: "what the learned coder has coded",
-    container.METADATA: "metadata",
+    TAG: "fingerprint of the VAE",
+    PLAIN: "metadata",
+    BY_DICTIONARY: "metadata, by a dictionary",
 }
 SHOWN = 300  # letters of a text in the metadata
 
@@ -41,6 +45,17 @@ def strip(options):
     if options.output is None and not options.force and options.files != [PIPE]:
         raise UsageError("strip changes the files themselves: give --force for that, or -o for another place")
     return for_each(options, [".sdc"], work, "stripped")
+
+
+def relabel(options):
+    def work(name):
+        changed = relabelled(load(read_input(name)), options.latent_format)
+        outputs.write(outputs.target(name, Path(name).suffix), changed.data)
+
+    outputs = Outputs(options, [".sdc"])
+    if options.output is None and not options.force and options.files != [PIPE]:
+        raise UsageError("relabel changes the files themselves: give --force for that, or -o for another place")
+    return for_each(options, [".sdc"], work, "relabelled")
 
 
 def extract(options):
@@ -143,6 +158,7 @@ def _record(name, picture):
             {"tag": tag, "bytes": len(payload), "bits_per_pixel": _rate(payload, picture)}
             for tag, payload in sections.items()
         ],
+        "vae": picture.vae and picture.vae.hex(),
         "metadata": picture.metadata,
     }
 

@@ -10,10 +10,11 @@ from sdc_pack.codec.autoencoder.tiny_vae import WEIGHTS
 
 from dev.environment import SetupError, say
 
-from . import coder, controlnet, unet, vae
+from . import coder, controlnet, dictionaries, unet, vae
 
 TRAININGS = {
     "coder": coder,
+    "dictionaries": dictionaries,
     "vae": vae,
     "unet": unet,
     "controlnet": controlnet,

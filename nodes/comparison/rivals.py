@@ -2,19 +2,23 @@
 
 import importlib
 import io
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, features
 
 LOWEST, HIGHEST = 0, 99  # quality, on every codec's own scale; 100 is lossless to some
-# A rival is to be seen at its best, within reason: AVIF would gain another 3 % in six times the time.
-OPTIONS: dict[str, dict] = {
-    "JPEG": {"optimize": True},
-    "WebP": {"method": 6},
-    "AVIF": {"speed": 6},
-    "JPEG XL": {"effort": 9},
+# A rival is seen at its best: the slowest setting that gains anything, whatever time it takes. Where there are
+# several, each is tried and the shortest file counts: a JPEG holds the same coefficients either way.
+OPTIONS: dict[str, tuple[dict, ...]] = {
+    "JPEG": ({"optimize": True}, {"optimize": True, "progressive": True}),
+    "WebP": ({"method": 6},),
+    "AVIF": ({"speed": 0},),
+    "JPEG XL": ({"effort": 10},),
 }
+# Only to find out about which quality to begin with.
+QUICK: dict[str, tuple[dict, ...]] = {"AVIF": ({"speed": 8},), "JPEG XL": ({"effort": 7},)}
 PILLOW_FORMATS = {"JPEG XL": "JXL"}
 RIVALS = tuple(OPTIONS)
 
@@ -26,6 +30,7 @@ class RivalPicture:
     name: str
     data: bytes
     quality: int
+    seconds: float  # of processor time, which encoding at this quality took
     fits: bool = True  # False: this is the smallest file the codec writes, and it is larger than was asked for
 
     @property
@@ -52,25 +57,38 @@ def missing(name: str) -> str | None:
 
 
 def encode_rival(name: str, pixels: np.ndarray, quality: int) -> RivalPicture:
-    """What a rival makes of an (H, W, 3) uint8 picture."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, PILLOW_FORMATS.get(name, name), quality=quality, **OPTIONS[name])
-    return RivalPicture(name, file.getvalue(), quality)
+    """What a rival makes of an (H, W, 3) uint8 picture, at its best."""
+    return _encode(name, pixels, quality, OPTIONS[name])
 
 
 def encode_rival_to_size(name: str, pixels: np.ndarray, size: int) -> RivalPicture:
-    """The best quality whose file has at most `size` bytes, found by bisection; else the smallest file there is.
+    """The best quality whose file has at most `size` bytes; else the smallest file there is.
 
-    Nothing is scaled down to fit: the rival's smallest file is then returned with `fits` False.
+    Found by bisection with a quick setting, then step by step with the best one, which is slow. Nothing is scaled down
+    to fit: the rival's smallest file is then returned with `fits` False.
     """
-    best = encode_rival(name, pixels, LOWEST)
-    if best.size > size:
-        return replace(best, fits=False)
     low, high = LOWEST, HIGHEST + 1
     while high - low > 1:
-        tried = encode_rival(name, pixels, (low + high) // 2)
-        if tried.size <= size:
-            low, best = tried.quality, tried
+        middle = (low + high) // 2
+        if _encode(name, pixels, middle, QUICK.get(name, OPTIONS[name])).size <= size:
+            low = middle
         else:
-            high = tried.quality
+            high = middle
+    best = encode_rival(name, pixels, low)
+    while best.size > size and best.quality > LOWEST:
+        best = encode_rival(name, pixels, best.quality - 1)
+    if best.size > size:
+        return replace(best, fits=False)
+    while best.quality < HIGHEST and (finer := encode_rival(name, pixels, best.quality + 1)).size <= size:
+        best = finer
     return best
+
+
+def _encode(name: str, pixels: np.ndarray, quality: int, settings: tuple[dict, ...]) -> RivalPicture:
+    picture, files = Image.fromarray(pixels), []
+    since = time.process_time()
+    for options in settings:
+        file = io.BytesIO()
+        picture.save(file, PILLOW_FORMATS.get(name, name), quality=quality, **options)
+        files.append(file.getvalue())
+    return RivalPicture(name, min(files, key=len), quality, time.process_time() - since)

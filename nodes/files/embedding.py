@@ -6,7 +6,12 @@ WARNING = "\u26a0"
 
 
 def embed_metadata(
-    picture: codec.EncodedPicture, prompt: str, wants_workflow: bool, workflow: dict | None, disabled: bool
+    picture: codec.EncodedPicture,
+    prompt: str,
+    wants_workflow: bool,
+    workflow: dict | None,
+    disabled: bool,
+    generation: dict | None = None,
 ) -> tuple[codec.EncodedPicture, list[str]]:
     """The picture with what can be embedded, and notes about what could not be.
 
@@ -19,29 +24,37 @@ def embed_metadata(
         The graph of this run, None where it came without one.
     disabled : bool
         ComfyUI was told to write no metadata: nothing is embedded, nor kept.
+    generation : dict or None
+        How the picture was made, as `codec.generation_of` has it, where that is wanted; in the place of what the
+        picture says of it. An empty one where nothing was found: then what the picture says is kept.
     """
     if disabled:
-        asked = wants_workflow or prompt.strip() or picture.metadata
+        asked = wants_workflow or generation is not None or prompt.strip() or picture.metadata
         note = f"{WARNING} Nothing was embedded: ComfyUI was started with --disable-metadata."
         return codec.with_metadata(picture, None), [note] if asked else []
     metadata = {key: value for key, value in picture.metadata.items() if key != "workflow"}
     notes: list[str] = []
+    if generation:
+        others = {key: value for key, value in metadata.items() if key not in codec.GENERATION_KEYS}
+        metadata, notes = with_parts(others, "prompt with settings", generation, notes)
+    elif generation is not None:
+        notes.append(f"{WARNING} No prompt and settings were found: no sampler comes before this node.")
     if prompt.strip():
-        metadata, notes = with_part(metadata, "prompt", prompt, notes)
+        metadata, notes = with_parts(metadata, "prompt", {"prompt": prompt}, notes)
     if wants_workflow and workflow is None:
         notes.append(f"{WARNING} No workflow was embedded: this run came without one.")
     elif wants_workflow:
-        metadata, notes = with_part(metadata, "workflow", workflow, notes)
+        metadata, notes = with_parts(metadata, "workflow", {"workflow": workflow}, notes)
     if metadata == picture.metadata:
         return picture, notes
     return codec.with_metadata(picture, metadata), notes
 
 
-def with_part(metadata: dict, key: str, value, notes: list[str]) -> tuple[dict, list[str]]:
-    """Metadata with one part more; without it, and with a note, where that cannot be stored."""
-    extended = {**metadata, key: value}
+def with_parts(metadata: dict, name: str, parts: dict, notes: list[str]) -> tuple[dict, list[str]]:
+    """Metadata with more in them; without it, and with a note, where that cannot be stored."""
+    extended = metadata | parts
     try:
         codec.check_metadata(extended)
     except codec.SdcArgumentError as error:
-        return metadata, [*notes, f"{WARNING} No {key} was embedded: {error}."]
+        return metadata, [*notes, f"{WARNING} No {name} was embedded: {error}."]
     return extended, notes

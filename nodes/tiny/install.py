@@ -1,6 +1,7 @@
 """Writes the small models as files that ComfyUI's own loaders read. Needs torch and safetensors, not ComfyUI."""
 
 import hashlib
+import json
 import os
 import threading
 from pathlib import Path
@@ -14,26 +15,65 @@ NAMES = {"checkpoint": "sdc-tiny.safetensors", "controlnet": "sdc-tiny-canny.saf
 MAKERS = {"checkpoint": ("checkpoints", checkpoint), "controlnet": ("controlnet", controlnet)}
 
 
-def install_models(folder_of) -> list[Path]:
-    """Write the models unless they are there, and return the files that were not.
+STATE, CONTENT = "sdc_tiny", "sdc_tiny_sha256"  # in the header of a file: what it was made from, and its tensors' hash
 
-    `folder_of` gives the Path of a folder of models by ComfyUI's name for it, "checkpoints" or "controlnet".
+
+def install_models(folder_of) -> list[Path]:
+    """Write the models unless they are there, and return the files that were written.
+
+    Those of an older version of the pack are replaced; a file of the same name that somebody else has made, or changed,
+    is left alone.
+
+    Parameters
+    ----------
+    folder_of : callable
+        Gives the Path of a folder of models by ComfyUI's name for it, "checkpoints" or "controlnet".
     """
     written = []
     for kind, (folder, make) in MAKERS.items():
         path = folder_of(folder) / NAMES[kind]
-        if path.exists():
+        if path.exists() and not is_outdated(path):
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         # Somebody else may be making the same file, and the disk may be full: swap it in whole or not at all.
         part = path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name}")
         try:
-            part.write_bytes(save(make()))
+            part.write_bytes(signed(make()))
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
         written.append(path)
     return written
+
+
+def signed(tensors: dict) -> bytes:
+    """A safetensors file that says what it was made from, and what its tensors hash to."""
+    plain = save(tensors)
+    content = hashlib.sha256(memoryview(plain)[8 + int.from_bytes(plain[:8], "little") :]).hexdigest()
+    return save(tensors, metadata={STATE: state(), CONTENT: content})
+
+
+def is_outdated(path: Path) -> bool:
+    """Whether a file was written here from other weights, and is still as it was written."""
+    with path.open("rb") as file:
+        try:
+            metadata = json.loads(file.read(int.from_bytes(file.read(8), "little") & 0xFFFFFF))["__metadata__"]
+            if metadata[STATE] == state():
+                return False
+            stored = metadata[CONTENT]
+        except (ValueError, KeyError, TypeError):  # somebody else's
+            return False
+        content = hashlib.sha256()
+        while block := file.read(1 << 20):
+            content.update(block)
+        return content.hexdigest() == stored
+
+
+def state() -> str:
+    """Changes with the weights, and with how they are brought into shape."""
+    digest = hashlib.sha256(Path(__file__).with_name("models.py").read_bytes())
+    digest.update(fingerprint().encode())
+    return digest.hexdigest()[:12]
 
 
 def fingerprint() -> str:

@@ -4,16 +4,19 @@
 It shares no code with the package, so where the two agree the text is enough. Keep it that way.
 """
 
+import hashlib
 import json
 import math
 import re
 import struct
 import sys
 import zlib
+from pathlib import Path
 
 import plain_learned
 import zstandard
 
+DICTIONARIES = Path(__file__).resolve().parents[2] / "weights" / "metadata"
 NAMES = {1: "SD1.x", 2: "SDXL", 3: "SD3", 4: "Flux"}
 CHANNELS = {1: 4, 2: 4, 3: 16, 4: 16}
 
@@ -54,7 +57,12 @@ def decode(data, max_pixels=16384**2):
     require(re.fullmatch("L[a-z]*" if coder == 2 else "PI[a-z]*", tags) and len(set(tags)) == len(tags), "sections")
     payloads = dict(zip(tags, (payload for _, payload in sections), strict=True))
 
-    metadata = describe(payloads["m"]) if "m" in payloads else {}
+    require(len(payloads.get("v", bytes(8))) == 8, "fingerprint of the VAE")
+    metadata = {}
+    if "m" in payloads:
+        metadata = describe(payloads["m"])
+    elif "d" in payloads and (dictionary := dictionary_of(payloads["d"][:4])):
+        metadata = describe(b"\x28\xb5\x2f\xfd" + payloads["d"][4:], dictionary)
     if coder == 2:
         try:
             latent = plain_learned.decode(payloads["L"], height, width, NAMES[kind], channels)
@@ -98,7 +106,17 @@ def indices(payload, coder, count, entries):
     return names
 
 
-def inflate(frame):
+def dictionary_of(name):
+    """The dictionary that is called so, or None."""
+    path = DICTIONARIES / f"{name.hex()}.zdict"
+    if len(name) < 4 or not path.exists():
+        return None
+    content = path.read_bytes()
+    require(hashlib.sha256(content).digest()[:4] == name, "damaged dictionary")
+    return zstandard.ZstdCompressionDict(content)
+
+
+def inflate(frame, dictionary=None):
     require(len(frame) >= 6 and frame[:4] == b"\x28\xb5\x2f\xfd", "zstd magic number")
     descriptor = frame[4]
     dictionary_size = (0, 1, 2, 4)[descriptor & 3]
@@ -112,7 +130,7 @@ def inflate(frame):
     else:
         window = (1 << 10 + (frame[5] >> 3)) // 8 * (8 + (frame[5] & 7))
     require(window <= 8 << 20, "zstd window")
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    decompressor = zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()
     try:
         content = decompressor.decompress(frame)
     except zstandard.ZstdError as error:
@@ -121,8 +139,8 @@ def inflate(frame):
     return content
 
 
-def describe(payload):
-    text = inflate(payload)
+def describe(frame, dictionary=None):
+    text = inflate(frame, dictionary)
     require(len(text) <= 512 << 10, "size of the metadata")
     try:
         value = json.loads(text.decode("utf-8"), parse_constant=refuse)

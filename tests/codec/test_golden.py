@@ -6,8 +6,10 @@ from pathlib import Path
 import plain_decoder
 import pytest
 import sdc_codec as codec
+from sdc_codec import learned
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
+LEARNED = sorted(FIXTURES.glob("v1_learned_*.sdc"))
 
 
 def read_table():
@@ -57,6 +59,11 @@ def test_golden_headers():
     described = picture("v1_metadata_free_keys.sdc")
     assert described.metadata["prompt"] == "second \0" and described.metadata["tags"] == ["été", "😀", "狐"]
     assert described.metadata["big"] == 123456789012345678901234567890
+    made = picture("v1_settings_by_dictionary.sdc")
+    assert codec.generation_of(made.metadata) == made.metadata and made.metadata["seed"] == (1 << 64) - 1
+    assert made.metadata["prompt"] == "a lighthouse at dusk, oil painting, été"
+    assert picture("v1_vae_fingerprint.sdc").vae.hex() == "d55421d1d82732d7"
+    assert picture("v1_workflow_by_dictionary.sdc").metadata["workflow"]["nodes"][0]["type"] == "SDCLoad"
     assert {"fixed": 4096, "zstd": 257} == {
         coder: picture(name).colours for coder, name in (("fixed", "v1_fixed_k4096.sdc"), ("zstd", "v1_zstd_k257.sdc"))
     }
@@ -65,4 +72,33 @@ def test_golden_headers():
 def test_the_fixtures_cover_every_latent_format_and_coder():
     pictures = [codec.load(path.read_bytes()) for path in FIXTURES.glob("*.sdc")]
     assert {picture.latent_format for picture in pictures} == {known.name for known in codec.LATENT_FORMATS}
-    assert {picture.coder for picture in pictures} == set(codec.palette.indices.CODER_NAMES.values())
+    assert {picture.coder for picture in pictures} == {*codec.palette.indices.CODER_NAMES.values(), "learned"}
+
+
+def test_golden_headers_of_the_learned_coder():
+    def picture(name):
+        return codec.load((FIXTURES / f"v1_learned_{name}.sdc").read_bytes())
+
+    odd, smallest, masked = picture("odd_sides"), picture("smallest"), picture("mask_metadata")
+    assert (odd.coder, odd.colours, odd.latent_format, odd.width, odd.height) == ("learned", None, "SD1.x", 197, 165)
+    assert (smallest.size, smallest.width, smallest.height) == (39, 1, 1)
+    assert masked.metadata == {
+        "prompt": "a cup of coffee, été",
+        "workflow": {"nodes": [{"id": 1, "type": "SDCLoad"}], "version": 0.4},
+    }
+    qualities = {path.stem: picture(path.stem.removeprefix("v1_learned_")).quantised.quality for path in LEARNED}
+    assert qualities == {
+        "v1_learned_coarsest": 0,
+        "v1_learned_odd_sides": 60,
+        "v1_learned_smallest": 128,
+        "v1_learned_photograph": 140,
+        "v1_learned_mask_metadata": 157,
+        "v1_learned_finest_escapes": 255,
+    }
+
+
+@pytest.mark.parametrize("path", LEARNED, ids=lambda path: path.stem)
+def test_weights_of_golden_files_are_still_there(path):
+    weights = codec.load(path.read_bytes()).quantised.weights
+    assert weights == bytes.fromhex("c581c165")
+    assert learned.weights.load_weights(weights).latent_format == "SD1.x"

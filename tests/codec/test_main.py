@@ -55,7 +55,7 @@ def test_pack_info_extract(run, tmp_path, smooth_latent):
     told = run("info", tmp_path / "out.sdc")
     assert told.returncode == 0
     assert "191 x 127 pixels" in told.stdout and f"{picture.size} bytes" in told.stdout and "16 colours" in told.stdout
-    assert "section I: " in told.stdout and "section m: " in told.stdout
+    assert "section I: " in told.stdout and "section d: " in told.stdout
     assert "prompt: 'red\\x1b[31m 狐'" in told.stdout and "\x1b" not in told.stdout
 
     assert run("extract", tmp_path / "out.sdc", "-o", tmp_path / "back.npy").returncode == 0
@@ -68,7 +68,7 @@ def test_info_as_json_holds_everything(run, described, fixtures, tmp_path):
     first, second = map(json.loads, told.stdout.splitlines())
     assert second["bytes"] == 52 and second["framing_bytes"] == 32
     sections = first.pop("sections")
-    assert [section["tag"] for section in sections] == ["P", "I", "m", "z"]
+    assert [section["tag"] for section in sections] == ["P", "I", "d", "z"]
     assert sections[3] == {"tag": "z", "bytes": 5, "bits_per_pixel": 40 / (192 * 128)}
     assert sum(section["bytes"] for section in sections) + 32 + 8 == picture.size
     assert first == {
@@ -115,6 +115,23 @@ def test_strip_removes_metadata_and_keeps_the_rest(run, described, tmp_path):
     assert run("strip", "--force", described).returncode == 0
     assert described.read_bytes() == stripped.data
     assert sorted(path.name for path in tmp_path.iterdir()) == ["described.sdc", "stripped.sdc"]
+
+
+def test_relabel_changes_the_latent_format_alone(run, described, tmp_path):
+    before = described.read_bytes()
+    refused = run("relabel", "--latent-format", "SDXL", described)
+    assert refused.returncode == 2 and "--force" in refused.stderr and described.read_bytes() == before
+    output = tmp_path / "out.sdc"
+    assert run("relabel", "--latent-format", "SDXL", described, "-o", output).returncode == 0
+    changed, original = codec.load(output.read_bytes()), codec.load(before)
+    assert (original.latent_format, changed.latent_format) == ("SD1.x", "SDXL")
+    assert changed.metadata == original.metadata and changed.data[20:-4] == before[20:-4]
+    np.testing.assert_array_equal(codec.decode(changed), codec.decode(original))
+    again = run("relabel", "--latent-format", "SDXL", described, "-o", output)
+    assert again.returncode == 1 and "out.sdc" in again.stderr  # nothing is overwritten
+    refused = run("relabel", "--latent-format", "Flux", described, "-o", tmp_path / "flux.sdc")
+    assert refused.returncode == 1 and "4 channels and Flux has 16" in refused.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["described.sdc", "out.sdc"]
 
 
 def test_latent_files_are_those_of_comfyui(run, described, tmp_path):

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -6,7 +7,9 @@ import sdc_codec as codec
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sdc_codec import metadata
+from sdc_codec import dictionaries, metadata
+
+FOLDER = dictionaries.FOLDER
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
@@ -27,24 +30,87 @@ def nested(levels):
     return value
 
 
+def by_dictionary_id(text):
+    """A frame that names its dictionary itself, as zstd writes it by default."""
+    dictionary = dictionaries.load_dictionary(dictionaries.FOR_WORKFLOWS)
+    return zstandard.ZstdCompressor(dict_data=dictionary).compress(text.encode())[4:]
+
+
+def by_dictionary(text):
+    dictionary = dictionaries.load_dictionary(dictionaries.FOR_WORKFLOWS)
+    compressor = zstandard.ZstdCompressor(dict_data=dictionary, write_dict_id=False)
+    return dictionaries.FOR_WORKFLOWS + compressor.compress(text.encode())[4:]
+
+
 @given(st.dictionaries(TEXT.filter(lambda key: key not in metadata.KNOWN_TYPES), VALUES, max_size=5))
 @settings(max_examples=100, deadline=None)
 def test_round_trip(value):
-    assert metadata.from_bytes(metadata.to_bytes(value)) == value
+    assert metadata.from_sections(metadata.to_sections(value)) == value
 
 
-def test_text_is_compact_sorted_utf8():
-    payload = metadata.to_bytes({"workflow": {"b": 1, "a": [1.5, None]}, "prompt": "Zürich"})
-    text = zstandard.ZstdDecompressor().decompress(payload, max_output_size=1000)
+@pytest.mark.parametrize("shipped", [True, False])
+def test_text_is_compact_sorted_utf8(shipped, monkeypatch):
+    if not shipped:
+        monkeypatch.setattr(dictionaries, "FOR_WORKFLOWS", b"none")
+    value = {"workflow": {"b": 1, "a": [1.5, None]}, "prompt": "Zürich"}
+    ((tag, payload),) = metadata.to_sections(value).items()
+    dictionary = None
+    if shipped:
+        content = (FOLDER / f"{payload[:4].hex()}.zdict").read_bytes()
+        assert payload[:4] == hashlib.sha256(content).digest()[:4]
+        dictionary, payload = zstandard.ZstdCompressionDict(content), b"\x28\xb5\x2f\xfd" + payload[4:]
+    assert tag == ("d" if shipped else "m")
+    text = zstandard.ZstdDecompressor(dict_data=dictionary).decompress(payload, max_output_size=1000)
     assert text == '{"prompt":"Zürich","workflow":{"a":[1.5,null],"b":1}}'.encode()
 
 
+def test_the_shorter_of_both_sections_is_written():
+    assert list(metadata.to_sections({"a": "\u0416" * 9999})) == ["m"]  # a dictionary and its name would cost more
+    prompt = {"prompt": "a lighthouse at dusk", "negative": "blurry", "seed": 5, "steps": 20, "sampler": "euler"}
+    ((tag, payload),) = metadata.to_sections(prompt).items()
+    assert tag == "d" and payload[:4] == dictionaries.FOR_PROMPTS and len(payload) < 60
+    assert metadata.to_sections({}) == metadata.to_sections(None) == {}
+
+
+def test_a_dictionary_that_came_later_is_skipped_as_any_optional_section_is():
+    for payload in (b"", b"abc", b"\0\0\0\0" + compress('{"prompt":"a"}')):
+        assert metadata.from_sections({"d": payload}) == {}
+
+
+def test_plain_metadata_win_over_those_by_a_dictionary():
+    described = metadata.to_sections({"prompt": "a lighthouse at dusk, oil painting"})
+    assert set(described) == {"d"}
+    assert metadata.from_sections(described | {"m": compress('{"prompt":"b"}')}) == {"prompt": "b"}
+    assert metadata.from_sections(described | {"m": compress("{}")}) == {}
+
+
+def test_a_dictionary_that_has_changed_is_named(tmp_path, monkeypatch):
+    name = dictionaries.FOR_PROMPTS
+    changed = bytearray((FOLDER / f"{name.hex()}.zdict").read_bytes())
+    changed[-1] ^= 1
+    (tmp_path / f"{name.hex()}.zdict").write_bytes(changed)
+    described = metadata.to_sections({"prompt": "a lighthouse at dusk"})
+    monkeypatch.setattr(dictionaries, "FOLDER", tmp_path)
+    dictionaries.load_dictionary.cache_clear()
+    try:
+        with pytest.raises(codec.SdcUnsupportedError, match=f"{name.hex()}.zdict .* damaged"):
+            metadata.from_sections(described)
+    finally:
+        dictionaries.load_dictionary.cache_clear()
+
+
+def test_every_dictionary_is_named_by_what_it_holds():
+    paths = sorted(FOLDER.glob("*.zdict"))
+    assert {dictionaries.FOR_PROMPTS.hex(), dictionaries.FOR_WORKFLOWS.hex()} <= {path.stem for path in paths}
+    assert [path.stem for path in paths] == [dictionaries.name_of(path.read_bytes()).hex() for path in paths]
+
+
 def test_depth_limit_counts_the_object_itself():
-    assert metadata.from_bytes(metadata.to_bytes(nested(100))) == nested(100)
+    assert metadata.from_sections(metadata.to_sections(nested(100))) == nested(100)
     with pytest.raises(codec.SdcArgumentError, match="nested"):
-        metadata.to_bytes(nested(101))
+        metadata.to_sections(nested(101))
     with pytest.raises(codec.SdcMetadataError, match="nested"):
-        metadata.from_bytes(compress(json.dumps(nested(101))))
+        metadata.from_sections({"m": compress(json.dumps(nested(101)))})
 
 
 @pytest.mark.parametrize(
@@ -71,13 +137,29 @@ def test_depth_limit_counts_the_object_itself():
 )
 def test_bad_payloads_are_corrupt(payload, message):
     with pytest.raises(codec.SdcMetadataError, match=message):
-        metadata.from_bytes(payload)
+        metadata.from_sections({"m": payload})
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        (dictionaries.FOR_WORKFLOWS, "zstd"),
+        (by_dictionary("[]"), "object"),
+        (by_dictionary('{"a":"' + " " * (512 << 10) + '"}'), "at most"),
+        (by_dictionary("{}")[:-1], "zstd"),
+        (by_dictionary("{}") + b"\0", "zstd"),
+        (dictionaries.FOR_WORKFLOWS + by_dictionary_id("{}"), "dictionary 32768"),
+    ],
+)
+def test_bad_payloads_by_a_dictionary_are_corrupt(payload, message):
+    with pytest.raises(codec.SdcMetadataError, match=message):
+        metadata.from_sections({"d": payload})
 
 
 def test_a_frame_that_inflates_without_end_stops_at_the_limit():
     bomb = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(64 << 20))
     with pytest.raises(codec.SdcMetadataError, match="at most 524288"):
-        metadata.from_bytes(bomb)
+        metadata.from_sections({"m": bomb})
 
 
 def circular():
@@ -107,4 +189,4 @@ def circular():
 )
 def test_bad_arguments(value, message):
     with pytest.raises(codec.SdcArgumentError, match=message):
-        metadata.to_bytes(value)
+        metadata.to_sections(value)

@@ -145,6 +145,15 @@ def test_with_metadata_replaces_only_metadata(smooth_latent):
         codec.with_metadata(plain, {"x": float("nan")})
 
 
+def test_what_the_learned_coder_has_stored_cannot_be_relabelled(smooth_latent):
+    learned = codec.encode_learned(smooth_latent(), quality=20)
+    assert codec.relabelled(learned, "SD1.x") is learned
+    with pytest.raises(codec.SdcArgumentError, match="again, as SDXL"):
+        codec.relabelled(learned, "SDXL")
+    with pytest.raises(codec.SdcArgumentError, match="choose one of"):
+        codec.relabelled(learned, "SDXXL")
+
+
 def test_pictures_are_frozen_hashable_and_short_to_print(smooth_latent):
     picture = codec.encode(smooth_latent(), metadata={"prompt": "x"})
     assert {picture: 1}[codec.load(picture.data)] == 1

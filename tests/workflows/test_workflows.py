@@ -22,7 +22,7 @@ from .conftest import ROOT, WORKFLOWS, find, load
 NODES = {
     "SDCLatentQuantize", "SDCSave", "SDCLoad", "SDCDDIMInvert", "SDCRegenerateCanny", "SDCCompare",
     "SDCInversionSampler", "SDCInversionSigmas", "SDCInvertedNoise", "SDCExactSampler", "SDCDecode", "SDCRegenerate",
-    "SDCLoadTinyModels",
+    "SDCLoadTinyModels", "SDCLoadFolder", "SDCContactSheet",
 }  # fmt: skip
 
 

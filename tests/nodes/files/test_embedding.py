@@ -7,6 +7,7 @@ import sdc_pack.codec as codec
 import torch
 from comfy_api.v0_0_2 import io
 from sdc_pack.nodes.files.embedding import embed_metadata
+from sdc_pack.nodes.load_sdc import SDCLoad
 from sdc_pack.nodes.save_sdc import SDCSave
 
 WORKFLOW = {"nodes": [{"id": 1, "type": "SaveImage"}]}
@@ -76,3 +77,55 @@ def test_a_batch_is_written_whole_or_not_at_all(comfyui_folders):
 def test_the_original_may_be_grey_or_have_alpha(channels):
     output = save([picture()], image=torch.rand(1, 64, 96, channels))
     assert "smaller than the PNG" in output.ui["text"][0]
+
+
+GRAPH = {
+    "1": {"class_type": "SDCSave", "inputs": {"sdc": ["2", 0]}},
+    "2": {"class_type": "SDCLatentQuantize", "inputs": {"latent": ["3", 0]}},
+    "3": {"class_type": "KSampler", "inputs": {"seed": 7, "steps": 30, "cfg": 6.5, "positive": ["4", 0]}},
+    "4": {"class_type": "CLIPTextEncode", "inputs": {"text": "a marble fox"}},
+}
+MADE = {"prompt": "a marble fox", "seed": 7, "steps": 30, "cfg": 6.5}
+
+
+def save_within(graph, pictures, embed, **inputs):
+    hidden = {io.Hidden.extra_pnginfo: {"workflow": WORKFLOW}, io.Hidden.prompt: graph, io.Hidden.unique_id: "1"}
+    return SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": hidden}).execute(pictures, "test", embed, **inputs)
+
+
+def test_prompt_and_settings_of_the_sampler_are_stored_when_asked_for():
+    written = save_within(GRAPH, [picture(rating=5, negative="old")], "prompt and settings").result[0][0]
+    assert written.metadata == {"rating": 5} | MADE  # what the picture said before is gone with its negative prompt
+    written = save_within(GRAPH, [picture()], "everything", prompt="a brass fox").result[0][0]
+    assert written.metadata == MADE | {"workflow": WORKFLOW, "prompt": "a brass fox"}  # what is typed in wins
+    for embed in ("none", "workflow"):
+        assert "seed" not in save_within(GRAPH, [picture()], embed).result[0][0].metadata
+
+
+def test_without_a_sampler_what_the_picture_says_is_kept_and_the_node_says_so():
+    graph = {"1": GRAPH["1"], "2": {"class_type": "SDCLoad", "inputs": {"file": "a.sdc"}}}
+    output = save_within(graph, [picture(**MADE)], "prompt and settings")
+    assert output.result[0][0].metadata == MADE
+    assert any("no sampler" in line for line in output.ui["text"])
+
+
+def test_a_prompt_too_long_is_left_out_and_the_picture_saved():
+    graph = {**GRAPH, "4": {"class_type": "CLIPTextEncode", "inputs": {"text": "x" * (600 << 10)}}}
+    output = save_within(graph, [picture()], "prompt and settings")
+    assert output.result[0][0].metadata == {}
+    assert any("No prompt with settings was embedded" in line for line in output.ui["text"])
+
+
+def test_load_sdc_gives_back_how_a_picture_was_made(tmp_path):
+    everything = MADE | {"negative": "blurry", "sampler": "dpmpp_2m", "scheduler": "karras", "denoise": 0.5}
+    everything |= {"model": "m.safetensors", "vae": "v.safetensors"}
+    codec.save_file(picture(**everything), tmp_path / "input" / "all.sdc")
+    codec.save_file(picture(seed="7", sampler="of another pack"), tmp_path / "input" / "little.sdc")
+    _, _, prompt, width, height, *made = SDCLoad.execute("all.sdc").result
+    assert (prompt, width, height) == ("a marble fox", 96, 64)
+    assert made == ["blurry", 7, 30, 6.5, "dpmpp_2m", "karras", 0.5, "m.safetensors", "v.safetensors"]
+    assert SDCLoad.execute("little.sdc").result[5:] == ("", 0, 20, 8.0, "euler", "normal", 1.0, "", "")
+    outputs = SDCLoad.GET_SCHEMA().outputs
+    assert [output.id for output in outputs[:5]] == ["latent", "sdc", "prompt", "width", "height"]
+    kinds = ["STRING", "INT", "INT", "FLOAT", "*", "*", "FLOAT", "STRING", "STRING"]
+    assert [output.io_type for output in outputs[5:]] == kinds

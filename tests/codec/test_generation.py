@@ -1,0 +1,33 @@
+"""What metadata say of how a picture was made: values that a sampler takes, and nothing else."""
+
+import pytest
+import sdc_codec as codec
+
+ALL = {
+    "prompt": "a", "negative": "b", "sampler": "euler", "scheduler": "normal", "model": "m.safetensors",
+    "vae": "v.safetensors", "seed": (1 << 64) - 1, "steps": 20, "cfg": 7.5, "denoise": 1.0,
+}  # fmt: skip
+
+
+def test_everything_is_given_back():
+    assert codec.generation_of(ALL | {"workflow": {}, "mine": [1]}) == ALL
+    assert codec.generation_of({}) == {}
+
+
+def test_whole_numbers_and_others_may_be_written_alike():
+    found = codec.generation_of({"seed": 5.0, "steps": 20.0, "cfg": 8, "denoise": 1})
+    assert found == {"seed": 5, "steps": 20, "cfg": 8.0, "denoise": 1.0}
+    assert [type(value) for value in found.values()] == [int, int, float, float]
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"negative": 5, "sampler": ["euler"], "scheduler": None, "model": {}, "vae": True},
+        {"seed": -1, "steps": 0, "cfg": -0.5, "denoise": 1.5},
+        {"seed": 1 << 64, "steps": 10**300, "cfg": 1e300, "denoise": "1"},
+        {"seed": True, "steps": 2.5, "cfg": [7], "denoise": None},
+    ],
+)
+def test_other_values_are_none(strange):
+    assert codec.generation_of(strange) == {}

@@ -1,0 +1,57 @@
+"""From a sampler to a file and back: the picture is made again by what its file says, through a real server."""
+
+import numpy as np
+import sdc_pack.codec as codec
+
+from .conftest import STANDINS
+
+
+def loaders():
+    """Nodes that every graph here has."""
+    return {"load": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": STANDINS["checkpoint"]}}}
+
+
+def sampler(**inputs):
+    wired = {"model": ["load", 0], "positive": ["words", 0], "negative": ["not", 0], "latent_image": ["empty", 0]}
+    return {
+        "sampler": {"class_type": "KSampler", "inputs": wired | inputs},
+        "empty": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+    }
+
+
+def texts(positive, negative):
+    return {
+        name: {"class_type": "CLIPTextEncode", "inputs": {"text": text, "clip": ["load", 1]}}
+        for name, text in (("words", positive), ("not", negative))
+    }
+
+
+def written(server, outputs):
+    (file,) = outputs["save"]["files"]
+    return file, codec.load(server.client.view(file))
+
+
+def test_a_picture_is_made_again_by_what_its_file_says(server):
+    settings = {"seed": 123456789012345, "steps": 2, "cfg": 1.5, "sampler_name": "dpmpp_2m", "scheduler": "karras"}
+    quantize = {
+        "latent": ["sampler", 0], "preset": "custom", "colours": 256, "dither": "none", "dither_strength": 0.0,
+        "seed": 0, "latent_format": "SD1.x",
+    }  # fmt: skip
+    save = {"sdc": ["quantize", 0], "filename_prefix": "SDC/art", "embed": "prompt and settings"}
+    graph = loaders() | texts("a marble fox", "blurry") | sampler(**settings, denoise=1.0)
+    graph["quantize"] = {"class_type": "SDCLatentQuantize", "inputs": quantize}
+    graph["save"] = {"class_type": "SDCSave", "inputs": save}
+    file, first = written(server, server.client.run(graph))
+    assert first.metadata == {
+        "prompt": "a marble fox", "negative": "blurry", "seed": settings["seed"], "steps": 2, "cfg": 1.5,
+        "sampler": "dpmpp_2m", "scheduler": "karras", "denoise": 1, "model": STANDINS["checkpoint"],
+    }  # fmt: skip
+
+    again = loaders() | texts(["file", 2], ["file", 5])
+    again["file"] = {"class_type": "SDCLoad", "inputs": {"file": f"{file['subfolder']}/{file['filename']} [output]"}}
+    wires = dict(zip(("seed", "steps", "cfg", "sampler_name", "scheduler", "denoise"), range(6, 12), strict=True))
+    again |= sampler(**{name: ["file", slot] for name, slot in wires.items()})
+    again |= {"quantize": graph["quantize"], "save": {"class_type": "SDCSave", "inputs": save | {"embed": "none"}}}
+    _, second = written(server, server.client.run(again))
+    assert second.metadata == {}
+    np.testing.assert_array_equal(codec.decode(second), codec.decode(first))
