@@ -8,6 +8,7 @@ from comfy_api.v0_0_2 import io
 
 from .. import codec
 from .sockets import CATEGORY
+from .sockets.errors import plain_errors
 from .sockets.latent_formats import AUTO, settle_format
 from .sockets.latents import check_pictures, to_arrays, to_latent
 from .sockets.sdc import SDC, quality_for_codec, size_line
@@ -211,6 +212,7 @@ class SDCLatentQuantize(io.ComfyNode):
         )
 
     @classmethod
+    @plain_errors()
     def execute(
         cls,
         latent,

@@ -7,6 +7,7 @@ from .pictures.decoding import decode_latent
 from .pictures.edges import canny_edges
 from .pictures.sizes import restore_size
 from .sockets import CATEGORY
+from .sockets.errors import plain_errors
 from .sockets.latents import to_latent
 from .sockets.sdc import SDC
 
@@ -114,6 +115,7 @@ class SDCRegenerate(io.ComfyNode):
         )
 
     @classmethod
+    @plain_errors()
     def execute(
         cls,
         sdc,

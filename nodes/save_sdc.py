@@ -10,6 +10,7 @@ from .files.embedding import embed_metadata
 from .files.paths import check_prefix, save_under
 from .files.prompt_graph import find_generation
 from .sockets import CATEGORY
+from .sockets.errors import plain_errors
 from .sockets.latents import to_latent
 from .sockets.sdc import SDC, preview_notes, size_line
 
@@ -32,7 +33,16 @@ class SDCSave(io.ComfyNode):
             display_name="Save SDC",
             category=CATEGORY,
             description="Writes the compressed picture to a .sdc file in the output folder. Never overwrites a file.",
-            search_aliases=["sdc", "export", "write file", "compress", "codec", "save latent", "small", "jpeg"],
+            search_aliases=[
+                "sdc",
+                "export",
+                "write file",
+                "compress",
+                "codec",
+                "save latent",
+                "save image",
+                "small file",
+            ],
             is_output_node=True,
             hidden=[io.Hidden.extra_pnginfo, io.Hidden.prompt, io.Hidden.unique_id],
             inputs=[
@@ -79,6 +89,7 @@ class SDCSave(io.ComfyNode):
         )
 
     @classmethod
+    @plain_errors()
     def execute(cls, sdc, filename_prefix, embed, prompt="", image=None) -> io.NodeOutput:
         workflow = (cls.hidden.extra_pnginfo or {}).get("workflow")
         wanted = EMBEDDED[embed]

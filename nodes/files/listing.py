@@ -8,6 +8,7 @@ import folder_paths
 
 from ... import codec
 from .paths import NETWORK, check_foreign, is_within
+from .samples import find_sample
 
 
 def load_listed(file: str, max_megapixels: float | None = None) -> codec.EncodedPicture:
@@ -103,9 +104,11 @@ def contents(folder: str) -> Contents:
 
 
 def find_listed(file: str) -> str:
-    """Return the path of a file that the Load list offers, as 'name' or 'name [output]'; else say what is wrong."""
+    """Return the path of 'name', 'name [output]' or a sample, as the Load list offers them; else say what is wrong."""
     if file is None or "\0" in file:  # None: it comes over a link from a node that has not run yet
         raise ValueError(f"{file!a} cannot be the name of a file.")
+    if sample := find_sample(file):
+        return sample
     check_foreign(file)
     name, folder = folder_paths.annotated_filepath(file)
     folder = folder or folder_paths.get_input_directory()
