@@ -6,6 +6,7 @@ const ORDER = [
   "sdc_compress",
   "sdc_decompress",
   "sdc_keep_a_part_finer",
+  "sdc_folder_to_folder",
   "sdc_full_pipeline",
   "sdc_sdxl",
   "sdc_change_the_prompt",

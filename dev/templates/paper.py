@@ -1,6 +1,6 @@
 """Templates of the paper's pipeline, taken apart, and of what can be done with its parts."""
 
-from .parts import SD15, compressed, picture, prompt, real_models, real_models_note, slider
+from .parts import SD15, compressed, kept, picture, prompt, real_models, real_models_note, shown
 from .sketch import Node, Sketch
 
 STRENGTHS, CANNY = (0.15, 0.3, 0.6), (0.3, 1.0)
@@ -57,14 +57,15 @@ best.
     words = prompt(s, models)
     up, down = two_nodes(s, models, edges, words, (saved, "LATENT"), decoded)
     again = s.node("VAEDecode", "VAE Decode (regenerated)", samples=(down, "LATENT"), vae=(models, "VAE"))
-    shown = s.node("PreviewImage", "Decoded from the .sdc file", images=decoded, height=260, width=280)
-    out = s.node(
-        "SaveImage", "Regenerated", images=again, filename_prefix="SDC/picture_regenerated", height=300, width=280
-    )
-    held = s.node("PreviewImage", "Edges that hold it in place", images=(down, "edges"), height=260, width=280)
+    pictures = [
+        shown(s, "1 · Original", scaled, width=300, height=225),
+        shown(s, "2 · Decoded from the .sdc file", decoded, width=300, height=225),
+        shown(s, "3 · Edges that hold it in place", (down, "edges"), width=300, height=225),
+        kept(s, "4 · Regenerated", again, "SDC/picture_regenerated", width=300, height=250),
+    ]
     s.band(
         [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
-        [decoded, words, up, knobs], [down, again], [shown, held, out],
+        [decoded, words, up, knobs], [down, again], pictures,
     )  # fmt: skip
     s.group("1 · Compress", encoded, quantised, saved)
     return s
@@ -101,9 +102,9 @@ LPIPS, the figure that comes closest to the eye, is optional: the last line unde
         "SDCCompare", original=scaled, image_1=decoded, sdc_1=(saved, "SDC"), image_2=again, sdc_2=(saved, "SDC"),
         name_1="without inversion", name_2="with inversion", width=300,
     )  # fmt: skip
-    sheet = s.node("SaveImage", "Table 1", images=(table, 0), filename_prefix="SDC/table1", width=560, height=330)
-    plot = s.node("PreviewImage", "Quality over bytes", images=(table, 1), width=560, height=330)
-    figures = s.node("PreviewAny", "Figures", source=(table, 2), width=560, height=330)
+    sheet = s.node("SaveImage", "Table 1", images=(table, 0), filename_prefix="SDC/table1", width=460, height=310)
+    plot = s.node("PreviewImage", "Quality over bytes", images=(table, 1), width=460, height=310)
+    figures = s.node("PreviewAny", "Figures", source=(table, 2), width=460, height=310)
     s.band(
         [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
         [decoded, words, up], [down, again, table], [sheet, plot, figures],
@@ -159,11 +160,11 @@ ComfyUI's own *Detect Edges (Canny)* is another filter on another scale, so the 
     )  # fmt: skip
     again = s.node("VAEDecode", "VAE Decode (regenerated)", samples=(down, "LATENT"), vae=vae)
     stock = s.node("VAEDecode", "VAE Decode (stock nodes)", samples=(walk, 0), vae=vae)
-    shown = s.node("PreviewImage", "Regenerate with Canny", images=again)
-    out = s.node("SaveImage", "Stock nodes", images=stock, filename_prefix="SDC/regenerated")
+    ours = shown(s, "Regenerate with Canny", again)
+    theirs = kept(s, "Stock nodes", stock, "SDC/regenerated")
     s.band(
         [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, decoded, words],
-        [up, down], [held, guider, sampler, walk, stock], [again, shown, out],
+        [up, down], [held, guider, sampler, walk, stock], [again, ours, theirs],
     )  # fmt: skip
     s.group("Stock nodes", held, guider, sampler, walk, stock)
     return s
@@ -202,7 +203,7 @@ SDC Regenerate's own **auto_strength** is switched off here, so that strength co
                 vae=(models, "VAE"), control_net=edges, auto_strength=False, strength=strength, steps=STEPS,
                 canny_strength=canny, width=270,
             )  # fmt: skip
-            column += [back, s.node("PreviewImage", title, images=(back, "IMAGE"), width=270, height=220)]
+            column += [back, shown(s, title, (back, "IMAGE"), width=270, height=220)]
         columns.append(column)
     s.band(
         [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved, words], *columns
@@ -220,8 +221,8 @@ def change_prompt() -> Sketch:
 Write what the picture shows into **1 · As it is**, and what it should show into **2 · As it should be**. DDIM Invert
 goes up with the first, Regenerate with Canny comes down with the second: what the words agree about stays.
 
-With method **exact pair**, the same words in both give the compressed picture back to the last digit (check it with the
-slider), so whatever differs comes from your words.
+With method **exact pair**, the same words in both, and canny_strength 0, give the compressed picture back to the
+last digit, so whatever differs comes from your words.
 
 **strength** 0.6 leaves the composition; nearer to 1.0 more may change. **canny_strength** holds shapes.
 
@@ -244,8 +245,8 @@ slider), so whatever differs comes from your words.
         noise=(up, "NOISE"), sigmas=(up, "SIGMAS"), canny_strength=0.3,
     )  # fmt: skip
     again = s.node("VAEDecode", "VAE Decode (changed)", samples=(down, "LATENT"), vae=(models, "VAE"))
-    out = s.node("SaveImage", "Changed", images=again, filename_prefix="SDC/changed")
-    look = slider(s, "What the file holds | changed", decoded, again)
+    look = shown(s, "What the file holds", decoded)
+    out = kept(s, "Changed", again, "SDC/changed")
     s.band(
         [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
         [decoded, before, after, up], [down, again], [look, out],

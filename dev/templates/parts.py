@@ -13,7 +13,7 @@ def picture(sketch: Sketch, megapixels: float = 0.26) -> tuple[Node, Node]:
     """(Load Image, the picture at a size that models can do)."""
     loaded = sketch.node("LoadImage", "Picture", image=PICTURE)
     scaled = sketch.node(
-        "ImageScaleToTotalPixels", "Scale to what the model was made for", image=loaded, upscale_method="lanczos",
+        "ImageScaleToTotalPixels", f"Scale to {megapixels:g} megapixels", image=loaded, upscale_method="lanczos",
         megapixels=megapixels, resolution_steps=8,
     )  # fmt: skip
     return loaded, scaled
@@ -52,5 +52,10 @@ def compressed(sketch: Sketch, image: Node, models: Node, preset: str, prefix: s
     return encoded, quantised, saved
 
 
-def slider(sketch: Sketch, title: str, left, right, **size) -> Node:
-    return sketch.node("ImageCompare", title, image_a=left, image_b=right, **size)
+def shown(sketch: Sketch, title: str, images, **size) -> Node:
+    """A preview. ComfyUI's Image Compare draws nothing on the classic canvas, so pictures stand below each other."""
+    return sketch.node("PreviewImage", title, images=images, **size)
+
+
+def kept(sketch: Sketch, title: str, images, prefix: str, **size) -> Node:
+    return sketch.node("SaveImage", title, images=images, filename_prefix=prefix, **size)

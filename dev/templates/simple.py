@@ -1,6 +1,6 @@
 """Templates for every day: compress, open again, and the two in one go."""
 
-from .parts import SCALED, SD15, compressed, picture, prompt, slider
+from .parts import SCALED, SD15, compressed, kept, picture, prompt, shown
 from .sketch import Sketch
 
 TINY = "The models are the small ones of the pack, loaded by **Load SDC Tiny Models**; nothing is downloaded or installed."
@@ -24,8 +24,6 @@ Press **Run**. {TINY}
 **2 · Regenerate.** SDC Regenerate opens what was written, goes as far towards noise as the compression has disturbed
 it (**auto_strength**: it cleans up and changes least), and paints that part again, held by its edges.
 
-Draw the sliders over the pictures.
-
 {SD15}
 
 The small models were taught at **canny_strength** 1.0, and prompts do nothing with them. {BIG_ONES} Then 0.3 is a good
@@ -42,13 +40,15 @@ The cat is Chelsea, by Stefan van der Walt (CC0); opening this workflow has put 
         "SDCRegenerate", sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
         control_net=(models, "CONTROL_NET"), canny_strength=1.0,
     )  # fmt: skip
-    out = s.node("SaveImage", "Regenerated", images=(back, "IMAGE"), filename_prefix="SDC/demo_regenerated")
-    whole = slider(s, "Original | regenerated", scaled, (back, "IMAGE"))
-    step = slider(s, "What the file holds | regenerated", (back, "before"), (back, "IMAGE"))
-    s.band([note], [models, loaded, scaled], [encoded, quantised, saved], [words, back, out], [whole, step])
+    pictures = [
+        shown(s, "Original", scaled),
+        shown(s, "What the file holds", (back, "before")),
+        kept(s, "Regenerated", (back, "IMAGE"), "SDC/demo_regenerated"),
+    ]
+    s.band([note], [models, loaded, scaled], [encoded, quantised, saved], [words, back], pictures)
     s.group("1 · Compress", encoded, quantised, saved)
-    s.group("2 · Regenerate", words, back, out)
-    s.group("Look", whole, step)
+    s.group("2 · Regenerate", words, back)
+    s.group("Look", *pictures)
     return s
 
 
@@ -76,8 +76,9 @@ file gets.
     loaded, scaled = picture(s)
     encoded, quantised, saved = compressed(s, scaled, models, "best", "SDC/picture")
     decoded = s.node("SDCDecode", "Decode SDC (from the file)", sdc=(saved, "SDC"), vae=(models, "VAE"))
-    look = slider(s, "Original | what the file holds", scaled, (decoded, "IMAGE"), width=560, height=560)
-    s.band([note], [models, loaded, scaled], [encoded, quantised, saved], [decoded, look])
+    before = shown(s, "Original", scaled, width=440, height=380)
+    after = shown(s, "What the file holds", decoded, width=440, height=380)
+    s.band([note], [models, loaded, scaled], [encoded, quantised, saved], [before, decoded, after])
     return s
 
 
@@ -98,15 +99,44 @@ the file steers the repainting.
 """,
     )
     models = s.node("SDCLoadTinyModels")
-    loaded = s.node("SDCLoad", width=320)
+    loaded = s.node("SDCLoad", file="sample: espresso.sdc", width=300)
     words = s.node("CLIPTextEncode", "What the picture shows", clip=(models, "CLIP"), text=(loaded, "prompt"))
     back = s.node(
         "SDCRegenerate", sdc=(loaded, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
         control_net=(models, "CONTROL_NET"), canny_strength=1.0,
     )  # fmt: skip
-    out = s.node("SaveImage", "Regenerated", images=(back, "IMAGE"), filename_prefix="SDC/regenerated")
-    look = slider(s, "What the file holds | regenerated", (back, "before"), (back, "IMAGE"), width=560, height=560)
-    s.band([note], [models, loaded], [words, back], [look], [out])
+    before = shown(s, "What the file holds", (back, "before"), width=440, height=380)
+    after = kept(s, "Regenerated", (back, "IMAGE"), "SDC/regenerated", width=440, height=410)
+    s.band([note], [models, loaded], [words, back], [before, after])
+    return s
+
+
+def folder() -> Sketch:
+    s = Sketch("sdc_folder_to_folder")
+    note = s.note(
+        "What this does",
+        f"""
+## Open a whole folder
+
+**Load SDC Folder** opens every `.sdc` file of `output/SDC`, where Save SDC writes, one after the other. Each is cleaned
+up and saved under its own name in `output/SDC/regenerated`. Run **sdc_demo_tiny** first to have some.
+
+**limit** says how many at once. The contact sheet shows what is there without any model.
+
+{TINY} {BIG_ONES}
+""",
+    )
+    models = s.node("SDCLoadTinyModels")
+    files = s.node("SDCLoadFolder", limit=16, width=300)
+    words = s.node("CLIPTextEncode", "What each picture shows", clip=(models, "CLIP"), text=(files, "prompt"))
+    back = s.node(
+        "SDCRegenerate", sdc=(files, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
+        control_net=(models, "CONTROL_NET"), canny_strength=1.0,
+    )  # fmt: skip
+    out = kept(s, "Regenerated", (back, "IMAGE"), "SDC/regenerated/picture")
+    sheet = s.node("SDCContactSheet", sdc=(files, "SDC"), name=(files, "name"), width=400)
+    overview = shown(s, "What is in the folder", sheet, width=400, height=400)
+    s.band([note, models], [files], [words, back], [sheet, overview, out])
     return s
 
 
@@ -120,7 +150,7 @@ def keep_a_part() -> Sketch:
 Right-click **Picture**, *Open in MaskEditor*, and paint over what matters. The preset *best* keeps it finer, and the
 rest of the picture pays for it: the file gets no bigger.
 
-The lower slider has the same number of bytes without the mask.
+The picture in the middle has the same number of bytes without the mask.
 
 {SD15}
 
@@ -138,9 +168,8 @@ The lower slider has the same number of bytes without the mask.
     )  # fmt: skip
     masked = s.node("SDCDecode", "Decode SDC (with the mask)", sdc=(saved, "SDC"), vae=(models, "VAE"))
     without = s.node("SDCDecode", "Decode SDC (without)", sdc=(plain, "SDC"), vae=(models, "VAE"))
-    upper = slider(s, "Original | with the mask", scaled, (masked, "IMAGE"))
-    lower = slider(s, "Without | with the mask", (without, "IMAGE"), (masked, "IMAGE"))
-    s.band([note, models], [loaded, scaled, encoded], [quantised, saved, masked], [plain, without], [upper, lower])
+    pictures = [shown(s, "Original", scaled), shown(s, "Without the mask", without), shown(s, "With the mask", masked)]
+    s.band([note, models], [loaded, scaled, encoded], [quantised, saved], [plain, without, masked], pictures)
     return s
 
 
@@ -182,13 +211,13 @@ as the compression has disturbed.
         "SDCRegenerate", sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
         control_net=edges,
     )  # fmt: skip
-    out = s.node("SaveImage", "Regenerated", images=(back, "IMAGE"), filename_prefix="SDC/sdxl_regenerated")
-    whole = slider(s, "Original | regenerated", scaled, (back, "IMAGE"))
-    step = slider(s, "What the file holds | regenerated", (back, "before"), (back, "IMAGE"))
-    s.band(
-        [note, models, edges], [loaded, scaled, encoded], [quantised, saved], [words, back, out], [whole, step]
-    )
+    pictures = [
+        shown(s, "Original", scaled),
+        shown(s, "What the file holds", (back, "before")),
+        kept(s, "Regenerated", (back, "IMAGE"), "SDC/sdxl_regenerated"),
+    ]
+    s.band([note, models, edges], [loaded, scaled, encoded], [quantised, saved], [words, back], pictures)
     return s
 
 
-SKETCHES = [demo, compress, decompress, keep_a_part, sdxl]
+SKETCHES = [demo, compress, decompress, folder, keep_a_part, sdxl]

@@ -13,8 +13,8 @@ CONTROLNET = {
     "directory": "controlnet",
 }
 PICTURE = "sdc_cat.jpg"  # comes with the pack; the page puts it into the input folder
-WIDTHS = {"MarkdownNote": 340, "LoadImage": 300, "PreviewImage": 320, "SaveImage": 320, "ImageCompare": 400}
-HEIGHTS = {"LoadImage": 380, "PreviewImage": 300, "SaveImage": 330, "ImageCompare": 400, "CLIPTextEncode": 110}
+WIDTHS = {"MarkdownNote": 340, "LoadImage": 300, "PreviewImage": 340, "SaveImage": 340}
+HEIGHTS = {"LoadImage": 380, "PreviewImage": 280, "SaveImage": 310, "CLIPTextEncode": 110}
 WIDTH = 290
 
 
