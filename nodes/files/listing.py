@@ -109,8 +109,8 @@ def find_listed(file: str) -> str:
         raise ValueError(f"{file!a} cannot be the name of a file.")
     if sample := find_sample(file):
         return sample
-    check_foreign(file)
-    name, folder = folder_paths.annotated_filepath(file)
+    name, folder = folder_paths.annotated_filepath(file)  # without asking anything of the file system
+    check_foreign(name)  # what is left: ComfyUI cuts nine letters off "aux?[output]", whichever the fourth is
     folder = folder or folder_paths.get_input_directory()
     path = os.path.join(folder, name)
     if not is_within(folder, path):
@@ -133,7 +133,10 @@ def name_in_list(path: str) -> str:
     folders = ((folder_paths.get_input_directory(), ""), (folder_paths.get_output_directory(), " [output]"))
     for folder, mark in folders:
         if is_within(folder, path):
-            return os.path.relpath(os.path.realpath(path), os.path.realpath(folder)).replace(os.sep, "/") + mark
+            name = os.path.relpath(os.path.realpath(path), os.path.realpath(folder)).replace(os.sep, "/")
+            if name.endswith("]"):  # its own end would be taken for a mark
+                mark = mark or " [input]"
+            return name + mark
     raise ValueError(
         f"The file {path!r} is outside ComfyUI's folders. Press 'choose .sdc to upload', or drop it on the node."
     )

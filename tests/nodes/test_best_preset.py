@@ -12,10 +12,13 @@ from PIL import Image
 from sdc_pack.codec.autoencoder import tiny_vae
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 from sdc_pack.nodes.files.previews import thumbnail
+from sdc_pack.nodes.inversion.strength import quantisation_noise
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.load_sdc import SDCLoad
 from sdc_pack.nodes.save_sdc import SDCSave
 from sdc_pack.nodes.sockets.sdc import about_lines
+
+from dev import families
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +116,25 @@ def error_of(decoded, latent) -> float:
     return (decoded["samples"] - latent["samples"]).square().mean().sqrt().item()
 
 
-def test_other_latent_formats_get_the_next_best_preset_and_a_note(photograph):
+SCALES = {"SD1.x": 0.18215, "SDXL": 0.13025, "SD3": 1.5305, "Flux": 0.3611}  # from LATENT to what models see
+
+
+@pytest.mark.parametrize("family", SCALES)
+def test_auto_strength_asks_the_coder_of_every_family(family):
+    """The noise that stands for a file is the error that photographs have at its quality, as the model sees it."""
+    model, _ = families.build(family)
+    channels = codec.by_name(family).channels
+    latent = {"samples": torch.randn(1, channels, 16, 16, generator=torch.Generator().manual_seed(0)) / SCALES[family]}
+    noises = []
+    for quality in (10, 90):
+        sdc, decoded, *_ = quantise(latent, latent_format=family, quality=quality).result
+        noises.append(quantisation_noise(model, decoded, sdc))
+        assert noises[-1] == pytest.approx(SCALES[family] * codec.estimate_error(sdc[0]), rel=1e-5)
+    assert 1 > noises[0] > 2 * noises[1] > 0
+
+
+def test_latent_formats_without_weights_get_the_next_best_preset_and_a_note(photograph, monkeypatch):
+    monkeypatch.setattr(codec, "LEARNED_FORMATS", ("SD1.x",))
     output = quantise(photograph, latent_format="SDXL")
     (picture,) = output.result[0]
     expected = codec.encode(photograph["samples"][0].numpy(), colours=256, dither="none", latent_format="SDXL")

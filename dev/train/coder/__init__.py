@@ -11,13 +11,13 @@ from sdc_pack.codec.learned.weights import name_of
 from .. import vae
 from . import photographs
 from .families import FAMILIES, Family, sensitivity
+from .judge import judge
 from .model import Coder, half_precision
 from .quantise import from_file, to_file
 from .stages import BATCH, CROP, RATE, crops_of_held_out, distortion, run
 
 COOL_DOWN = 0.3  # share of the steps of the first stage
 MEASURED_BY = 16  # photographs held out
-PAIRED = 100  # photographs that two latent spaces are compared on
 PIXELS_BATCH = 8
 PIXELS_RATE = 6e-4  # falls all the time
 PART = 18  # latents of each crop that are decoded
@@ -42,6 +42,7 @@ class Photographs:
         large = [number for number, m in enumerate(maps) if min(m.shape[-2:]) >= CROP]
         self.sources, self.maps = [self.sources[n] for n in large], [maps[n] for n in large]
         self.crops = photographs.Crops(self.maps, CROP)
+        self.judged_by = held_out
         own = [kept[family.views[0]][photographs.name_of(path)] for path in held_out]
         self.held_out = crops_of_held_out(own)
         self.counted = [m for (_, view), m in zip(self.sources, self.maps, strict=True) if view == family.views[0]]
@@ -55,15 +56,17 @@ def train(shared: Path, state: Path, steps: int | None = None, family: str = "SD
     pictures = Photographs(chosen, shared, folder)
     decoder, lpips = chosen.half(shared, "decoder"), vae.load_lpips(shared).to(memory_format=torch.channels_last)
     metric = sensitivity(decoder, lpips, [m[:, :32, :32] for m in pictures.held_out[:8]])
-    start = start_of(chosen, pictures, metric, shared, folder)
+    start = start_of(chosen, pictures, metric)
     network = train_latents(pictures, start, metric, folder / "latents.pt", steps or chosen.latent_steps)
     if chosen.pixel_steps:
         judges = decoder, lpips
         network = train_pixels(pictures, judges, network, metric, folder / "pixels.pt", steps or chosen.pixel_steps)
-    return to_file(network, chosen, pictures.counted, pictures.held_out, metric)
+    content = to_file(network, chosen, pictures.counted, pictures.held_out, metric)
+    print("\n".join(judge(content, chosen, shared, pictures.judged_by)), flush=True)
+    return content
 
 
-def start_of(family: Family, pictures: Photographs, metric: torch.Tensor, shared: Path, folder: Path) -> Coder:
+def start_of(family: Family, pictures: Photographs, metric: torch.Tensor) -> Coder:
     """What training starts from."""
     torch.manual_seed(0)
     network = family.network()
@@ -73,22 +76,7 @@ def start_of(family: Family, pictures: Photographs, metric: torch.Tensor, shared
         known = from_file((weights.FOLDER / f"{NEWEST[family.start].hex()}.npz").read_bytes(), FAMILIES[family.start])
         alike = family.channels == known.channels
         network.take_over(known.reduced(family.groups) if alike else known)
-        if alike:
-            pairs = paired_patches(FAMILIES[family.start], family, pictures, shared, folder)
-            network.translate(*pairs)
     return network
-
-
-def paired_patches(other: Family, family: Family, pictures: Photographs, shared: Path, folder: Path):
-    """(N, patch) vectors of the same patches of some photographs in two latent spaces, the other one's first."""
-    chosen = {photographs.name_of(path): m for (path, view), m in zip(pictures.sources, pictures.maps, strict=True)}
-    paths = [path for path, _ in pictures.sources][:: max(1, len(pictures.sources) // PAIRED)]
-    theirs = photographs.latents(other, shared, paths, family.views[0], folder / "paired.safetensors")
-
-    def patches(maps):
-        return torch.cat([F.pixel_unshuffle(m[None].float(), 2)[0].flatten(1).T for m in maps])
-
-    return patches(theirs.values()), patches([chosen[name] for name in theirs])
 
 
 def train_latents(pictures: Photographs, network: Coder, metric: torch.Tensor, state: Path, steps: int) -> Coder:

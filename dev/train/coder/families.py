@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
@@ -52,6 +53,13 @@ class Family:
         """What its runs are called in the folder of runs."""
         return self.teacher
 
+    def to_latent(self, z: torch.Tensor) -> np.ndarray:
+        """Float32 in the convention of ComfyUI's LATENT, from what the networks give."""
+        return (z.float() / self.scale + self.shift).numpy()
+
+    def from_latent(self, latent: np.ndarray) -> torch.Tensor:
+        return (torch.from_numpy(latent) - self.shift) * self.scale
+
     def network(self) -> Coder:
         return Coder(self.channels, self.groups, self.lambdas).to(memory_format=torch.channels_last)
 
@@ -73,9 +81,9 @@ FAMILIES = {
         # The shipped weights were stopped before the learning rate of the first stage had fallen, and the last eight of
         # their coefficients were never used.
         Family("SD1.x", "taesd", 0.18215, 0.0, (4, 4, 6, 10), FOUR, 1, 6_650, 1_500, views=(0, 1), start=None),
-        Family("SDXL", "taesdxl", 0.13025, 0.0, (4, 4, 6, 2), FOUR, 2, 3_000),
-        Family("SD3", "taesd3", 1.5305, 0.0609, share=5, latent_steps=3_000, **SIXTEEN),
-        Family("Flux", "taef1", 0.3611, 0.1159, share=5, latent_steps=3_000, **SIXTEEN),
+        Family("SDXL", "taesdxl", 0.13025, 0.0, (4, 4, 6, 2), FOUR, 2, 1_200),
+        Family("SD3", "taesd3", 1.5305, 0.0609, share=5, latent_steps=1_200, **SIXTEEN),
+        Family("Flux", "taef1", 0.3611, 0.1159, share=5, latent_steps=1_200, **SIXTEEN),
     )
 }
 

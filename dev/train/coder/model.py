@@ -173,18 +173,6 @@ class Coder(nn.Module):
             if own[name].shape == value.shape:
                 own[name].copy_(value)
 
-    @torch.no_grad()
-    def translate(self, theirs: torch.Tensor, own: torch.Tensor):
-        """After taking over another latent space: see the own one as it, by linear maps between (N, patch) vectors."""
-        there, back = (torch.linalg.lstsq(a, b).solution.T for a, b in ((own, theirs), (theirs, own)))
-        patch = own.shape[1]
-        for layer in (self.analysis.linear, self.analysis.head):
-            seen = torch.einsum("ojkl,ji->oikl", layer.weight[:, :patch], there)
-            layer.weight[:, :patch] = seen
-        for layer in (self.synthesis.linear, self.synthesis.tail):
-            layer.weight.copy_(torch.einsum("po,oikl->pikl", back, layer.weight))
-            layer.bias.copy_(back @ layer.bias)
-
     def steps(self, q):
         """(B,) quality -> (B, M, 1, 1) logarithm of the steps."""
         place = q.clamp(0, 1) * (ANCHORS - 1)

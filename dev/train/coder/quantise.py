@@ -167,14 +167,9 @@ def to_file(network, family, latents, held_out, metric) -> bytes:
     arrays["tables.lengths"] = np.array([len(table) for table in tables], np.int32)
     arrays["tables.frequencies"] = np.concatenate(tables).astype(np.uint16)
     counted = latents[:: max(1, len(latents) // COUNTED)][:COUNTED]
-    fit_tables(arrays, [to_latent(family, z[:, :48, :48]) for z in counted])
-    arrays["errors"] = errors(arrays, [to_latent(family, z) for z in held_out])
+    fit_tables(arrays, [family.to_latent(z[:, :48, :48]) for z in counted])
+    arrays["errors"] = errors(arrays, [family.to_latent(z) for z in held_out])
     return pack(arrays)
-
-
-def to_latent(family, z) -> np.ndarray:
-    """(C, h, w) float32 in the convention of ComfyUI's LATENT, from a scaled latent."""
-    return (z.float() / family.scale + family.shift).numpy()
 
 
 def from_file(data: bytes, family) -> Coder:
