@@ -95,7 +95,8 @@ def encode_learned(
     latent : (C, H, W) real array
         As for `encode`, sides at most 2048.
     quality : int, optional
-        0, coarse, to 255, fine. About 80 takes 1.7 kB for a photograph of 512x512, 140 takes 3.2 kB.
+        0, coarse, to 255, fine. For SD1.x about 80 takes 1.7 kB for a photograph of 512x512, 140 takes 3.2 kB; the
+        same quality of another latent format is another size.
     size : int, optional
         Most bytes of the whole file, metadata aside, instead of a quality. Met within 2 % as a rule, never passed.
     bits_per_pixel : float, optional

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import comfy.sd
 import folder_paths
 import nodes as comfy_nodes
 import pytest
@@ -12,6 +13,7 @@ from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.load_tiny_models import SDCLoadTinyModels
 from sdc_pack.nodes.sockets.latent_formats import format_of_vae, settle_format
 from sdc_pack.nodes.sockets.latents import to_latent
+from sdc_pack.nodes.tiny import models as small_models
 
 from dev import families
 
@@ -54,8 +56,14 @@ def test_the_small_vae_of_the_pack_is_of_sd1():
         quantise(latent_of(4), "SDXL", vae)
 
 
-def test_a_vae_that_knows_no_colours_is_of_no_family(vae):
-    """Random weights."""
+def test_a_vae_that_knows_no_colours_is_of_no_family():
+    """That of the pack with the order of its weights mixed up."""
+    random = torch.Generator().manual_seed(0)
+    weights = {
+        name: value.flatten()[torch.randperm(value.numel(), generator=random)].reshape(value.shape)
+        for name, value in small_models.vae().items()
+    }
+    vae = comfy.sd.VAE(sd=weights)
     assert format_of_vae(vae) is None
     with pytest.raises(ValueError, match="of a family that .sdc files have no name for"):
         quantise(latent_of(4), vae=vae)

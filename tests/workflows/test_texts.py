@@ -27,6 +27,7 @@ def test_every_node_has_a_help_page_that_names_its_inputs(server, nodes):
         assert not missing, f"{name}.md says nothing about {missing}"
         for part in ("## Inputs", "## Outputs", "## Common mistakes"):
             assert part in page, f"{name}.md has no {part}"
+        assert not re.search(r"^\|", page, re.MULTILINE), f"{name}.md has a table; the help panel cuts it off"
         pictures = re.findall(r"!\[.*?\]\((.*?)\)", page)
         assert pictures, f"{name}.md shows no picture"
         for picture in pictures:
