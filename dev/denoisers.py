@@ -49,11 +49,12 @@ def use_patch_mixture(model, modes: int = 6, deviation: float = 0.15, side: int 
         return x.reshape(-1, channels, height, width).float()
 
     def wrapper(_, options):
-        x, variance = options["input"], options["timestep"].double().view(-1, 1, 1) ** 2
-        patches, total = to_patches(x.double()), deviation**2 + variance
+        # On the CPU: not every device has float64.
+        x, variance = options["input"], options["timestep"].cpu().double().view(-1, 1, 1) ** 2
+        patches, total = to_patches(x.cpu().double()), deviation**2 + variance
         distances = torch.cdist(patches, means.to(patches).expand(len(x), -1, -1)) ** 2
         mean = torch.softmax(-distances / (2 * total), dim=-1) @ means.to(patches)
-        return to_pictures(mean + (patches - mean) * (deviation**2 / total), *x.shape[-2:])
+        return to_pictures(mean + (patches - mean) * (deviation**2 / total), *x.shape[-2:]).to(x.device)
 
     def draw(count: int, height: int, width: int) -> torch.Tensor:
         chosen = torch.randint(modes, (count, height * width // side**2), generator=random)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 DEV = Path(__file__).resolve().parent
 REPO = DEV.parent
+MODELS_GIGABYTES = 0.5
 
 
 def load_package(name: str, folder: Path):
@@ -28,7 +29,7 @@ load_package("sdc_pack", REPO)
 from sdc_pack.nodes.tiny import install  # noqa: E402
 
 from dev import standins  # noqa: E402
-from dev.environment import SetupError, models_folder  # noqa: E402
+from dev.environment import SetupError, models_folder, remember, require_space  # noqa: E402
 
 
 def stop(*_):
@@ -49,11 +50,22 @@ def sharing(arguments: list[str]) -> list[str]:
 
 def main(command: str, settings: dict) -> int:
     signal.signal(signal.SIGTERM, stop)
+    if command == "models" and "folder" in settings:
+        folder = Path(settings["folder"])
+        try:
+            written = install.install_models(lambda kind: folder / kind)
+        except OSError as error:
+            raise SetupError(f"The tiny models, {MODELS_GIGABYTES} GB, could not be written: {error}") from None
+        print("\n".join(f"wrote {path}" for path in written) or "They are there already.")
+        return 0
     models = models_folder(Path(settings["cache"]))
+    if not models.is_dir() and command != "train":
+        require_space(models.parent, MODELS_GIGABYTES, "Making the small models for trying out")
     if command in ("bench", "test"):
         standins.build(models)
     if command != "train":
         install.install_models(lambda kind: models / kind)
+        remember(models, "checkouts", str(REPO))
     if command in ("bench", "test"):
         load_package("benchmarks", REPO / "benchmarks")
     if command == "test":
@@ -67,10 +79,6 @@ def main(command: str, settings: dict) -> int:
         from benchmarks.harness import command as bench
 
         return bench.main(settings["arguments"], {**settings, "models": models})
-    if command == "models" and "folder" in settings:
-        written = install.install_models(lambda kind: Path(settings["folder"]) / kind)
-        print("\n".join(f"wrote {path}" for path in written) or "They are there already.")
-        return 0
     if command == "train":
         from dev.train import command as train
 
@@ -91,4 +99,8 @@ def main(command: str, settings: dict) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], json.loads(sys.argv[2])))
+    try:
+        sys.exit(main(sys.argv[1], json.loads(sys.argv[2])))
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr)
+        sys.exit(1)

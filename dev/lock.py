@@ -5,6 +5,8 @@ each comfyui-<version>.txt holds the rest. Install the two together. What is loc
 requirements let it; `--upgrade` takes the newest of everything.
 """
 
+from __future__ import annotations
+
 import subprocess
 import tempfile
 from pathlib import Path

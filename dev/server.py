@@ -1,7 +1,8 @@
 """ComfyUI as a child process with folders of its own, so that runs disturb neither each other nor a user's files."""
 
+from __future__ import annotations
+
 import contextlib
-import functools
 import json
 import os
 import signal
@@ -11,7 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from .environment import SetupError, tail
+from . import accelerator
+from .environment import SetupError, say, tail
 
 HOST = "127.0.0.1"
 PACK_NAME = "comfyui-sdc"
@@ -22,7 +24,8 @@ class Server:
 
     `models` are folders laid out like ComfyUI's models/, or dicts of kind and folder. `pack` is the custom node pack to
     load, None for none. `base` holds input, output, user and the log; by default it is a temporary folder and is gone
-    afterwards. `cpu=None` asks the Python whether it sees an accelerator. `environment` is added to this process's own.
+    afterwards. `cpu=None` asks the Python whether it sees an accelerator, and tells. `environment` is added to this
+    process's own.
     """
 
     def __init__(
@@ -35,7 +38,7 @@ class Server:
         self.process: subprocess.Popen | None = None
         self.closing = contextlib.ExitStack()
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Server:
         try:
             self.start()
         except BaseException:
@@ -112,13 +115,17 @@ class Server:
 
 
 def serve_command(comfyui: Path, python: Path, base: Path, models, cpu: bool | None) -> list[str]:
-    """The start of ComfyUI's command line: its folders, its models, its address."""
+    """The start of ComfyUI's command line: its folders, its models, its address, and --cpu if there is nothing else."""
     command = [str(python), str(comfyui / "main.py"), "--base-directory", str(base), "--listen", HOST]
     folders = [*models, *([comfyui / "models"] if (comfyui / "models").is_dir() else [])]
     config = base / "extra_model_paths.yaml"
     config.write_text(extra_model_paths(folders), encoding="utf-8")
     command += ["--extra-model-paths-config", str(config)]
-    if cpu or (cpu is None and not has_accelerator(Path(python))):
+    if cpu is None:
+        for line in accelerator.explain(python):
+            say(line)
+        cpu = not accelerator.look_from(python).get("cards")
+    if cpu:
         command.append("--cpu")
     return command
 
@@ -131,16 +138,6 @@ def extra_model_paths(models: list) -> str:
             kinds = {path.name: str(path) for path in kinds.iterdir() if path.is_dir()}
         config[f"models{number}"] = kinds
     return json.dumps(config, indent=1)  # JSON is YAML
-
-
-@functools.cache
-def has_accelerator(python: Path) -> bool:
-    script = (
-        "import sys, torch; sys.exit(0 if torch.cuda.is_available() or torch.backends.mps.is_available()"
-        " or (hasattr(torch, 'xpu') and torch.xpu.is_available()) else 3)"
-    )
-    # Not from the current folder, whose modules Python would find first.
-    return subprocess.run([python, "-c", script], capture_output=True, cwd=tempfile.gettempdir()).returncode == 0
 
 
 def make_base(base: Path, pack: Path | None):
@@ -167,6 +164,17 @@ def link_folder(target: Path, link: Path):
         _winapi.CreateJunction(str(target), str(link))  # unlike a symbolic link, no rights are needed
     else:
         link.symlink_to(target, target_is_directory=True)
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        if os.name != "nt":  # else what was closed a moment ago counts, and on Windows it would mean the opposite
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def free_port() -> int:

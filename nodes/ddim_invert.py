@@ -1,16 +1,10 @@
 from comfy_api.v0_0_2 import io
-from comfy_extras.nodes_custom_sampler import DisableNoise
 
-from .inversion.euler import MAX_REFINE, invert
-from .inversion.exact_pair import invert_exactly
-from .inversion.guidance import make_guider
-from .inversion.latent import fit_latent
-from .inversion.schedule import check_sigmas, ddim_schedule, lowest_levels
-from .inversion.strength import quantisation_noise, strength_of_noise
+from .inversion.euler import MAX_REFINE
+from .inversion.picture_to_noise import DDIM, EXACT_PAIR, picture_to_noise
 from .sockets import CATEGORY
+from .sockets.errors import plain_errors
 from .sockets.sdc import SDC
-
-DDIM, EXACT_PAIR = "DDIM", "exact pair"
 
 
 class SDCDDIMInvert(io.ComfyNode):
@@ -24,7 +18,16 @@ class SDCDDIMInvert(io.ComfyNode):
                 "Finds the noise from which the model would paint this picture. Regenerate with Canny then paints it "
                 "again, cleaner. Re-noising as in Eq. (1) of 'Post-processing Based Image Coding via Stable Diffusion'."
             ),
-            search_aliases=["invert", "inversion", "unsample", "unsampler", "renoise", "sdc"],
+            search_aliases=[
+                "sdc",
+                "invert",
+                "inversion",
+                "ddim inversion",
+                "unsample",
+                "unsampler",
+                "renoise",
+                "img2noise",
+            ],
             inputs=[
                 io.Model.Input("model", tooltip="The model that repaints the picture; the same one for both nodes."),
                 io.Conditioning.Input(
@@ -84,6 +87,7 @@ class SDCDDIMInvert(io.ComfyNode):
                     min=0,
                     max=MAX_REFINE,
                     optional=True,
+                    advanced=True,
                     tooltip=(
                         "Extra model calls a step that make the way back exact: 4 is as good as lossless, and takes "
                         "five times as long. With unchanged settings you then get the compressed picture back, "
@@ -96,6 +100,7 @@ class SDCDDIMInvert(io.ComfyNode):
                     options=[DDIM, EXACT_PAIR],
                     default=DDIM,
                     optional=True,
+                    advanced=True,
                     tooltip=(
                         "DDIM is the paper's, and any sampler can go on from its noise. exact pair comes back to the "
                         "compressed picture to the last digit at no extra cost, for editing with another prompt; only "
@@ -134,6 +139,7 @@ class SDCDDIMInvert(io.ComfyNode):
         )
 
     @classmethod
+    @plain_errors()
     def execute(
         cls,
         model,
@@ -149,19 +155,18 @@ class SDCDDIMInvert(io.ComfyNode):
         auto_strength=False,
         sdc=None,
     ) -> io.NodeOutput:
-        guider = make_guider(model, positive, negative, guidance_scale)
-        latent, notes = fit_latent(model, latent)
-        schedule = check_sigmas(ddim_schedule(model, steps) if sigmas is None else sigmas)
-        if auto_strength:
-            level = quantisation_noise(model, latent, sdc)
-            strength = strength_of_noise(model.get_model_object("model_sampling"), schedule, level)
-            notes.append(f"auto strength {strength:.2f}, for a quantisation error of {level:.2f}")
-        schedule = lowest_levels(schedule, strength)
-        if len(schedule) == 0:
-            no_noise = DisableNoise.execute().result[0]
-            return io.NodeOutput(no_noise, schedule, latent, ui={"text": ["unchanged: no steps", *notes]})
-        if method == EXACT_PAIR:
-            noise, inverted, report = invert_exactly(model, guider, latent, schedule, guidance_scale)
-        else:
-            noise, inverted, report = invert(model, guider, latent, schedule, guidance_scale, refine)
-        return io.NodeOutput(noise, schedule, inverted, ui={"text": [*report.lines(), *notes]})
+        found = picture_to_noise(
+            model,
+            positive,
+            latent,
+            steps=steps,
+            guidance_scale=guidance_scale,
+            strength=strength,
+            negative=negative,
+            sigmas=sigmas,
+            refine=refine,
+            method=method,
+            auto_strength=auto_strength,
+            sdc=sdc,
+        )
+        return io.NodeOutput(found.noise, found.sigmas, found.latent, ui={"text": found.lines})

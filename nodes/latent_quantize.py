@@ -8,8 +8,35 @@ from comfy_api.v0_0_2 import io
 
 from .. import codec
 from .sockets import CATEGORY
-from .sockets.latents import to_arrays, to_latent
-from .sockets.sdc import SDC, size_line
+from .sockets.errors import plain_errors
+from .sockets.latent_formats import AUTO, settle_format
+from .sockets.latents import check_pictures, to_arrays, to_latent
+from .sockets.sdc import SDC, quality_for_codec, size_line
+from .sockets.vae_identity import fingerprint_of
+
+PALETTES = {
+    "fine": {"colours": 256, "dither": "none"},
+    "clean": {"colours": 64, "dither": "none"},
+    "paper": codec.PAPER_PRESET,
+}
+# Which settings each preset goes by; the page greys the others.
+SETTINGS = {
+    "best": ["bits_per_pixel", "max_bytes", "quality", "mask"],
+    "fine": ["seed"],
+    "clean": ["seed"],
+    "paper": ["seed"],
+    "custom": ["colours", "dither", "dither_strength", "seed"],
+}
+DEFAULTS = {
+    "colours": 64,
+    "dither": "floyd-steinberg",
+    "dither_strength": 1.0,
+    "bits_per_pixel": 0.095,
+    "max_bytes": 0,
+    "quality": 0,
+    "mask": None,
+}
+LARGE = 2 * 10**6  # pixels; twice what SDXL, SD3 and Flux were made for
 
 
 class SDCLatentQuantize(io.ComfyNode):
@@ -20,10 +47,26 @@ class SDCLatentQuantize(io.ComfyNode):
             display_name="SD Latent Quantize",
             category=CATEGORY,
             description=(
-                "Reduces a latent to a small palette of colours and packs it into a few kilobytes. "
-                "Connect Save SDC to keep the file, and VAE Decode to see what is left of the picture."
+                "Packs the latent of a picture into a few kilobytes. Connect Save SDC to keep the file, and VAE Decode "
+                "to see what is left of the picture."
             ),
-            search_aliases=["compress", "codec", "sdc", "palette", "small", "tiny file", "jpeg"],
+            search_aliases=[
+                "sdc",
+                "compress picture",
+                "compress image",
+                "codec",
+                "encode",
+                "quantise",
+                "quantize",
+                "palette",
+                "reduce colours",
+                "reduce colors",
+                "posterize",
+                "small file",
+                "tiny file",
+                "jpeg",
+                "webp",
+            ],
             inputs=[
                 io.Latent.Input(
                     "latent",
@@ -31,17 +74,19 @@ class SDCLatentQuantize(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "preset",
-                    options=["paper", "custom", "best"],
-                    default="paper",
+                    options=list(SETTINGS),
+                    default="best",
+                    extra_dict={"sdc_settings": SETTINGS},
                     tooltip=(
-                        "paper: 64 colours with full Floyd–Steinberg dither, about 3 kB for 512x512, whatever colours, "
-                        "dither and dither_strength say. custom: your own settings of these. best: the trained coder, "
-                        "far nearer to the picture at the same size, with the size that you choose below; SD1.x only."
+                        "best: the trained coder, far nearer to the picture at the same size, and of the size that you "
+                        "choose; SD1.x only, others get fine. fine: 256 colours, about 5 kB for 512x512. clean: 64 "
+                        "colours, about 3 kB. paper: 64 colours with dither, as in the paper, grainier. custom: "
+                        "colours, dither and dither_strength as you set them."
                     ),
                 ),
                 io.Int.Input(
                     "colours",
-                    default=64,
+                    default=DEFAULTS["colours"],
                     min=2,
                     max=4096,
                     tooltip=(
@@ -53,19 +98,20 @@ class SDCLatentQuantize(io.ComfyNode):
                 io.Combo.Input(
                     "dither",
                     options=list(codec.DITHERS),
-                    default="floyd-steinberg",
+                    default=DEFAULTS["dither"],
                     tooltip=(
-                        "floyd-steinberg spreads the error over neighbours: smooth areas keep their tone but turn "
-                        "grainy, which regeneration cleans up. none gives flat blotches: better where nothing "
-                        "regenerates. Used by the custom preset."
+                        "none is nearer to the picture, regenerated or not. floyd-steinberg, as in the paper, spreads "
+                        "the error over neighbours: smooth areas keep their tone and turn grainy. Used by the custom "
+                        "preset."
                     ),
                 ),
                 io.Float.Input(
                     "dither_strength",
-                    default=1.0,
+                    default=DEFAULTS["dither_strength"],
                     min=0.0,
                     max=1.0,
                     step=0.05,
+                    advanced=True,
                     tooltip="1.0 dithers fully, lower values are less grainy and more blotchy, 0 is no dither at all. "
                     "Used by the custom preset.",
                 ),
@@ -75,16 +121,18 @@ class SDCLatentQuantize(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=io.ControlAfterGenerate.fixed,
+                    advanced=True,
                     tooltip="Where the search for the palette starts. Another seed gives a slightly different palette; "
-                    "the same seed always gives the same file.",
+                    "the same seed always gives the same file. Not used by the best preset.",
                 ),
                 io.Combo.Input(
                     "latent_format",
-                    options=[space.name for space in codec.LATENT_FORMATS],
-                    default="SD1.x",
+                    options=[AUTO, *(space.name for space in codec.LATENT_FORMATS)],
+                    default=AUTO,
                     tooltip=(
                         "The family of the VAE that made the latent. It is written into the file, so that whoever "
-                        "opens it knows which VAE brings the picture back. SD2.x shares the SD1.x VAE."
+                        "opens it knows which VAE brings the picture back. auto asks what is connected to vae. SD2.x "
+                        "shares the VAE of SD1.x."
                     ),
                 ),
                 io.Image.Input(
@@ -98,7 +146,7 @@ class SDCLatentQuantize(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "bits_per_pixel",
-                    default=0.095,
+                    default=DEFAULTS["bits_per_pixel"],
                     min=0.01,
                     max=2.0,
                     step=0.005,
@@ -111,18 +159,20 @@ class SDCLatentQuantize(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "max_bytes",
-                    default=0,
+                    default=DEFAULTS["max_bytes"],
                     min=0,
                     max=codec.MAX_FILE_BYTES,
                     optional=True,
+                    advanced=True,
                     tooltip="The same in bytes, for the preset best. 0: go by bits_per_pixel.",
                 ),
                 io.Int.Input(
                     "quality",
-                    default=0,
+                    default=DEFAULTS["quality"],
                     min=0,
                     max=100,
                     optional=True,
+                    advanced=True,
                     tooltip=(
                         "The same quality for every picture, instead of the same size, for the preset best: 1 is "
                         "coarse, 55 about 3 kB for 512x512, 100 as fine as it gets. 0: go by size."
@@ -134,6 +184,16 @@ class SDCLatentQuantize(io.ComfyNode):
                     tooltip=(
                         "What is white here, a face or lettering, is kept finer, and the rest of the picture pays for "
                         "it: the file gets no bigger. For the preset best."
+                    ),
+                ),
+                io.MultiType.Input(
+                    "vae",
+                    types=[io.Vae, io.Model],
+                    optional=True,
+                    tooltip=(
+                        "The VAE that made the latent, or the MODEL of its checkpoint: tells auto which family is to "
+                        "be written into the file. Which VAE it was goes into the file too, in 12 bytes, so that Load "
+                        "SDC can warn of another one."
                     ),
                 ),
             ],
@@ -152,6 +212,7 @@ class SDCLatentQuantize(io.ComfyNode):
         )
 
     @classmethod
+    @plain_errors()
     def execute(
         cls,
         latent,
@@ -162,13 +223,28 @@ class SDCLatentQuantize(io.ComfyNode):
         seed,
         latent_format,
         image=None,
-        bits_per_pixel=0.095,
+        bits_per_pixel=DEFAULTS["bits_per_pixel"],
         max_bytes=0,
         quality=0,
         mask=None,
+        vae=None,
     ) -> io.NodeOutput:
+        check_pictures(latent)
+        latent_format = settle_format(latent_format, latent, vae)
+        given = {
+            "colours": colours,
+            "dither": dither,
+            "dither_strength": dither_strength,
+            "bits_per_pixel": bits_per_pixel,
+            "max_bytes": max_bytes,
+            "quality": quality,
+            "mask": mask,
+        }
+        preset, notes = usable_preset(preset, latent_format)
+        notes += unused(preset, given, latent_format)
         width, height = (None, None) if image is None else picture_size(image, latent, latent_format)
-        about = {"latent_format": latent_format, "width": width, "height": height}
+        made_by = None if vae is None or hasattr(vae, "get_model_object") else fingerprint_of(vae)
+        about = {"latent_format": latent_format, "width": width, "height": height, "vae": made_by}
         batch = to_arrays(latent)
         if preset == "best":
             masks = [None] * len(batch) if mask is None else masks_of_latent(mask, latent)
@@ -178,7 +254,7 @@ class SDCLatentQuantize(io.ComfyNode):
             ]
         else:
             custom = {"colours": colours, "dither": dither, "dither_strength": dither_strength}
-            settings = codec.PAPER_PRESET if preset == "paper" else custom
+            settings = PALETTES.get(preset, custom)
             jobs = [partial(codec.encode, z, seed=seed, **settings, **about) for z in batch]
         pictures = []
         progress = ProgressBar(len(jobs))
@@ -191,16 +267,58 @@ class SDCLatentQuantize(io.ComfyNode):
             decoded["batch_index"] = latent["batch_index"]
         size = sum(picture.size for picture in pictures)
         pixels = sum(picture.width * picture.height for picture in pictures)
-        lines = [size_line(picture) for picture in pictures]
         if "noise_mask" in latent:
-            lines.append("\u26a0 The latent's noise mask is not stored: a .sdc file holds a whole picture.")
+            notes.append("\u26a0 The latent's noise mask is not stored: a .sdc file holds a whole picture.")
+        lines = [*(size_line(picture) for picture in pictures), *about_size(pictures[0]), *notes]
         return io.NodeOutput(pictures, decoded, size, 8 * size / pixels, ui={"text": lines})
 
 
+def usable_preset(preset: str, latent_format: str) -> tuple[str, list[str]]:
+    """The preset itself, or the next best one where it knows nothing of this latent format; with a note then."""
+    if preset != "best" or latent_format in codec.LEARNED_FORMATS:
+        return preset, []
+    known = " and ".join(codec.LEARNED_FORMATS)
+    return "fine", [f"\u26a0 best knows {known} only, so this {latent_format} picture was packed by the preset fine."]
+
+
+def unused(preset: str, given: dict, latent_format: str) -> list[str]:
+    """A note for what somebody has set and this preset does not go by."""
+    changed = {name for name, value in given.items() if value is not None and value != DEFAULTS[name]}
+    dead = [name for name in given if name in changed and name not in SETTINGS[preset]]
+    notes = []
+    if dead:
+        usable = [other for other in SETTINGS if usable_preset(other, latent_format)[0] == other]
+        presets = [other for other in usable if set(dead) <= set(SETTINGS[other])]
+        instead = f" Choose {presets[0]} to use it." if presets else ""
+        notes.append(f"\u26a0 Not used by the preset {preset}: {', '.join(dead)}.{instead}")
+    if preset == "best" and given["quality"] and given["max_bytes"]:
+        notes.append("\u26a0 Not used beside quality: max_bytes. Set quality to 0 to go by it.")
+    return notes
+
+
+def about_size(picture: codec.EncodedPicture) -> list[str]:
+    """What VAE Encode has cut off, and a warning of pictures that take long."""
+    factor = codec.by_name(picture.latent_format).spatial_factor
+    kept_width, kept_height = picture.latent_width * factor, picture.latent_height * factor
+    lines = []
+    if (kept_width, kept_height) != (picture.width, picture.height):
+        lines.append(
+            f"VAE Encode kept {kept_width}x{kept_height} of {picture.width}x{picture.height}. SDC Regenerate and "
+            "Decode SDC give the true size back."
+        )
+    pixels = picture.width * picture.height
+    if pixels > LARGE:
+        lines.append(
+            f"\u26a0 {pixels / 10**6:.0f} megapixels: VAE and regeneration need about {pixels / 512**2:.0f} times the "
+            "time and memory of 512x512. Scale the picture before VAE Encode to save both."
+        )
+    return lines
+
+
 def size_of(bits_per_pixel: float, max_bytes: int, quality: int) -> dict:
-    """What codec.encode_learned is to keep to; a quality in 1..100 becomes one of its own."""
+    """What codec.encode_learned is to keep to."""
     if quality:
-        return {"quality": round((quality - 1) * (codec.QUALITIES - 1) / 99)}
+        return {"quality": quality_for_codec(quality)}
     return {"size": max_bytes} if max_bytes else {"bits_per_pixel": bits_per_pixel}
 
 

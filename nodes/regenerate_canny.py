@@ -1,13 +1,7 @@
-import math
-
 import comfy.model_management
-import comfy.samplers
 from comfy_api.v0_0_2 import io, ui
-from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
-from nodes import ControlNetApplyAdvanced  # ComfyUI's own nodes, not the folder of this file
 
-from .inversion.exact_pair import ExactNoise, ExactRegeneration
-from .inversion.guidance import make_guider
+from .inversion.noise_to_picture import noise_to_picture
 from .pictures.edges import canny_edges, edge_picture, fit_to_latent
 from .sockets import CATEGORY
 
@@ -23,7 +17,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                 "Paints the picture again from the noise that DDIM Invert found, lightly held in place by the edges of "
                 "the compressed picture. The same as ControlNet, CFGGuider and SamplerCustomAdvanced with euler."
             ),
-            search_aliases=["regenerate", "restore", "clean up", "canny", "controlnet", "sdc", "decompress"],
+            search_aliases=["sdc", "regenerate", "restore", "clean up", "canny", "controlnet", "decompress", "repaint"],
             inputs=[
                 io.Model.Input("model", tooltip="The model that repaints the picture; the same one as in DDIM Invert."),
                 io.Conditioning.Input(
@@ -54,6 +48,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     default=100,
                     min=0,
                     max=1000,
+                    advanced=True,
                     tooltip="Faint edges count when above this and joined to a strong one. Lower: more lines. "
                     "OpenCV's scale: 100 here is about 0.4 of ComfyUI's own Canny, which counts 0 to 1.",
                 ),
@@ -62,6 +57,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     default=200,
                     min=0,
                     max=1000,
+                    advanced=True,
                     tooltip="Edges above this always count. Higher: only the boldest outlines.",
                 ),
                 io.Float.Input(
@@ -70,6 +66,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.001,
+                    advanced=True,
                     tooltip="When the edges begin to hold: 0 from the first, noisiest step.",
                 ),
                 io.Float.Input(
@@ -78,6 +75,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.001,
+                    advanced=True,
                     tooltip="When the edges let go: 1 never, 0.5 leaves the fine detail to the model.",
                 ),
                 io.Float.Input(
@@ -98,6 +96,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     options=["manual", "auto"],
                     default="manual",
                     optional=True,
+                    advanced=True,
                     tooltip="auto takes both thresholds from how bright each picture is, and low_threshold and "
                     "high_threshold do not count. manual uses them.",
                 ),
@@ -148,43 +147,19 @@ class SDCRegenerateCanny(io.ComfyNode):
                 None if auto else high_threshold,
             )
         edges = edges.to(comfy.model_management.intermediate_device())
-        # ControlNetApplyAdvanced wants two conditionings, and at w = 1 there need be only one.
-        positive_edges, negative_edges = ControlNetApplyAdvanced().apply_controlnet(
+        regenerated, notes = noise_to_picture(
+            model,
             positive,
-            positive if negative is None else negative,
-            control_net,
-            edges,
-            canny_strength,
-            start_percent,
-            end_percent,
+            latent,
+            noise,
+            sigmas,
+            control_net=control_net,
+            edges=edges,
+            canny_strength=canny_strength,
+            start_percent=start_percent,
+            end_percent=end_percent,
+            guidance_scale=guidance_scale,
+            negative=negative,
             vae=vae,
         )
-        guider = make_guider(model, positive_edges, None if negative is None else negative_edges, guidance_scale)
-        notes = differences(noise, sigmas, guidance_scale)
-        if "noise_mask" in latent:
-            # Outside of the mask stock sampling would put back the latent beside it, which is noise here.
-            notes.append("\u26a0 The latent's noise mask is ignored: the whole picture is repainted.")
-            latent = {key: value for key, value in latent.items() if key != "noise_mask"}
-        if isinstance(noise, ExactNoise):
-            noise, sampler = noise.start(), ExactRegeneration(noise.pair)
-        else:
-            sampler = comfy.samplers.sampler_object("euler")  # "ddim" is the same, but reseeds the global generator
-        regenerated = SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent).result[0]
         return io.NodeOutput(regenerated, edges, ui={**ui.PreviewImage(edges, cls=cls).as_dict(), "text": notes})
-
-
-def differences(noise, sigmas, guidance_scale: float) -> list[str]:
-    """What is not as it was in the inversion that gave `noise`, for the artist. Stock NOISE says nothing."""
-    notes = []
-    inverted_at, level = getattr(noise, "guidance_scale", None), getattr(noise, "sigma", None)
-    if inverted_at is not None and not math.isclose(inverted_at, guidance_scale):
-        notes.append(
-            f"\u26a0 DDIM Invert used guidance_scale {inverted_at:g} and this node {guidance_scale:g}: "
-            "the picture will change. Set both alike to get it back."
-        )
-    if level is not None and len(sigmas) and not math.isclose(level, float(sigmas[0]), rel_tol=1e-4):
-        notes.append(
-            f"\u26a0 The noise is that of level {level:.3g}, but sigmas start at {float(sigmas[0]):.3g}: the picture "
-            "will come out too smooth or full of grain. Connect SIGMAS of the DDIM Invert that gave the noise."
-        )
-    return notes

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from sdc_pack.nodes.comparison.metrics import to_pixels
 
+from dev import accelerator
 from dev.environment import SetupError
 
 
@@ -19,7 +20,7 @@ def start(options):
     """
     from comfy.cli_args import args
 
-    args.cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    args.cpu = accelerator.kind() is None
     import folder_paths
 
     for models in (options.shared / "models", options.models):

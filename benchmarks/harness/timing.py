@@ -1,7 +1,7 @@
 """Seconds and memory of a call, in this process; as a script those of one codec, in a process of its own.
 
-`python timing.py NAME INPUT QUALITY` prints figures as JSON. NAME is SDC, with a latent for INPUT (a .npy file), or a
-rival, with a picture. Nothing else is loaded, so that memory is theirs alone and starts from a clean heap.
+`python timing.py NAME INPUT QUALITY` prints figures as JSON. NAME is one of PRESETS, with a latent for INPUT (a .npy
+file), or a rival, with a picture. Nothing else is loaded, so that memory is theirs alone and starts from a clean heap.
 """
 
 import gc
@@ -17,6 +17,7 @@ if __name__ == "__main__":
 
 from dev import memory
 
+PRESETS = PAPER, BY_QUALITY, BY_SIZE = "SDC", "SDC best by quality", "SDC best by size"
 REPEATED_BELOW = 2.0  # seconds; what takes longer is timed once
 
 
@@ -74,8 +75,12 @@ def measure_codec(name: str, path: str, quality: str) -> dict:
     import codec
 
     array = np.load(path)
-    if name == "SDC":
-        encode = partial(codec.encode, array, **codec.PAPER_PRESET)
+    if name in PRESETS:
+        encode = {
+            PAPER: partial(codec.encode, array, **codec.PAPER_PRESET),
+            BY_QUALITY: partial(codec.encode_learned, array, quality=int(quality)),
+            BY_SIZE: partial(codec.encode_learned, array, size=int(quality)),
+        }[name]
         return both_ways(encode, lambda made: codec.decode(codec.load(made.data)))
     return both_ways(lambda: rivals.encode_rival(name, array, int(quality)), lambda made: made.pixels())
 

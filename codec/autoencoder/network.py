@@ -42,17 +42,17 @@ def blocks() -> tuple[Block, ...]:
     return Block(), Block(), Block()
 
 
-def make_encoder() -> nn.Sequential:
-    """(B, 3, H, W) in 0..1 -> (B, 4, H / 8, W / 8), scaled latents; H and W multiples of 8."""
+def make_encoder(channels: int = LATENT_CHANNELS) -> nn.Sequential:
+    """(B, 3, H, W) in 0..1 -> (B, channels, H / 8, W / 8), scaled latents; H and W multiples of 8."""
     return nn.Sequential(
         conv(3, WIDTH), Block(), smaller(), *blocks(), smaller(), *blocks(), smaller(), *blocks(),
-        conv(WIDTH, LATENT_CHANNELS),
+        conv(WIDTH, channels),
     )  # fmt: skip
 
 
-def make_decoder() -> nn.Sequential:
-    """(B, 4, h, w) scaled latents -> (B, 3, 8 h, 8 w), about 0..1 and not clamped."""
+def make_decoder(channels: int = LATENT_CHANNELS) -> nn.Sequential:
+    """(B, channels, h, w) scaled latents -> (B, 3, 8 h, 8 w), about 0..1 and not clamped."""
     return nn.Sequential(
-        Clamp(), conv(LATENT_CHANNELS, WIDTH), nn.ReLU(),
+        Clamp(), conv(channels, WIDTH), nn.ReLU(),
         *blocks(), *larger(), *blocks(), *larger(), *blocks(), *larger(), Block(), conv(WIDTH, 3),
     )  # fmt: skip

@@ -82,7 +82,7 @@ def _add_encoding(command):
     command.add_argument("--dither", choices=DITHERS, default=PAPER_PRESET["dither"])
     command.add_argument("--dither-strength", type=float, default=PAPER_PRESET["dither_strength"], help="0 to 1")
     command.add_argument("--seed", type=int, default=0, help="of the palette's random start")
-    group = command.add_argument_group("the learned coder instead of a palette (SD1.x)")
+    group = command.add_argument_group("the learned coder instead of a palette")
     group = group.add_mutually_exclusive_group()
     group.add_argument("--bytes", type=int, metavar="N", help="most bytes of each file, met within 2 %%")
     group.add_argument("--bpp", type=float, metavar="X", help="the same in bits per pixel; 0.095 is 3.1 kB for 512x512")

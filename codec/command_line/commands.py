@@ -152,6 +152,7 @@ def _record(name, picture):
         "coder": picture.coder,
         "colours": picture.colours,
         "coding": picture.quantised.summary,
+        "weights": picture.quantised.weights.hex() if picture.coder == "learned" else None,
         "checksum": picture.data[:-5:-1].hex(),
         "framing_bytes": picture.size - sum(map(len, sections.values())),
         "sections": [
@@ -166,6 +167,8 @@ def _record(name, picture):
 def _description(name, picture):
     """The same for people."""
     record = _record(printable(name), picture)
+    if record["weights"]:
+        record["coding"] += " · weights {weights}".format_map(record)
     lines = [
         "{file}: {width} x {height} pixels, {bytes} bytes, {bits_per_pixel:.4f} bits per pixel".format_map(record),
         "  version {version}, {latent_format} latent {channels} x {latent_height} x {latent_width}, {coding}, "

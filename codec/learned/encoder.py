@@ -3,7 +3,7 @@
 import numpy as np
 
 from .entropy_model import Grid
-from .passes import PASSES, STARTS
+from .passes import PASSES
 from .rans import Writer
 from .weights import ANALYSIS_BLOCKS, QUALITIES, UNIT, Weights
 
@@ -97,7 +97,7 @@ class Choice:
         parts, total = [], 0.0
         for number in range(len(PASSES)):
             for group, mask, means, tables in grid.predict(number):
-                channels = slice(STARTS[group], STARTS[group + 1])
+                channels = w.part(group)
                 steps = grid.steps(group).astype(np.float32)
                 exact = ((y[..., channels][mask] - means) / steps).clip(-30000, 30000)
                 nearest = np.rint(exact)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .layers import in_strips, positive
-from .passes import GROUPS, PASSES, STARTS, phases
+from .passes import COUNT, PASSES, phases
 from .weights import FARTHEST, SCALES, UNIT, Weights
 
 REACH = 3  # places that a mean depends on in each direction
@@ -20,9 +20,9 @@ class Grid:
     def __init__(self, weights: Weights, height: int, width: int, quality: int):
         self.weights, self.quality = weights, quality
         self.height, self.width = height, width
-        self.known = np.zeros((height, width, sum(GROUPS)), np.float32)
+        self.known = np.zeros((height, width, weights.starts[-1]), np.float32)
         self.phases = phases(height, width)
-        self.is_known = np.zeros((height, width, len(GROUPS)), np.bool_)
+        self.is_known = np.zeros((height, width, COUNT), np.bool_)
 
     def predict(self, number: int):
         """Return (group, mask, means (n, size) int32, tables (n, size) uint8) for each part of a pass."""
@@ -41,10 +41,10 @@ class Grid:
         for top, bottom, out in in_strips(network, self.height, self.width, REACH):
             half, at = out.shape[2] // 2, 0
             for group, mask, means, tables in parts:
-                size, here = GROUPS[group], mask[top:bottom]
+                size, here = w.groups[group], mask[top:bottom]
                 mean = np.rint(out[..., at : at + size][here]).clip(-FARTHEST, FARTHEST)
                 raw = out[..., half + at : half + at + size][here]
-                table = np.rint(raw - log_steps[STARTS[group] : STARTS[group + 1]]).clip(0, SCALES - 1)
+                table = np.rint(raw - log_steps[w.part(group)]).clip(0, SCALES - 1)
                 means.append(mean.astype(np.int32))
                 tables.append(table.astype(np.uint8))
                 at += size
@@ -52,18 +52,17 @@ class Grid:
 
     def learn(self, group: int, mask, values):
         """Take in (n, size) integers, the coefficients of a part; what is beyond FARTHEST is clipped."""
-        part = slice(STARTS[group], STARTS[group + 1])
-        self.known[..., part][mask] = np.clip(values, -FARTHEST, FARTHEST)
+        self.known[..., self.weights.part(group)][mask] = np.clip(values, -FARTHEST, FARTHEST)
         self.is_known[..., group] |= mask
 
     def steps(self, group: int):
         """(size,) int32, the steps of a group's coefficients."""
-        return self.weights.steps[self.quality, STARTS[group] : STARTS[group + 1]]
+        return self.weights.steps[self.quality, self.weights.part(group)]
 
     def _state(self, first, last):
         """(rows, w, M + groups + 1) float64, input of the networks."""
         total = self.known.shape[2]
-        x = np.empty((last - first, self.width, total + len(GROUPS) + 1))
+        x = np.empty((last - first, self.width, total + COUNT + 1))
         x[..., :total] = self.known[first:last]
         x[..., total:-1] = self.is_known[first:last] * UNIT
         x[..., -1] = plane(self.quality)

@@ -2,14 +2,17 @@
 
 import numpy as np
 
-# Coefficients of a place in the order in which they are coded.
-GROUPS = (4, 4, 6, 10)
-STARTS = tuple(sum(GROUPS[:g]) for g in range(len(GROUPS) + 1))
+COUNT = 4  # groups of the coefficients of a place; how many each holds is in the weights
 # (group, phase) coded side by side in each pass.
 PASSES = (
     ((0, "corner"),), ((0, "rest"),), ((0, "odd"),), ((0, "cross"), (1, "even")),
     ((1, "cross"), (2, "even")), ((2, "cross"), (3, "even")), ((3, "cross"),),
 )  # fmt: skip
+
+
+def starts(groups: tuple[int, ...]) -> tuple[int, ...]:
+    """Where each group begins among the coefficients of a place, and where the last one ends."""
+    return tuple(sum(groups[:number]) for number in range(len(groups) + 1))
 
 
 def phases(height: int, width: int) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import SdcUnsupportedError
 from ..latent_formats import LATENT_FORMATS
 from .layers import Conv
-from .passes import GROUPS, PASSES
+from .passes import COUNT, PASSES, starts
 from .rans import Tables
 
 FOLDER = Path(__file__).resolve().parents[2] / "weights" / "learned"
@@ -25,6 +25,8 @@ QUALITIES = 256
 SCALES = 64  # tables of frequencies
 UNIT = 256  # a coefficient is an integer in units of 1 / UNIT
 FARTHEST = 1 << 15  # largest magnitude of a coefficient, in those units
+FIRST_GROUPS = (4, 4, 6, 10)  # of weights that do not say how many coefficients their groups have
+MOST_COEFFICIENTS = 256  # of a patch
 LONGEST_TABLE = 512  # so that a symbol has at most 17 bits
 SYNTHESIS_BLOCKS, ANALYSIS_BLOCKS = 4, 3
 # Figures of a layer are 0 or within these: then nothing overflows, and nothing comes out so small that a processor
@@ -39,6 +41,8 @@ class Weights:
     latent_format : str
     channels : int
         Of the latent.
+    groups : tuple of int
+        How many coefficients of a patch each group has, in the order in which they are coded.
     scale, shift : float32
         From ComfyUI's LATENT to what the encoder takes in, of variance about one: (latent - shift) * scale.
     errors : (256,) float32
@@ -63,6 +67,7 @@ class Weights:
 
     latent_format: str
     channels: int
+    groups: tuple[int, ...]
     scale: np.float32
     shift: np.float32
     errors: np.ndarray
@@ -77,18 +82,26 @@ class Weights:
     gains: np.ndarray
     lambdas: np.ndarray
 
+    @functools.cached_property
+    def starts(self) -> tuple[int, ...]:
+        return starts(self.groups)
 
-def layers(channels: int) -> dict[str, tuple]:
+    def part(self, group: int) -> slice:
+        """Where the coefficients of a group lie."""
+        return slice(self.starts[group], self.starts[group + 1])
+
+
+def layers(channels: int, groups: tuple[int, ...]) -> dict[str, tuple]:
     """Name -> (taps, inputs, outputs, type) of the decoder's layers, in the order in which they are applied.
 
     Inputs and outputs are None where the weights are free to choose how many.
     """
-    total, patch = sum(GROUPS), 4 * channels
+    total, patch = sum(groups), 4 * channels
     found: dict[str, tuple] = {}
     for number, parts in enumerate(PASSES):
-        found[f"c{number}.first"] = (9, total + len(GROUPS) + 1, None, np.int16)
+        found[f"c{number}.first"] = (9, total + COUNT + 1, None, np.int16)
         found[f"c{number}.second"] = found[f"c{number}.third"] = (9, None, None, np.int8)
-        found[f"c{number}.last"] = (1, None, 2 * sum(GROUPS[group] for group, _ in parts), np.int16)
+        found[f"c{number}.last"] = (1, None, 2 * sum(groups[group] for group, _ in parts), np.int16)
     found["s.head"] = (9, total + 1, None, np.int16)
     for number in range(SYNTHESIS_BLOCKS):
         found[f"s.{number}.first"] = found[f"s.{number}.second"] = (9, None, None, np.int8)
@@ -144,13 +157,14 @@ def build_weights(arrays: dict[str, np.ndarray]) -> Weights:
             raise ValueError(f"{name} is not finite")
         return found
 
-    total = sum(GROUPS)
     latent_format = str(arrays.get("latent_format"))
     formats = {known.name: known for known in LATENT_FORMATS}
     channels = int(array("channels", np.int32))
     if latent_format not in formats or formats[latent_format].channels != channels:
         raise ValueError(f"{latent_format} with {channels} channels is no latent format")
-    convs, scales = _decoder(array, channels)
+    groups = _groups(array) if "groups" in arrays else FIRST_GROUPS
+    total = sum(groups)
+    convs, scales = _decoder(array, channels, groups)
 
     lengths, frequencies = array("tables.lengths", np.int32, SCALES), array("tables.frequencies", np.uint16, None)
     if lengths.min() < 2 or lengths.max() > LONGEST_TABLE or lengths.sum() != len(frequencies):
@@ -163,16 +177,11 @@ def build_weights(arrays: dict[str, np.ndarray]) -> Weights:
     scale = np.float32(array("scale", np.float32))
     if not scale > 0:
         raise ValueError("scale is not above 0")
-    analysis = {
-        name.removesuffix(".w"): Conv(
-            arrays[name].astype(np.float32), np.float32(1), arrays[name[:-1] + "b"].astype(np.float32), 0
-        )
-        for name in arrays
-        if name.startswith("a.") and name.endswith(".w")
-    }
+    analysis = {name[:-2]: _analysis(arrays, name[:-1]) for name in arrays if name[:2] == "a." and name[-2:] == ".w"}
     return Weights(
         latent_format=latent_format,
         channels=channels,
+        groups=groups,
         scale=scale,
         shift=np.float32(array("shift", np.float32)),
         errors=errors,
@@ -189,11 +198,24 @@ def build_weights(arrays: dict[str, np.ndarray]) -> Weights:
     )
 
 
-def _decoder(array, channels):
+def _analysis(arrays, name):
+    """A layer of the encoder, in floating point. Its weights are whole numbers times `m`, or have none."""
+    weights = arrays[name + "w"].astype(np.float32) * arrays.get(name + "m", np.float32(1))
+    return Conv(weights, np.float32(1), arrays[name + "b"].astype(np.float32), 0)
+
+
+def _groups(array):
+    groups = tuple(int(size) for size in array("groups", np.int32, COUNT))
+    if min(groups) < 1 or sum(groups) > MOST_COEFFICIENTS:
+        raise ValueError(f"groups of {groups} coefficients are out of bounds")
+    return groups
+
+
+def _decoder(array, channels, groups):
     """Layers of the decoder and the units of what they take in, by name."""
     convs, scales = {}, {}
     width = None  # outputs of the layer before
-    for name, (taps, inputs, outputs, integers) in layers(channels).items():
+    for name, (taps, inputs, outputs, integers) in layers(channels, groups).items():
         inputs = inputs or width
         weights = array(f"{name}.w", integers, taps * inputs, outputs)
         width = weights.shape[1]

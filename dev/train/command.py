@@ -31,6 +31,12 @@ def main(arguments: list[str], settings: dict) -> int:
     parser.add_argument(
         "--install", action="store_true", help="put what was trained into weights/, in the place of what is there"
     )
+    parser.add_argument(
+        "--family",
+        choices=coder.FAMILIES,
+        default="SD1.x",
+        help="whose latents the coder learns (default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
     if unknown := set(options.models) - set(TRAININGS):
         parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(TRAININGS)}")
@@ -44,7 +50,8 @@ def main(arguments: list[str], settings: dict) -> int:
             say(f"{len(paths)} photographs, SHA-256 {data.hash_of(paths)}; on {loop.device().type}.")
         for name in names:
             say(f"Training {name}; stop it at any time, the same command goes on.")
-            trained = TRAININGS[name].train(Path(settings["shared"]), folder / f"{name}.pt", options.steps)
+            only = {"family": options.family} if name == "coder" else {}
+            trained = TRAININGS[name].train(Path(settings["shared"]), folder / f"{name}.pt", options.steps, **only)
             for file, content in TRAININGS[name].parts(trained).items():
                 write((WEIGHTS if options.install else folder / "trained") / file, content)
         if not options.install:

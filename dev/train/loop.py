@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from dev import accelerator
+
 MUON_FROM = 32  # channels in and out; narrower layers, biases and norms are left to AdamW
 WARM_UP = 200  # steps over which the learning rate rises
 COOL_DOWN = 0.25  # share of the steps over which it falls to nothing at the end, unless told
@@ -70,7 +72,7 @@ class Optimiser:
 
 
 def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(accelerator.kind() or "cpu")
 
 
 def autocast(device: torch.device):

@@ -1,5 +1,8 @@
 """A small picture of what a `.sdc` file holds, made without any model of the user's."""
 
+import io
+from pathlib import Path
+
 import numpy as np
 import torch
 from PIL import Image
@@ -7,7 +10,7 @@ from torch.nn.functional import interpolate
 
 from ... import codec
 from ...codec.autoencoder import tiny_vae
-from ..sockets.latent_formats import COMFY_CLASSES
+from ..sockets.latent_formats import rough_colours
 
 SIDE = 256
 MAX_PIXELS = 4096**2  # of the true picture; the latent of a larger one is not decoded just to look at it
@@ -45,9 +48,25 @@ def by_tiny_vae(latent: np.ndarray, picture: codec.EncodedPicture) -> np.ndarray
 
 
 def by_rough_colours(latent: np.ndarray, latent_format: str) -> np.ndarray:
-    """ComfyUI's own rough colours, which its sampling previews use when no TAESD is there."""
-    family = COMFY_CLASSES[latent_format]()
-    factors = np.asarray(family.latent_rgb_factors, np.float32)  # (C, 3)
-    bias = np.asarray(family.latent_rgb_factors_bias or 0, np.float32)
-    colours = np.einsum("chw,cd->hwd", family.process_in(latent), factors) + bias  # -1..1
+    colours = rough_colours(latent, latent_format)
     return (((colours + 1) / 2).clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def jpeg(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def save_thumbnail(path: str, picture: codec.EncodedPicture) -> str | None:
+    """Write a JPEG beside the file of a picture, and return its name.
+
+    None where a file has this name already, the disk takes no more, or the picture is too large to look at: it is only
+    for the eye.
+    """
+    target = Path(path).with_suffix(".jpg")
+    try:
+        codec.write_whole(target, jpeg(thumbnail(picture)))
+    except (OSError, codec.SdcLimitError):
+        return None
+    return target.name

@@ -1,5 +1,6 @@
 """What an inversion tells about itself."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -40,14 +41,21 @@ class Report:
         return cls(sigma, steps, calls, worst, mean, deviation, kurtosis)
 
     def lines(self) -> list[str]:
-        """For people: one line on the way, one for the noise of each picture."""
-        way = f"{self.steps} step{'s' if self.steps > 1 else ''} up to sigma {self.sigma:.3g}, {self.calls} model calls"
-        if self.residual.max() == 0:
-            way += ", exact"
-        elif not self.residual.isnan().any():
-            way += f", worst step off by {self.residual.max().item():.1e}"
-        return [way] + [
-            f"noise{f' {i + 1}' if len(self.mean) > 1 else ''}: mean {self.mean[i]:.3f}, deviation "
-            f"{self.deviation[i]:.3f}, kurtosis {self.kurtosis[i]:.2f}"
-            for i in range(len(self.mean))
-        ]
+        """For people: what the way took and how exactly it leads back, then the noise of each picture."""
+        way = f"{self.steps} step{'s' if self.steps > 1 else ''}, {self.calls} model calls"
+        worst = self.residual.max().item()
+        lines = [way if math.isnan(worst) else f"{way}: the way back {words_for(worst)}."]
+        for i, deviation in enumerate(self.deviation):
+            number = f" {i + 1}" if len(self.deviation) > 1 else ""
+            lines.append(f"Noise{number}: {deviation:.0%} as strong as the model expects.")
+        return lines
+
+
+def words_for(residual: float) -> str:
+    """How far from exact the worst step is, relative to the latent."""
+    if residual == 0:
+        return "is exact"
+    for most, words in ((1e-4, "is as good as exact"), (0.01, "is nearly exact"), (0.1, "drifts a little")):
+        if residual < most:
+            return words
+    return "drifts"

@@ -4,22 +4,46 @@ from comfy_api.v0_0_2 import io
 
 from ... import codec
 from ...codec.autoencoder import tiny_vae
+from ...codec.learned import LearnedLatent
 
 # Carries a list[codec.EncodedPicture], one a picture of the batch, all of one latent shape.
 SDC = io.Custom("SDC")
 
 
+def size_words(size: int) -> str:
+    """Bytes as file managers tell them: '713 bytes', '3.1 kB'."""
+    return f"{size} bytes" if size < 1000 else f"{size / 1000:.1f} kB" if size < 10**6 else f"{size / 10**6:.1f} MB"
+
+
+def coding_words(picture: codec.EncodedPicture) -> str:
+    """How a picture is stored: '64 colours', 'trained coder, quality 55'."""
+    stored = picture.quantised
+    if isinstance(stored, LearnedLatent):
+        return f"trained coder, quality {quality_for_people(stored.quality)}"
+    return f"{stored.colours} colour{'s' if stored.colours > 1 else ''}"
+
+
+def quality_for_people(quality: int) -> int:
+    """0..255 of the file as the 1..100 that a node is set to."""
+    return 1 + round(quality * 99 / (codec.QUALITIES - 1))
+
+
+def quality_for_codec(quality: int) -> int:
+    """1..100 of a node as the 0..255 of the file."""
+    return round((quality - 1) * (codec.QUALITIES - 1) / 99)
+
+
 def size_line(picture: codec.EncodedPicture) -> str:
-    """The one line a node shows: '3237 bytes · 0.099 bpp'."""
-    return f"{picture.size} bytes · {picture.bits_per_pixel:.3f} bpp"
+    """The one line a node shows: '3.1 kB, 64 colours'."""
+    return f"{size_words(picture.size)}, {coding_words(picture)}"
 
 
 def about_lines(picture: codec.EncodedPicture) -> list[str]:
-    """What there is to know of a file without decoding it: size, picture, latent family, coder, what is embedded."""
+    """What there is to know of a file without decoding it: size, picture, latent family, what is embedded."""
     inside = " and ".join(name for name in ("prompt", "workflow") if name in picture.metadata) or "no prompt"
     return [
-        f"{size_line(picture)} · {picture.width}x{picture.height}",
-        f"{picture.latent_format} · {picture.quantised.summary} · {inside} inside",
+        f"{picture.width}x{picture.height} in {size_line(picture)}",
+        f"{picture.latent_format}, {inside} inside",
         *preview_notes(picture),
     ]
 

@@ -26,7 +26,7 @@ def run(page):
 def test_the_file_is_shown_on_the_node_and_downloaded_from_its_menu(page, sdc_file):
     _, save = add_saver(page, sdc_file, "show.sdc")
     run(page)
-    text = page.status(save, "smaller than 24-bit pixels")
+    text = page.status(save, "smaller than the bare pixels")
     name = re.search(r"picture_\d{5}_\.sdc", text)[0]
     assert page.pictures(save) == [[96, 64]]
     with page.page.expect_download() as download:
@@ -39,12 +39,12 @@ def test_the_file_is_shown_on_the_node_and_downloaded_from_its_menu(page, sdc_fi
 def test_what_was_saved_is_shown_again_when_its_tab_comes_back(page, sdc_file):
     _, save = add_saver(page, sdc_file, "tab.sdc")
     run(page)
-    told = page.status(save, "smaller than 24-bit pixels")
+    told = page.status(save, "smaller than the bare pixels")
     page.command("Comfy.NewBlankWorkflow")
     assert not page.nodes("SDCSave")
     while not page.nodes("SDCSave"):  # other tests left tabs open
         page.command("Workspace.PreviousOpenedWorkflow")
-    assert page.status(save, "smaller than 24-bit pixels") == told
+    assert page.status(save, "smaller than the bare pixels") == told
     assert page.pictures(save) == [[96, 64]]
     with page.page.expect_download():
         page.menu(save, f"Download {told.split(':')[0]}")

@@ -75,8 +75,8 @@ def test_the_full_pipeline_runs_to_its_pictures(page):
     page.wait_until_idle()
     (save,) = page.nodes("SDCSave")
     text = page.status(save, "smaller than the PNG")
-    assert "bytes" in text and "bpp" in text and page.pictures(save) == [[128, 128]]
-    assert "bytes" in page.status(quantise, "bpp")
+    assert "colours" in text and page.pictures(save) == [[128, 128]]
+    assert page.status(quantise, "colours")
     shown = page.run("() => app.graph.nodes.filter(n => ['PreviewImage', 'SaveImage'].includes(n.type)).map(n => n.id)")
     assert len(shown) == 4
     page.wait("ids => ids.every(id => (app.nodeOutputs[id] ?? app.getNodeOutputs?.(id))?.images?.length)", shown)
@@ -89,7 +89,7 @@ def test_the_demo_runs_as_it_is(canvas_page):
     page.queue()
     page.wait_until_idle()
     (save,) = page.nodes("SDCSave")
-    assert "smaller than the PNG" in page.status(save, "bytes")
+    assert "smaller than the PNG" in page.status(save, "colours")
     (regenerate,) = page.nodes("SDCRegenerateCanny")
     decode = page.run("id => app.graph.getNodeById(id).getOutputNodes(0).map(n => n.type)", regenerate)
     assert decode == ["VAEDecode"]

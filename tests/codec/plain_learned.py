@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).parents[2] / "weights" / "learned"
-GROUPS = ((0, 4), (4, 8), (8, 14), (14, 24))
 PHASES = {
     "corner": lambda y, x: y % 4 == x % 4 == 0,
     "rest": lambda y, x: y % 2 == x % 2 == 0 and not y % 4 == x % 4 == 0,
@@ -63,7 +62,9 @@ def decode(section, height, width, latent_format, channels):
 class Picture:
     def __init__(self, arrays, quality, h, w):
         self.arrays, self.q, self.h, self.w = arrays, quality, h, w
-        self.known = np.zeros((h, w, 24), np.int64)
+        sizes = arrays["groups"].tolist() if "groups" in arrays else [4, 4, 6, 10]
+        self.groups = [range(sum(sizes[:g]), sum(sizes[: g + 1])) for g in range(4)]
+        self.known = np.zeros((h, w, sum(sizes)), np.int64)
         self.flags = np.zeros((h, w, 4), np.int64)
         ends = np.cumsum(arrays["tables.lengths"]).tolist()
         frequencies = arrays["tables.frequencies"].tolist()
@@ -73,7 +74,7 @@ class Picture:
         coder = Coder(data)
         for number, parts in enumerate(PASSES):
             out = self.context(number)
-            size = sum(GROUPS[group][1] - GROUPS[group][0] for group, _ in parts)
+            size = sum(len(self.groups[group]) for group, _ in parts)
             at = 0
             for group, phase in parts:
                 for y in range(self.h):
@@ -81,12 +82,12 @@ class Picture:
                         if PHASES[phase](y, x):
                             self.place(coder, group, y, x, out[y, x, at:size], out[y, x, size + at :])
                             self.flags[y, x, group] = 256
-                at += GROUPS[group][1] - GROUPS[group][0]
+                at += len(self.groups[group])
         coder.end()
         return self.synthesis()
 
     def place(self, coder, group, y, x, means, tables):
-        for number, k in enumerate(range(*GROUPS[group])):
+        for number, k in enumerate(self.groups[group]):
             mean = min(max(round(float(means[number])), -32768), 32768)
             table = float(tables[number]) - float(self.arrays["log_steps"][self.q, k])
             table = min(max(round(table), 0), 63)

@@ -16,12 +16,19 @@ from sdc_codec.learned.layers import LIMITS
 QUALITIES = (0, 60, 120, 200, 255)
 
 
-def latent_of(height, width, seed=0):
+OTHERS = [name for name in codec.LEARNED_FORMATS if name != "SD1.x"]
+
+
+def latent_of(height, width, seed=0, latent_format="SD1.x"):
     """About as rough, and as far from zero, as the latents of photographs are."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.normal(size=(4, height // 4 + 2, width // 4 + 2)) * 6
+    rng, channels = np.random.default_rng(seed), codec.by_name(latent_format).channels
+    coarse = rng.normal(size=(channels, height // 4 + 2, width // 4 + 2)) * 6
     smooth = coarse.repeat(4, 1).repeat(4, 2)[:, :height, :width]
-    return (smooth + rng.normal(size=(4, height, width)) * 2).astype(np.float32)
+    return (smooth + rng.normal(size=(channels, height, width)) * 2).astype(np.float32)
+
+
+def weights_of(latent_format):
+    return weights_module.load_weights(learned.NEWEST[latent_format])
 
 
 def with_section(data: bytes, section: bytes) -> bytes:
@@ -59,6 +66,29 @@ def test_the_second_decoder_agrees_to_the_bit(shape, quality):
     assert plain(picture.data) == latent.astype("<f4").tobytes()
 
 
+@pytest.mark.parametrize("latent_format", OTHERS)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (12, 8)])
+def test_every_latent_format_is_decoded_alike_by_both(latent_format, shape):
+    latent = latent_of(*shape, latent_format=latent_format)
+    for quality in (0, 140, 255):
+        picture = codec.encode_learned(latent, quality=quality, latent_format=latent_format)
+        decoded = codec.decode(picture)
+        assert decoded.shape == latent.shape and np.isfinite(decoded).all()
+        assert plain(picture.data) == decoded.astype("<f4").tobytes()
+
+
+@pytest.mark.parametrize("latent_format", OTHERS)
+def test_every_latent_format_has_a_dial(latent_format):
+    """From coarse to fine, and by size; errors in the latent's own units, as they are estimated."""
+    latent = latent_of(24, 32, latent_format=latent_format) / 4
+    pictures = [codec.encode_learned(latent, quality=q, latent_format=latent_format) for q in (0, 90, 180, 255)]
+    errors = [np.square(codec.decode(picture) - latent).mean() for picture in pictures]
+    assert errors == sorted(errors, reverse=True) and [p.size for p in pictures] == sorted(p.size for p in pictures)
+    assert errors[-1] < 0.35 * np.square(latent - latent.mean((1, 2), keepdims=True)).mean()
+    size = pictures[1].size + 40
+    assert 0.96 * size <= codec.encode_learned(latent, size=size, latent_format=latent_format).size <= size
+
+
 def test_values_far_out_are_coded_by_escapes():
     latent = latent_of(8, 8)
     latent[:, 3, 3] = [3000, -60000, 65504, -65504]
@@ -70,7 +100,10 @@ def test_values_far_out_are_coded_by_escapes():
 @settings(max_examples=150, deadline=None)
 def test_damaged_payloads_end_in_a_latent_or_a_named_error_and_both_decoders_agree(data):
     height, width = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
-    picture = codec.encode_learned(latent_of(height, width), quality=data.draw(st.sampled_from(QUALITIES)))
+    latent_format = data.draw(st.sampled_from(codec.LEARNED_FORMATS))
+    latent = latent_of(height, width, latent_format=latent_format)
+    quality = data.draw(st.sampled_from(QUALITIES))
+    picture = codec.encode_learned(latent, quality=quality, latent_format=latent_format)
     section = bytearray(section_of(picture))
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(4, len(section) - 1))  # the name of the weights stays
@@ -156,7 +189,6 @@ def test_finer_is_larger_and_nearer():
         ({"bits_per_pixel": float("nan")}, "bits_per_pixel"),
         ({"quality": 3, "mask": np.zeros((3, 3))}, "mask has shape"),
         ({"quality": 3, "mask": np.full((16, 16), 2.0)}, "0 to 1"),
-        ({"quality": 3, "latent_format": "SDXL"}, "SDXL"),
         ({"quality": 3, "latent": np.full((4, 16, 16), np.nan)}, "NaN"),
     ],
 )
@@ -166,15 +198,36 @@ def test_bad_arguments_are_named(arguments, message):
         codec.encode_learned(latent_of(16, 16) if latent is None else latent, **arguments)
 
 
-def test_no_sum_of_the_decoder_can_become_inexact():
+def test_a_latent_format_without_weights_is_named(monkeypatch):
+    monkeypatch.delitem(learned.NEWEST, "SD1.x")
+    with pytest.raises(codec.SdcArgumentError, match=r"no weights for SD1\.x, only for .*use a palette"):
+        codec.encode_learned(latent_of(4, 4), quality=3)
+
+
+def test_all_weights_together_stay_small():
+    assert sum(path.stat().st_size for path in weights_module.FOLDER.glob("*.npz")) <= 6_000_000
+
+
+@pytest.mark.parametrize("latent_format", codec.LEARNED_FORMATS)
+def test_no_sum_of_the_decoder_can_become_inexact(latent_format):
     """The bound that is checked when weights are loaded, by inputs of the worst signs and in Python's integers."""
-    weights = weights_module.load_weights(next(iter(learned.NEWEST.values())))
+    weights = weights_of(latent_format)
     for name, conv in weights.convs.items():
         worst = np.sign(conv.weights) * conv.largest
         for column, inputs in zip(conv.weights.T[:8], worst.T[:8], strict=True):
             exact = sum(int(a) * int(b) for a, b in zip(column, inputs, strict=True))
             assert abs(exact) < LIMITS[conv.weights.dtype], name
             assert float(inputs.astype(conv.weights.dtype) @ column) == exact, name
+
+
+@pytest.mark.parametrize("groups", [(0, 4, 6, 14), (4, 4, 6, 243), (4, 4, 6), (4, 4, 6, 11)])
+def test_groups_that_do_not_fit_are_not_believed(groups):
+    path = weights_module.FOLDER / f"{learned.NEWEST['SD1.x'].hex()}.npz"
+    with np.load(path) as arrays:
+        changed = {**arrays, "groups": np.array(groups, np.int32)}
+    with pytest.raises(ValueError, match=r"groups|\.w is int16"):
+        weights_module.build_weights(changed)
+    assert weights_module.build_weights({**changed, "groups": np.array((4, 4, 6, 10), np.int32)}).groups[3] == 10
 
 
 def test_damaged_weights_are_not_believed(tmp_path, monkeypatch):

@@ -62,6 +62,15 @@ def test_pack_info_extract(run, tmp_path, smooth_latent):
     np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), codec.decode(picture))
 
 
+def test_info_names_the_learned_coder_and_its_weights(run, tmp_path, smooth_latent):
+    picture = codec.encode_learned(smooth_latent(), quality=40)
+    (tmp_path / "learned.sdc").write_bytes(picture.data)
+    weights = picture.quantised.weights.hex()
+    assert f", learned · quality 40 · weights {weights}, checksum " in run("info", tmp_path / "learned.sdc").stdout
+    told = json.loads(run("info", "--json", tmp_path / "learned.sdc").stdout)
+    assert (told["coder"], told["weights"], told["colours"]) == ("learned", weights, None)
+
+
 def test_info_as_json_holds_everything(run, described, fixtures, tmp_path):
     picture = codec.load(described.read_bytes())
     told = run("info", "--json", described, fixtures / "v1_smallest.sdc")
@@ -86,8 +95,10 @@ def test_info_as_json_holds_everything(run, described, fixtures, tmp_path):
         "coder": picture.coder,
         "colours": 16,
         "coding": picture.quantised.summary,
+        "weights": None,
         "checksum": f"{int.from_bytes(picture.data[-4:], 'little'):08x}",
         "framing_bytes": 40,
+        "vae": None,
         "metadata": {"prompt": "狐 \x1b[31m", "workflow": {"nodes": []}},
     }
     assert "\x1b" not in told.stdout

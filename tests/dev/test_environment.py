@@ -12,45 +12,6 @@ from dev.environment import SetupError
 
 REPO = Path(environment.__file__).parents[1]
 
-HOLD_LOCK = """
-import sys, time
-from pathlib import Path
-from dev.environment import locked
-with locked(Path(sys.argv[1]), "busy"):
-    print("in", flush=True)
-    if len(sys.argv) > 2:
-        time.sleep(float(sys.argv[2]))
-    else:
-        sys.stdin.read()
-    print("out", flush=True)
-"""
-
-
-def hold_lock(path, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-c", HOLD_LOCK, path, *arguments],
-        cwd=REPO, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def test_second_run_waits_for_the_first_and_says_so(tmp_path):
-    with hold_lock(tmp_path / "lock") as first:
-        assert first.stdout.readline() == "in\n"
-        with hold_lock(tmp_path / "lock", "0") as second:
-            assert second.stdout.readline() == "Waiting: another run is busy.\n"
-            first.stdin.close()
-            assert first.stdout.readline() == "out\n"
-            assert second.stdout.read() == "in\nout\n"
-
-
-def test_lock_of_a_killed_run_is_free(tmp_path):
-    with hold_lock(tmp_path / "lock") as first:
-        assert first.stdout.readline() == "in\n"
-        first.kill()
-        first.wait()
-        with hold_lock(tmp_path / "lock", "0") as second:
-            assert second.stdout.read() == "in\nout\n"
-
 
 @pytest.fixture
 def empty_locks(tmp_path, monkeypatch):
@@ -82,6 +43,40 @@ def test_interrupted_set_up_starts_over_and_a_finished_one_is_kept(tmp_path, emp
 
     monkeypatch.setattr(environment, "create", interrupted)
     assert environment.prepare(empty_locks, Path(sys.executable), cache) == python
+
+
+def test_a_full_disk_stops_before_anything_is_made(tmp_path, empty_locks):
+    with pytest.raises(
+        SetupError, match=r"The environment takes 1000000\.0 GB, and only [\d.]+ GB are free.*\n.*run.py clean"
+    ):
+        environment.prepare(empty_locks, Path(sys.executable), tmp_path / "cache", gigabytes=10**6)
+    assert not list((tmp_path / "cache").glob("env-*/*"))
+
+
+def test_what_is_downloaded_already_needs_no_room(tmp_path, empty_locks):
+    """uv links it into the environment."""
+    (tmp_path / "uv").mkdir()
+    with (tmp_path / "uv" / "package").open("wb") as file:
+        file.truncate(10**13)  # holes, which take no room
+    assert environment.prepare(empty_locks, Path(sys.executable), tmp_path, gigabytes=10**4).exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can mount a small disk")
+def test_a_small_disk_is_told_with_the_figure(tmp_path):
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], capture_output=True).returncode:
+        pytest.skip("this machine does not let root mount a disk")
+    try:
+        away = {name: value for name, value in os.environ.items() if name != "COMFYUI_PATH"}
+        away["SDC_CACHE"] = str(tmp_path / "cache")
+        done = subprocess.run(
+            [sys.executable, REPO / "run.py", "models", tmp_path], env=away, capture_output=True, text=True
+        )
+        left = [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+    assert done.returncode == 1 and not left
+    assert f"takes {environment.GIGABYTES:.1f} GB, and only 0.0 GB are free" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_environment_changes_with_its_lock(tmp_path, empty_locks, monkeypatch):

@@ -1,5 +1,7 @@
 """SD Latent Quantize with the preset best: the trained coder, by size, by quality and with a mask."""
 
+import re
+
 import comfy.utils
 import numpy as np
 import pytest
@@ -10,10 +12,13 @@ from PIL import Image
 from sdc_pack.codec.autoencoder import tiny_vae
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 from sdc_pack.nodes.files.previews import thumbnail
+from sdc_pack.nodes.inversion.strength import quantisation_noise
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.load_sdc import SDCLoad
 from sdc_pack.nodes.save_sdc import SDCSave
 from sdc_pack.nodes.sockets.sdc import about_lines
+
+from dev import families
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +50,10 @@ def test_a_quality_is_one_for_every_picture(photograph):
     coarse, fine = (quantise(photograph, quality=quality) for quality in (20, 80))
     assert error(fine, photograph) < 0.3 * error(coarse, photograph)
     assert fine.result[2] > 2 * coarse.result[2]
-    qualities = {quantise(photograph, quality=quality).result[0][0].quantised.quality for quality in (1, 100)}
-    assert qualities == {0, codec.QUALITIES - 1}
+    for quality, stored in ((1, 0), (100, codec.QUALITIES - 1)):
+        output = quantise(photograph, quality=quality)
+        assert output.result[0][0].quantised.quality == stored
+        assert output.ui["text"][0].endswith(f"trained coder, quality {quality}")
 
 
 def test_it_is_nearer_than_a_palette_of_the_same_size(photograph):
@@ -90,7 +97,7 @@ def test_saved_and_loaded_it_is_the_same(photograph, comfyui_folders):
     assert torch.equal(saved.result[1]["samples"], decoded["samples"])
     loaded = SDCLoad.execute("a_00001_.sdc [output]")
     assert torch.equal(loaded.result[0]["samples"], decoded["samples"]) and loaded.result[2] == "a portrait"
-    assert "learned · quality" in about_lines(pictures[0])[1]
+    assert re.search(r"trained coder, quality \d+$", about_lines(pictures[0])[0])
     assert np.asarray(thumbnail(pictures[0])).shape == (256, 256, 3)
 
 
@@ -109,9 +116,30 @@ def error_of(decoded, latent) -> float:
     return (decoded["samples"] - latent["samples"]).square().mean().sqrt().item()
 
 
-def test_other_latent_formats_are_refused_with_what_to_do(photograph):
-    with pytest.raises(ValueError, match="SDXL.*palette"):
-        quantise(photograph, latent_format="SDXL")
+SCALES = {"SD1.x": 0.18215, "SDXL": 0.13025, "SD3": 1.5305, "Flux": 0.3611}  # from LATENT to what models see
+
+
+@pytest.mark.parametrize("family", SCALES)
+def test_auto_strength_asks_the_coder_of_every_family(family):
+    """The noise that stands for a file is the error that photographs have at its quality, as the model sees it."""
+    model, _ = families.build(family)
+    channels = codec.by_name(family).channels
+    latent = {"samples": torch.randn(1, channels, 16, 16, generator=torch.Generator().manual_seed(0)) / SCALES[family]}
+    noises = []
+    for quality in (10, 90):
+        sdc, decoded, *_ = quantise(latent, latent_format=family, quality=quality).result
+        noises.append(quantisation_noise(model, decoded, sdc))
+        assert noises[-1] == pytest.approx(SCALES[family] * codec.estimate_error(sdc[0]), rel=1e-5)
+    assert 1 > noises[0] > 2 * noises[1] > 0
+
+
+def test_latent_formats_without_weights_get_the_next_best_preset_and_a_note(photograph, monkeypatch):
+    monkeypatch.setattr(codec, "LEARNED_FORMATS", ("SD1.x",))
+    output = quantise(photograph, latent_format="SDXL")
+    (picture,) = output.result[0]
+    expected = codec.encode(photograph["samples"][0].numpy(), colours=256, dither="none", latent_format="SDXL")
+    assert picture == expected and picture.latent_format == "SDXL"
+    assert "best knows SD1.x only" in output.ui["text"][1] and "preset fine" in output.ui["text"][1]
 
 
 def test_too_few_bytes_are_told(photograph):

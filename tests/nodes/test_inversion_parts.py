@@ -164,7 +164,7 @@ def test_auto_strength_stops_at_the_quantisation_error(model, prompt, smooth_lat
         top = output.result[1][0].item()
         noise = top / (1 - top) if family == "SD3" else top
         assert 0.5 < noise / true.square().mean().sqrt() < 1.5
-        assert any(line.startswith("auto strength") for line in output.ui["text"])
+        assert any(line.startswith("Strength 0.") for line in output.ui["text"])
         tops.append(top)
     assert tops[1] < tops[0]
 

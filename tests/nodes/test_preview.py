@@ -122,7 +122,7 @@ def test_info_and_thumbnail_of_a_file(comfyui_folders):
     }
     lines = info[2].pop("lines")
     assert info[2] == expected
-    assert lines[0] == f"{picture.size} bytes · {picture.bits_per_pixel:.3f} bpp · 96x64"
+    assert lines[0] == f"96x64 in {picture.size} bytes, {picture.colours} colours"
     assert lines[1].endswith("prompt and workflow inside") and "fox" not in "".join(lines)
     assert shown[:2] == (200, "image/jpeg") and Image.open(io.BytesIO(shown[2])).size == (96, 64)
 

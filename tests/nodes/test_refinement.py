@@ -1,5 +1,8 @@
 """Refined inversion: the way back by stock `euler` ends where it began."""
 
+import math
+import re
+
 import comfy.model_management
 import comfy.samplers
 import comfy.utils
@@ -9,6 +12,7 @@ from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, SamplerCus
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 from sdc_pack.nodes.inversion.implicit_step import ImplicitStep
+from sdc_pack.nodes.inversion.report import words_for
 
 from dev import denoisers
 
@@ -142,11 +146,15 @@ def test_exactness_survives_guidance(model, prompt, latent, count_calls):
 def test_report_tells_residual_and_the_noise(model, prompt, latent):
     denoisers.use_gaussian(model, mean=0.0, deviation=1.0)
     lines = [invert(model, prompt(""), latent, 50, refine).ui["text"] for refine in (0, 6)]
-    residuals = [float(line[0].split("off by ")[1]) for line in lines]
-    assert residuals[0] > 1e-3 and residuals[1] < 1e-5
-    assert len(lines[0]) == 3 and lines[0][1].startswith("noise 1: mean")
-    deviation = float(lines[1][1].split("deviation ")[1].split(",")[0])
-    assert 0.8 < deviation < 1.2
+    assert lines[0][0].endswith("drifts a little.") and lines[1][0].endswith("is as good as exact.")
+    assert len(lines[0]) == 3 and lines[0][1].startswith("Noise 1: ")
+    assert 80 < int(re.search(r"(\d+)% as strong", lines[1][1])[1]) < 120
+
+
+def test_report_finds_words_for_every_residual():
+    residuals = (0, 5e-5, 5e-3, 0.05, 0.5, math.inf)
+    words = ["is exact", "is as good as exact", "is nearly exact", "drifts a little", "drifts", "drifts"]
+    assert [words_for(residual) for residual in residuals] == words
 
 
 def test_values_that_are_no_numbers_are_refused(model, prompt, latent):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sdc_pack.codec as codec
 import torch
+from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.load_sdc import SDCLoad
 from sdc_pack.nodes.sockets.vae_identity import fingerprint_of, vae_notes
 
@@ -47,6 +48,25 @@ def test_load_warns_of_another_vae_and_names_both(vae, picture, tmp_path):
     for said in ("a.pt", fingerprint_of(vae).hex(), fingerprint_of(different).hex(), "SD1.x"):
         assert said in warning
     assert SDCLoad.execute("plain.sdc", vae=different).ui["text"] == SDCLoad.execute("plain.sdc").ui["text"]
+
+
+@pytest.mark.parametrize("preset", ["best", "clean"])
+def test_quantize_stores_which_vae_it_was_within_the_size_asked_for(vae, preset):
+    samples = torch.randn((1, 4, 16, 16), generator=torch.Generator().manual_seed(0))
+    arguments = {"samples": samples}, preset, 64, "floyd-steinberg", 1.0, 0, "SD1.x"
+    ((plain,), *_) = SDCLatentQuantize.execute(*arguments, max_bytes=400).result
+    ((marked,), *_) = SDCLatentQuantize.execute(*arguments, max_bytes=400, vae=FamilyKnown(vae)).result
+    assert plain.vae is None and codec.same_vae(marked.vae, fingerprint_of(vae))
+    assert marked.size <= 400 if preset == "best" else marked.size == plain.size + 12
+
+
+class FamilyKnown:
+    """The stand-in's VAE is random, so no chart of colours shows its family: this one does not say so either."""
+
+    latent_dim = 3  # ComfyUI's mark of a VAE for videos: its family is not asked for
+
+    def __init__(self, vae):
+        self.first_stage_model, self.latent_channels = vae.first_stage_model, vae.latent_channels
 
 
 def test_a_batch_says_it_once(vae, picture):

@@ -5,16 +5,19 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from sdc_pack.codec.learned import NEWEST, weights
 from sdc_pack.codec.learned.weights import name_of
 
-from .. import data, vae
+from .. import vae
 from . import photographs
-from .model import Coder, lambda_of
-from .quantise import to_file
-from .stages import BATCH, CROP, METRIC, RATE, crops_of_held_out, distortion, run
+from .families import FAMILIES, Family, sensitivity
+from .judge import judge
+from .model import Coder, half_precision
+from .quantise import from_file, to_file
+from .stages import BATCH, CROP, RATE, crops_of_held_out, distortion, run
 
-STEPS = {"latents": 6_650, "pixels": 1_500}  # of the weights that are shipped
-COOL_DOWN = 0.3  # share of the steps of the first stage; those shipped were stopped before it
+COOL_DOWN = 0.3  # share of the steps of the first stage
+MEASURED_BY = 16  # photographs held out
 PIXELS_BATCH = 8
 PIXELS_RATE = 6e-4  # falls all the time
 PART = 18  # latents of each crop that are decoded
@@ -25,40 +28,59 @@ SHARES = {"latent": 0.25, "pixels": 0.25, "lpips": 0.5}
 
 
 class Photographs:
-    """Latents to train with and to measure by, each photograph as it is and smaller, mirrored."""
+    """Latents to train with and to measure by."""
 
-    def __init__(self, shared: Path, folder: Path):
+    def __init__(self, family: Family, shared: Path, folder: Path):
         train, held_out = photographs.photographs(shared)
-        kept = [
-            photographs.latents(shared, held_out + train, view, folder / f"latents-{view}.safetensors")
-            for view in range(photographs.VIEWS)
-        ]
-        self.sources = [(path, view) for view in range(photographs.VIEWS) for path in train]
+        train, held_out = train[:: family.share], held_out[:: -(-len(held_out) // MEASURED_BY)]
+        kept = {
+            view: photographs.latents(family, shared, held_out + train, view, folder / f"latents-{view}.safetensors")
+            for view in family.views
+        }
+        self.sources = [(path, view) for view in family.views for path in train]
         maps = [kept[view][photographs.name_of(path)] for path, view in self.sources]
         large = [number for number, m in enumerate(maps) if min(m.shape[-2:]) >= CROP]
         self.sources, self.maps = [self.sources[n] for n in large], [maps[n] for n in large]
         self.crops = photographs.Crops(self.maps, CROP)
-        own = [kept[0][photographs.name_of(path)] for path in held_out]
+        self.judged_by = held_out
+        own = [kept[family.views[0]][photographs.name_of(path)] for path in held_out]
         self.held_out = crops_of_held_out(own)
-        self.counted = [m for (_, view), m in zip(self.sources, self.maps, strict=True) if view == 0]
+        self.counted = [m for (_, view), m in zip(self.sources, self.maps, strict=True) if view == family.views[0]]
 
 
-def train(shared: Path, state: Path, steps: int | None = None) -> bytes:
+def train(shared: Path, state: Path, steps: int | None = None, family: str = "SD1.x") -> bytes:
     """The file of weights; the run is kept beside `state`."""
     torch.set_num_threads(1)  # two wait for each other at every layer
-    folder = state.with_suffix("")
-    pictures = Photographs(shared, folder)
-    rough = train_latents(pictures, folder / "latents.pt", steps or STEPS["latents"])
-    fine = train_pixels(shared, pictures, rough, folder / "pixels.pt", steps or STEPS["pixels"])
-    return to_file(fine, pictures.counted, pictures.held_out, torch.tensor(METRIC))
+    chosen = FAMILIES[family]
+    folder = state.with_suffix("") / chosen.file
+    pictures = Photographs(chosen, shared, folder)
+    decoder, lpips = chosen.half(shared, "decoder"), vae.load_lpips(shared).to(memory_format=torch.channels_last)
+    metric = sensitivity(decoder, lpips, [m[:, :32, :32] for m in pictures.held_out[:8]])
+    start = start_of(chosen, pictures, metric)
+    network = train_latents(pictures, start, metric, folder / "latents.pt", steps or chosen.latent_steps)
+    if chosen.pixel_steps:
+        judges = decoder, lpips
+        network = train_pixels(pictures, judges, network, metric, folder / "pixels.pt", steps or chosen.pixel_steps)
+    content = to_file(network, chosen, pictures.counted, pictures.held_out, metric)
+    print("\n".join(judge(content, chosen, shared, pictures.judged_by)), flush=True)
+    return content
 
 
-def train_latents(pictures: Photographs, state: Path, steps: int) -> Coder:
-    crops, metric = pictures.crops, torch.tensor(METRIC)
+def start_of(family: Family, pictures: Photographs, metric: torch.Tensor) -> Coder:
+    """What training starts from."""
     torch.manual_seed(0)
-    network = Coder().to(memory_format=torch.channels_last)
-    sample = crops.batch(256, torch.Generator().manual_seed(5))
-    network.start_from(F.pixel_unshuffle(sample, 2).permute(0, 2, 3, 1).flatten(0, 2))
+    network = family.network()
+    sample = pictures.crops.batch(256, torch.Generator().manual_seed(5))
+    network.start_from(F.pixel_unshuffle(sample, 2).permute(0, 2, 3, 1).flatten(0, 2), metric)
+    if family.start:
+        known = from_file((weights.FOLDER / f"{NEWEST[family.start].hex()}.npz").read_bytes(), FAMILIES[family.start])
+        alike = family.channels == known.channels
+        network.take_over(known.reduced(family.groups) if alike else known)
+    return network
+
+
+def train_latents(pictures: Photographs, network: Coder, metric: torch.Tensor, state: Path, steps: int) -> Coder:
+    crops = pictures.crops
 
     def loss_of(network, generator):
         z = crops.batch(BATCH, generator)
@@ -66,17 +88,15 @@ def train_latents(pictures: Photographs, state: Path, steps: int) -> Coder:
         q = (torch.arange(BATCH) + torch.rand((), generator=generator)) / BATCH
         out, bits = network(z.contiguous(memory_format=torch.channels_last), q)
         rate, error = bits / z[0].numel(), distortion(out - z, metric)
-        figures = {"rate": rate.mean().item(), "D": (lambda_of(q) * error).mean().item()}
-        return (rate + lambda_of(q) * error).mean(), figures
+        figures = {"rate": rate.mean().item(), "D": (network.lambda_of(q) * error).mean().item()}
+        return (rate + network.lambda_of(q) * error).mean(), figures
 
     return run(state, steps, loss_of, network, RATE, COOL_DOWN, 11, pictures.held_out, metric)
 
 
-def train_pixels(shared: Path, pictures: Photographs, start: Coder, state: Path, steps: int) -> Coder:
-    crops, maps, sources, metric = pictures.crops, pictures.maps, pictures.sources, torch.tensor(METRIC)
-    decoder, lpips = data.taesd(shared, "decoder"), vae.load_lpips(shared).to(memory_format=torch.channels_last)
-    network = Coder().to(memory_format=torch.channels_last)
-    network.load_state_dict(start.state_dict())
+def train_pixels(pictures: Photographs, judges, network: Coder, metric: torch.Tensor, state: Path, steps: int) -> Coder:
+    crops, maps, sources = pictures.crops, pictures.maps, pictures.sources
+    decoder, lpips = judges
     load = functools.lru_cache(maxsize=3000)(photographs.load)
 
     def loss_of(network, generator):
@@ -94,7 +114,7 @@ def train_pixels(shared: Path, pictures: Photographs, start: Coder, state: Path,
         q = (torch.arange(PIXELS_BATCH) + torch.rand((), generator=generator)) / PIXELS_BATCH
         out, bits = network(z, q)
         part = torch.stack([o[:, i : i + PART, j : j + PART] for o, i, j in zip(out, tops, lefts, strict=True)])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with half_precision():
             picture = decoder(part.contiguous(memory_format=torch.channels_last))
             picture = picture[..., BORDER:-BORDER, BORDER:-BORDER].clamp(-0.1, 1.1)
             seen = lpips(picture * 2 - 1, target * 2 - 1).float().flatten()
@@ -105,7 +125,7 @@ def train_pixels(shared: Path, pictures: Photographs, start: Coder, state: Path,
             "lpips": seen / PER_LATENT["lpips"],
         }
         rate = bits / z[0].numel()
-        weight = lambda_of(q)
+        weight = network.lambda_of(q)
         loss = (rate + weight * sum(SHARES[key] * value for key, value in parts.items())).mean()
         figures = {key: value.mean().item() for key, value in parts.items()}
         return loss, figures | {"rate": rate.mean().item(), "LPIPS": seen.mean().item()}

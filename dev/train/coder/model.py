@@ -12,19 +12,24 @@ import math
 import torch
 import torch.nn.functional as F
 from sdc_pack.codec.learned import passes
-from sdc_pack.codec.learned.passes import GROUPS, PASSES
+from sdc_pack.codec.learned.passes import COUNT, PASSES, starts
 from torch import nn
 from torch.nn import Conv2d
 
 WIDTH = 64  # channels of every hidden layer
 ANCHORS = 7  # qualities at which the steps are learned; between them their logarithm is linear
-LAMBDA = (3.0, 450.0)  # at q = 0 and q = 1
 SCALES = (0.04, 48.0)  # of the logistic distributions, in steps
 
 
 def phase_masks(height: int, width: int) -> dict[str, torch.Tensor]:
     """Name -> (height, width) float mask of the places of each phase."""
     return {name: torch.from_numpy(mask).float() for name, mask in passes.phases(height, width).items()}
+
+
+def half_precision() -> torch.autocast:
+    """bfloat16 where the processor knows it; one that does not is ten times slower with it than without."""
+    known = torch.cpu.get_capabilities()
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(known.get("avx512_bf16") or known.get("amx_bf16")))
 
 
 def conv(inputs, outputs, size=3):
@@ -58,7 +63,7 @@ class Transform(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, x, plane):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with half_precision():
             t = self.head(torch.cat([x, plane], 1))
             for block in self.blocks:
                 t = block(t)
@@ -78,7 +83,7 @@ class Context(nn.Module):
             self.last.weight.mul_(0.1)
 
     def forward(self, x):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with half_precision():
             x = torch.relu(self.first(x))
             x = torch.relu(self.second(x))
             x = torch.relu(self.third(x))
@@ -101,28 +106,72 @@ def logistic_bits(k, log_scale):
 
 
 class Coder(nn.Module):
-    def __init__(self, channels: int = 4):
+    """`groups`: coefficients of each group; `lambdas`: what an error weighs against a bit at q = 0 and q = 1."""
+
+    def __init__(self, channels: int, groups: tuple[int, ...], lambdas: tuple[float, float]):
         super().__init__()
-        patch, total = 4 * channels, sum(GROUPS)
+        self.channels, self.groups, self.lambdas = channels, groups, lambdas
+        patch, total = 4 * channels, sum(groups)
         self.analysis, self.synthesis = Transform(patch, total, 3), Transform(total, patch, 4)
-        self.contexts = nn.ModuleList(
-            Context(total + len(GROUPS) + 1, sum(GROUPS[g] for g, _ in coded)) for coded in PASSES
-        )
-        q = torch.linspace(0, 1, ANCHORS)
-        log_lambda = math.log(LAMBDA[0]) * (1 - q) + math.log(LAMBDA[1]) * q
+        self.contexts = nn.ModuleList(Context(total + COUNT + 1, sum(groups[g] for g, _ in coded)) for coded in PASSES)
+        log_lambda = torch.log(self.lambda_of(torch.linspace(0, 1, ANCHORS)))
         self.log_steps = nn.Parameter((0.5 * (math.log(8.6) - log_lambda))[:, None].repeat(1, total))
-        self.starts = [sum(GROUPS[:g]) for g in range(len(GROUPS) + 1)]
+        self.starts = starts(groups)
+
+    def lambda_of(self, q: torch.Tensor) -> torch.Tensor:
+        low, high = self.lambdas
+        return low * (high / low) ** q
 
     @torch.no_grad()
-    def start_from(self, patches: torch.Tensor):
-        """Set the linear maps to the principal components of (N, patch) vectors, largest first."""
-        patch = patches.shape[1]
-        _, vectors = torch.linalg.eigh(patches.T @ patches)
-        basis = vectors.flip(1).T  # (components, patch)
-        self.analysis.linear.weight.mul_(0.02)
-        self.synthesis.linear.weight.mul_(0.02)
-        self.analysis.linear.weight[:patch, :, 0, 0] = basis
-        self.synthesis.linear.weight[:, :patch, 0, 0] = basis.T
+    def start_from(self, patches: torch.Tensor, metric: torch.Tensor):
+        """Set the linear maps to the principal components of (N, patch) vectors as the (C, C) metric sees them."""
+        count = min(patches.shape[1], self.starts[-1])
+        mean = patches.mean(0)
+        values, vectors = torch.linalg.eigh(torch.kron(metric, torch.eye(4)))
+        seen, back = (vectors * values.sqrt() @ vectors.T for values in (values, 1 / values))
+        centred = (patches - mean) @ seen
+        _, components = torch.linalg.eigh(centred.T @ centred)
+        basis = components.flip(1).T[:count]  # the largest first
+        for layer in (self.analysis.linear, self.synthesis.linear):
+            layer.weight.mul_(0.02)
+        self.analysis.linear.weight[:count, :, 0, 0] = basis @ seen
+        self.analysis.linear.bias[:count] = -(basis @ seen @ mean)
+        self.synthesis.linear.weight[:, :count, 0, 0] = back @ basis.T
+        self.synthesis.linear.bias.copy_(mean)
+
+    @torch.no_grad()
+    def reduced(self, groups: tuple[int, ...]) -> "Coder":
+        """The same network with only the first coefficients of each group, for those after them are not used."""
+        small = Coder(self.channels, groups, self.lambdas)
+        total = self.starts[-1]
+        places = [[start + n for n in range(size)] for start, size in zip(self.starts, groups, strict=False)]
+        kept = sum(places, [])
+        beside = list(range(total, total + COUNT + 1))  # what the networks see besides the coefficients
+        picks = {"analysis.linear": (0, kept), "analysis.tail": (0, kept)}
+        picks |= {"synthesis.linear": (1, kept), "synthesis.head": (1, [*kept, total])}
+        for number, coded in enumerate(PASSES):
+            picks[f"contexts.{number}.first"] = 1, kept + beside
+            sizes = [(self.groups[g], groups[g]) for g, _ in coded] * 2  # means, then scales
+            ends = [sum(all_ for all_, _ in sizes[: n + 1]) for n in range(len(sizes))]
+            last = [end - all_ + n for end, (all_, some) in zip(ends, sizes, strict=True) for n in range(some)]
+            picks[f"contexts.{number}.last"] = 0, last
+        values = {}
+        for name, value in self.state_dict().items():
+            axis, chosen = picks.get(name.rpartition(".")[0], (0, None))
+            if name == "log_steps":
+                axis, chosen = 1, kept
+            is_picked = chosen is not None and axis < value.ndim
+            values[name] = value.index_select(axis, torch.tensor(chosen)) if is_picked else value
+        small.load_state_dict(values)
+        return small.to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def take_over(self, other: "Coder"):
+        """The weights of another latent space's network, as far as they fit; the rest stays."""
+        own = self.state_dict()
+        for name, value in other.state_dict().items():
+            if own[name].shape == value.shape:
+                own[name].copy_(value)
 
     def steps(self, q):
         """(B,) quality -> (B, M, 1, 1) logarithm of the steps."""
@@ -136,7 +185,7 @@ class Coder(nn.Module):
         step = torch.exp(log_step)
         height, width = y.shape[-2:]
         masks = phase_masks(height, width)
-        known = torch.zeros(len(GROUPS), height, width)
+        known = torch.zeros(COUNT, height, width)
         done = torch.zeros_like(y)
         bits = torch.zeros((), dtype=torch.float32)
         low, high = (math.log(s) for s in SCALES)
@@ -147,7 +196,7 @@ class Coder(nn.Module):
             additions = []
             for group, phase in coded:
                 part = slice(self.starts[group], self.starts[group + 1])
-                mask, size = masks[phase], GROUPS[group]
+                mask, size = masks[phase], self.groups[group]
                 mean, raw = means[:, at : at + size], scales[:, at : at + size]
                 at += size
                 k = (y[:, part] - mean) / step[:, part]
@@ -174,7 +223,3 @@ class Coder(nn.Module):
         y = self.analysis(x, plane)
         y_hat, bits = self.code(y, self.steps(q), plane, hard)
         return F.pixel_shuffle(self.synthesis(y_hat, plane), 2), bits
-
-
-def lambda_of(q):
-    return LAMBDA[0] * (LAMBDA[1] / LAMBDA[0]) ** q

@@ -9,11 +9,12 @@ from PIL import Image, ImageOps
 from torch import nn
 
 from .. import data, loop
+from .families import Family
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 HELD_OUT = 24  # one subject of so many is kept for tuning
 SMALLEST = 256  # pixels
-VIEWS = 2
+MIDDLE = 384  # pixels, of view 2
 
 
 def subject(path: Path) -> str:
@@ -34,7 +35,10 @@ def photographs(shared: Path) -> tuple[list[Path], list[Path]]:
 
 
 def load(path: Path, view: int = 0) -> np.ndarray:
-    """(H, W, 3) uint8, sides multiples of 16. View 1 is mirrored and, if that leaves enough of it, smaller."""
+    """(H, W, 3) uint8, sides multiples of 16.
+
+    View 1 is mirrored and, if that leaves enough of it, smaller; view 2 is the middle of a large photograph.
+    """
     picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
     scale = max(1.0, SMALLEST / min(picture.size))
     if view == 1:
@@ -43,7 +47,7 @@ def load(path: Path, view: int = 0) -> np.ndarray:
         scale = max(SMALLEST / min(picture.size), 0.6 + 0.3 * number)
     if scale != 1.0:
         picture = picture.resize([round(side * scale) for side in picture.size], Image.Resampling.LANCZOS)
-    width, height = (side // 16 * 16 for side in picture.size)
+    width, height = (min(side, MIDDLE if view == 2 else side) // 16 * 16 for side in picture.size)
     left, top = (picture.width - width) // 2, (picture.height - height) // 2
     return np.asarray(picture.crop((left, top, left + width, top + height)))
 
@@ -52,18 +56,18 @@ def load(path: Path, view: int = 0) -> np.ndarray:
 def encode(encoder: nn.Module, pixels: np.ndarray) -> torch.Tensor:
     """(H, W, 3) uint8 -> (C, H / 8, W / 8) float32, scaled latent."""
     x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        return encoder(x.to(memory_format=torch.channels_last))[0].float().contiguous()
+    return encoder(x.to(memory_format=torch.channels_last))[0].contiguous()
 
 
-def latents(shared: Path, paths: list[Path], view: int, kept: Path) -> dict[str, torch.Tensor]:
-    """Name -> (4, h, w) float16, TAESD's scaled latents, worked out once."""
+def latents(family: Family, shared: Path, paths: list[Path], view: int, kept: Path) -> dict[str, torch.Tensor]:
+    """Name -> (C, h, w) float16, the scaled latents of the family's tiny autoencoder, worked out once."""
 
     def make():
-        encoder = data.taesd(shared, "encoder")
+        encoder = family.half(shared, "encoder")
         return {name_of(path): encode(encoder, load(path, view)).half() for path in loop.progress(paths, "encoding")}
 
-    return data.cached(kept, {"names": [name_of(path) for path in paths], "view": view, "version": 1}, make)
+    recipe = {"family": family.name, "names": [name_of(path) for path in paths], "view": view, "version": 2}
+    return data.cached(kept, recipe, make)
 
 
 def name_of(path: Path) -> str:

@@ -6,21 +6,20 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sdc_pack.codec.autoencoder.tiny_vae import LATENT_FORMAT
-from sdc_pack.codec.autoencoder.tiny_vae import SCALE as LATENT_SCALE
 from sdc_pack.codec.learned import decoder, encoder
 from sdc_pack.codec.learned.layers import LIMITS
 from sdc_pack.codec.learned.weights import (
     ANALYSIS_BLOCKS,
     FARTHEST,
+    FIRST_GROUPS,
     QUALITIES,
     SCALES,
     UNIT,
     parse_weights,
 )
 
+from .model import ANCHORS, Coder
 from .model import SCALES as SCALE_RANGE
-from .model import lambda_of
 
 INDEX = math.log(SCALE_RANGE[1] / SCALE_RANGE[0]) / (SCALES - 1)  # natural logarithm between two tables
 SILENT = 4  # tables below this one are not coded
@@ -53,8 +52,8 @@ def activations(network, batch):
     return found
 
 
-def integers(module, kind, largest, input_scale, output_scale=1.0):
-    """(weights, multiplier, bias, largest) of a convolution whose inputs come in units of 1 / input_scale."""
+def integers(module, kind, output_scale=1.0):
+    """(weights, multiplier, bias) of a convolution; its weights are the whole numbers of the type times multiplier."""
     w = module.weight.detach().double()
     w = w.permute(2, 3, 1, 0).reshape(-1, w.shape[0]).numpy()  # (taps * inputs, outputs)
     top = np.maximum(np.abs(w).max(0), 1e-9)
@@ -66,7 +65,7 @@ def integers(module, kind, largest, input_scale, output_scale=1.0):
 
 def add(arrays, name, module, kind, top, output_scale=1.0, integer_input=False):
     """One layer of the decoder. `top` is the largest input to expect; integer_input: it comes in 1 / UNIT."""
-    whole, multiplier, bias = integers(module, kind, None, None, output_scale)
+    whole, multiplier, bias = integers(module, kind, output_scale)
     if integer_input:
         largest, scale = FARTHEST, float(UNIT)
     else:
@@ -122,13 +121,14 @@ def gains(network, batch, metric, q=0.45):
     return np.array(found, np.float32)
 
 
-def to_file(network, latents, held_out, metric) -> bytes:
+def to_file(network, family, latents, held_out, metric) -> bytes:
     """The content of a file of weights; tables are fitted to `latents`, errors measured on those held out."""
     network.eval()
     batch = torch.stack([m[:, :32, :32].float() for m in latents[:: max(1, len(latents) // 40)]])
     top = activations(network, batch)
-    arrays = {"channels": np.int32(batch.shape[1]), "silent": np.int32(SILENT), "shift": np.float32(0)}
-    arrays |= {"latent_format": np.array(LATENT_FORMAT), "scale": np.float32(LATENT_SCALE)}
+    arrays = {"channels": np.int32(batch.shape[1]), "silent": np.int32(SILENT), "shift": np.float32(family.shift)}
+    arrays |= {"latent_format": np.array(family.name), "scale": np.float32(family.scale)}
+    arrays["groups"] = np.array(network.groups, np.int32)
     arrays["errors"] = np.ones(QUALITIES, np.float32)
     for t, context in enumerate(network.contexts):
         where = f"contexts.{t}"
@@ -143,27 +143,68 @@ def to_file(network, latents, held_out, metric) -> bytes:
     for i, block in enumerate(s.blocks):
         add(arrays, f"s.{i}.first", block.first, np.int8, top[f"synthesis.blocks.{i}.first"])
         add(arrays, f"s.{i}.second", block.second, np.int8, top[f"synthesis.blocks.{i}.second"])
-    add(arrays, "s.tail", s.tail, np.int16, top["synthesis.tail"], 1 / LATENT_SCALE)
-    add(arrays, "s.linear", s.linear, np.int16, 1, 1 / LATENT_SCALE, integer_input=True)
+    add(arrays, "s.tail", s.tail, np.int16, top["synthesis.tail"], 1 / family.scale)
+    add(arrays, "s.linear", s.linear, np.int16, 1, 1 / family.scale, integer_input=True)
+    arrays["s.linear.b"] += family.shift
     q = torch.arange(QUALITIES) / QUALITIES
     steps = np.maximum(1, np.rint(network.steps(q).exp()[..., 0, 0].detach().double().numpy() * UNIT))
     arrays["steps"] = steps.astype(np.uint16)
     arrays["log_steps"] = ((np.log(steps / UNIT) + math.log(SCALE_RANGE[0])) / INDEX).astype(np.float32)
-    arrays["lambdas"] = lambda_of(q).numpy().astype(np.float32)
+    arrays["lambdas"] = network.lambda_of(q).numpy().astype(np.float32)
     arrays["gains"] = gains(network, batch[:8], metric)
     a = network.analysis
     parts = {"head": a.head, "tail": a.tail, "linear": a.linear}
     parts |= {f"{i}.{n}": getattr(a.blocks[i], n) for i in range(ANALYSIS_BLOCKS) for n in ("first", "second")}
     for name, module in parts.items():
-        w = module.weight.detach()
-        arrays[f"a.{name}.w"] = w.permute(2, 3, 1, 0).reshape(-1, w.shape[0]).half().numpy()
+        if name[0].isdigit():  # most of the weights: whole numbers take half the room
+            whole, unit, _ = integers(module, np.int8)
+            arrays |= {f"a.{name}.w": whole, f"a.{name}.m": unit.astype(np.float32)}
+        else:
+            w = module.weight.detach()
+            arrays[f"a.{name}.w"] = w.permute(2, 3, 1, 0).reshape(-1, w.shape[0]).half().numpy()
         arrays[f"a.{name}.b"] = module.bias.detach().float().numpy()
     tables = logistic_tables()
     arrays["tables.lengths"] = np.array([len(table) for table in tables], np.int32)
     arrays["tables.frequencies"] = np.concatenate(tables).astype(np.uint16)
-    fit_tables(arrays, latents)
-    arrays["errors"] = errors(arrays, held_out)
+    counted = latents[:: max(1, len(latents) // COUNTED)][:COUNTED]
+    fit_tables(arrays, [family.to_latent(z[:, :48, :48]) for z in counted])
+    arrays["errors"] = errors(arrays, [family.to_latent(z) for z in held_out])
     return pack(arrays)
+
+
+def from_file(data: bytes, family) -> Coder:
+    """The network that a file of weights was made from, but for what rounding to integers took."""
+    with np.load(io.BytesIO(data)) as file:
+        arrays = {name: file[name] for name in file.files}
+    groups = tuple(arrays["groups"].tolist()) if "groups" in arrays else FIRST_GROUPS
+    network = Coder(family.channels, groups, family.lambdas).to(memory_format=torch.channels_last)
+
+    def fill(module, name, output_scale=1.0):
+        scale = float(arrays[f"{name}.scale"]) if f"{name}.scale" in arrays else 1.0
+        unit = arrays[f"{name}.m"].astype(np.float64) * scale if f"{name}.m" in arrays else 1.0
+        w = torch.from_numpy(np.asarray(arrays[f"{name}.w"] * unit / output_scale, np.float32))
+        size = module.kernel_size[0]
+        module.weight.data.copy_(w.reshape(size, size, module.in_channels, -1).permute(3, 2, 0, 1))
+        bias = np.asarray(arrays[f"{name}.b"] / output_scale, np.float32)
+        module.bias.data.copy_(torch.from_numpy(bias))
+
+    for t, context in enumerate(network.contexts):
+        for layer in ("first", "second", "third"):
+            fill(getattr(context, layer), f"c{t}.{layer}")
+        fill(context.last, f"c{t}.last", np.repeat([float(UNIT), 1 / INDEX], context.last.out_channels // 2))
+    arrays["s.linear.b"] = arrays["s.linear.b"] - family.shift
+    for name, transform, output_scale in (("s", network.synthesis, 1 / family.scale), ("a", network.analysis, 1.0)):
+        fill(transform.head, f"{name}.head")
+        for number, block in enumerate(transform.blocks):
+            fill(block.first, f"{name}.{number}.first")
+            fill(block.second, f"{name}.{number}.second")
+        fill(transform.tail, f"{name}.tail", output_scale)
+        fill(transform.linear, f"{name}.linear", output_scale)
+    places = np.linspace(0, QUALITIES, ANCHORS)
+    log_steps = np.log(arrays["steps"].astype(np.float64) / UNIT)
+    anchors = [np.interp(places, np.arange(QUALITIES), column) for column in log_steps.T]
+    network.log_steps.data.copy_(torch.from_numpy(np.stack(anchors, 1).astype(np.float32)))
+    return network
 
 
 def pack(arrays) -> bytes:
@@ -178,9 +219,9 @@ def errors(arrays, latents) -> np.ndarray:
     for quality in MEASURED:
         squares = []
         for latent in latents:
-            z = latent.float().numpy() / LATENT_SCALE
-            payload = encoder.encode_to_quality(z, quality, weights)
-            squares.append(np.square(decoder.decode_payload(payload, *z.shape[1:], quality, weights) - z).mean())
+            payload = encoder.encode_to_quality(latent, quality, weights)
+            decoded = decoder.decode_payload(payload, *latent.shape[1:], quality, weights)
+            squares.append(np.square(decoded - latent).mean())
         known.append(0.5 * math.log(np.mean(squares)))
     return np.exp(np.interp(np.arange(QUALITIES), MEASURED, known)).astype(np.float32)
 
@@ -189,8 +230,8 @@ def fit_tables(arrays, latents):
     """Replace the logistic tables by what the encoder really writes."""
     weights = parse_weights(pack(arrays))
     counts = [np.zeros(2 * k + 2) for k in weights.tables.reach]
-    for number, latent in enumerate(latents[:: max(1, len(latents) // COUNTED)][:COUNTED]):
-        choice = encoder.Choice(latent[:, :48, :48].float().numpy() / LATENT_SCALE, weights)
+    for number, latent in enumerate(latents):
+        choice = encoder.Choice(latent, weights)
         for quality in (20 + number % 3 * 15, 90 + number % 3 * 15, 150 + number % 3 * 30):
             for tables, symbols in choice.code(quality)[0]:
                 tables, symbols = np.array(tables), np.array(symbols)

@@ -6,28 +6,62 @@ import time
 
 import torch
 
-from .model import lambda_of
-
-BATCH, CROP = 16, 32  # crops of 32 latents
+BATCH, CROP = 8, 32  # crops of 32 latents
 RATE, WARM_UP = 2e-3, 100
 KEEP_EVERY = 120  # seconds
 MEASURE_EVERY = 250  # steps
-# How the decoder sees an error of a latent, mean of squared pixels and LPIPS(squeeze), from sensitivity.py; trace C.
-METRIC = [[0.97, 0.12, 0.11, -0.46], [0.12, 0.77, 0.10, -0.18], [0.11, 0.10, 0.90, -0.26], [-0.46, -0.18, -0.26, 1.36]]
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon (Jordan et al. 2024) in float32, for layers of one shape at once.
+
+    torch's own works in bfloat16, which takes as long as the rest of a step on processors that lack it.
+    """
+
+    MOMENTUM, DECAY, EPSILON = 0.95, 1e-3, 1e-7
+    ROUNDS, QUINTIC = 5, (3.4445, -4.7750, 2.0315)  # of Newton and Schulz's iteration, as published
+
+    def __init__(self, layers):
+        super().__init__(layers, {"lr": 0.0})
+
+    @torch.no_grad()
+    def step(self):
+        alike: dict[torch.Size, list] = {}
+        for group in self.param_groups:
+            for layer in group["params"]:
+                alike.setdefault(layer.shape, []).append((layer, group["lr"]))
+        for layers in alike.values():
+            directions = []
+            for layer, _ in layers:
+                momentum = self.state[layer].setdefault("momentum", torch.zeros_like(layer))
+                momentum.lerp_(layer.grad, 1 - self.MOMENTUM)
+                directions.append(layer.grad.lerp(momentum, self.MOMENTUM).flatten(1))
+            directions = self._orthogonal(torch.stack(directions))
+            largest = max(directions.shape[1:])
+            for (layer, rate), direction in zip(layers, directions, strict=True):
+                layer.mul_(1 - rate * self.DECAY)
+                layer.add_(direction.view(layer.shape), alpha=-rate * 0.2 * largest**0.5)  # as large as AdamW's
+
+    def _orthogonal(self, x):
+        """(n, rows, columns) -> about the nearest matrices whose singular values are one."""
+        a, b, c = self.QUINTIC
+        wide = x.shape[1] <= x.shape[2]
+        x = x if wide else x.mT
+        x = x / (x.norm(dim=(1, 2), keepdim=True) + self.EPSILON)
+        for _ in range(self.ROUNDS):
+            square = x @ x.mT
+            x = a * x + (b * square + c * square @ square) @ x
+        return x if wide else x.mT
 
 
 class Optimiser:
-    """Muon (Jordan et al. 2024) for the wide layers, AdamW for the rest."""
+    """Muon for the wide layers, AdamW for the rest."""
 
     def __init__(self, network):
-        wide = {id(p) for p in network.parameters() if p.ndim == 4 and min(p.shape[:2]) >= 24 and p.shape[2] == 3}
-        self.layers = [p for p in network.parameters() if id(p) in wide]
-        self.matrices = [torch.nn.Parameter(p.detach().flatten(1).clone()) for p in self.layers]
-        rest = [p for p in network.parameters() if id(p) not in wide]
-        self.parts = [
-            torch.optim.AdamW(rest, betas=(0.9, 0.99), weight_decay=0.0),
-            torch.optim.Muon(self.matrices, weight_decay=1e-3, adjust_lr_fn="match_rms_adamw"),
-        ]
+        wide = [p for p in network.parameters() if p.ndim == 4 and min(p.shape[:2]) >= 24 and p.shape[2] == 3]
+        kept = {id(p) for p in wide}
+        rest = [p for p in network.parameters() if id(p) not in kept]
+        self.parts = [torch.optim.AdamW(rest, betas=(0.9, 0.99), weight_decay=0.0), Muon(wide)]
 
     def state_dict(self):
         return [part.state_dict() for part in self.parts]
@@ -36,17 +70,11 @@ class Optimiser:
         for part, state in zip(self.parts, kept, strict=True):
             part.load_state_dict(state)
 
-    @torch.no_grad()
     def step(self, rate):
-        for matrix, layer in zip(self.matrices, self.layers, strict=True):
-            matrix.copy_(layer.flatten(1))
-            matrix.grad = layer.grad.flatten(1)
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = rate
             part.step()
-        for matrix, layer in zip(self.matrices, self.layers, strict=True):
-            layer.copy_(matrix.view(layer.shape))
 
 
 def distortion(error: torch.Tensor, metric: torch.Tensor) -> torch.Tensor:
@@ -56,7 +84,7 @@ def distortion(error: torch.Tensor, metric: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def measure(network, held_out, metric):
-    """Bytes per 64x64 latents and mean squared error of ComfyUI's latent, at some qualities."""
+    """Bytes per 64x64 latents and mean squared error of the scaled latent, at some qualities."""
     network.eval()
     lines = []
     for q in (0.1, 0.3, 0.5, 0.7):
@@ -66,11 +94,11 @@ def measure(network, held_out, metric):
             out, bits = network(z, torch.full((1,), q), hard=True)
             area = z.shape[-1] * z.shape[-2]
             size += bits.item() / 8
-            error += (out - z).square().mean().item() * area / 0.18215**2
+            error += (out - z).square().mean().item() * area
             rate = bits.item() / z.numel()
-            loss += (rate + lambda_of(q) * distortion(out - z, metric).item()) * area
+            loss += (rate + network.lambda_of(torch.tensor(q)).item() * distortion(out - z, metric).item()) * area
             places += area
-        lines.append(f"q{q} {size / places * 4096:.0f}B mse {error / places:.3f} L {loss / places:.4f}")
+        lines.append(f"q{q} {size / places * 4096:.0f}B mse {error / places:.4f} L {loss / places:.4f}")
     return " | ".join(lines)
 
 

@@ -11,7 +11,7 @@ from sdc_pack.nodes.inversion_sigmas import SDCInversionSigmas
 from sdc_pack.nodes.inverted_noise import SDCInvertedNoise
 from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
 
-from dev import families
+from dev import denoisers, families
 
 
 class DeviceTensor(torch.Tensor):
@@ -110,3 +110,12 @@ def test_half_precision_comes_back_nearly_as_well(dtype, method, refine, record_
     record_property("round trip, float32 and half", list(trips.values()))
     print(method, refine, trips)
     assert trips[dtype] < 1.1 * trips[torch.float32] + 8 * torch.finfo(dtype).eps
+
+
+def test_the_exact_denoiser_of_benches_without_float64(model):
+    draw = denoisers.use_patch_mixture(model)
+    wrapper = model.model_options["model_function_wrapper"]
+    x, sigma = draw(2, 4, 6), torch.tensor([1.5, 0.2])
+    expected = wrapper(None, {"input": x, "timestep": sigma})
+    found = wrapper(None, {"input": x.as_subclass(DeviceTensor), "timestep": sigma.as_subclass(DeviceTensor)})
+    assert torch.equal(found, expected)

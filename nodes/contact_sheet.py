@@ -1,0 +1,42 @@
+import torch
+from comfy_api.v0_0_2 import io
+
+from .files.contact_sheet import MOST, draw_contact_sheet
+from .sockets import CATEGORY
+from .sockets.sdc import SDC
+
+
+class SDCContactSheet(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="SDCContactSheet",
+            display_name="SDC Contact Sheet",
+            category=CATEGORY,
+            description="Small pictures of many compressed ones on one sheet, without any model.",
+            search_aliases=["sdc", "grid", "overview", "thumbnails", "index", "gallery"],
+            is_input_list=True,
+            inputs=[
+                SDC.Input("sdc", tooltip="The compressed pictures, from Load SDC Folder."),
+                io.Int.Input("columns", default=6, min=1, max=32, tooltip="How many pictures stand beside each other."),
+                io.Int.Input(
+                    "side", default=192, min=32, max=256, tooltip="Pixels of the longer side of each picture."
+                ),
+                io.String.Input(
+                    "name",
+                    default="",
+                    optional=True,
+                    tooltip="What to write under each picture, from Load SDC Folder; nothing where it is empty.",
+                ),
+            ],
+            outputs=[io.Image.Output("sheet", display_name="IMAGE", tooltip="The sheet, for Save Image or Preview.")],
+        )
+
+    @classmethod
+    def execute(cls, sdc, columns, side, name=None) -> io.NodeOutput:
+        pictures = [picture for batch in sdc for picture in batch]
+        names = name or [""]
+        names = [names[min(number, len(names) - 1)] for number in range(len(pictures))]
+        sheet = draw_contact_sheet(pictures[:MOST], names, columns[0], side[0])
+        lines = [f"{min(MOST, len(pictures))} of {len(pictures)} pictures"]
+        return io.NodeOutput(torch.from_numpy(sheet.copy())[None].float() / 255, ui={"text": lines})

@@ -1,0 +1,35 @@
+from comfy_api.v0_0_2 import io
+
+from .pictures.decoding import decode_latent
+from .pictures.sizes import restore_size
+from .sockets import CATEGORY
+from .sockets.errors import plain_errors
+from .sockets.latents import to_latent
+from .sockets.sdc import SDC, about_lines
+from .sockets.vae_identity import vae_notes
+
+
+class SDCDecode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="SDCDecode",
+            display_name="Decode SDC",
+            category=CATEGORY,
+            description=(
+                "Turns a compressed picture into an IMAGE of its true size. VAE Decode alone leaves out the few rows "
+                "and columns that VAE Encode has trimmed."
+            ),
+            search_aliases=["sdc", "decode", "decompress", "open", "vae decode", "true size", "view"],
+            inputs=[
+                SDC.Input("sdc", tooltip="The compressed picture, from Load SDC, Save SDC or SD Latent Quantize."),
+                io.Vae.Input("vae", tooltip="The VAE of the family that the picture was made for."),
+            ],
+            outputs=[io.Image.Output("image", display_name="IMAGE", tooltip="The picture, in its true size.")],
+        )
+
+    @classmethod
+    @plain_errors()
+    def execute(cls, sdc, vae) -> io.NodeOutput:
+        image = restore_size(decode_latent(vae, to_latent(sdc), sdc), sdc)
+        return io.NodeOutput(image, ui={"text": about_lines(sdc[0]) + vae_notes(sdc, vae)})
