@@ -76,7 +76,7 @@ def parse(argv: list) -> tuple:
     commands.add_parser("test", help="run the tests; other arguments go to pytest", **options)
     measure = "measure, as README and docs/results.md show it; alone it lists the benches"
     commands.add_parser("bench", help=measure, add_help=False, **options)
-    commands.add_parser("fuzz", help="damage .sdc files and read them: --seconds N, --seed S", **options)
+    commands.add_parser("fuzz", help="damaged .sdc files and hostile names: --seconds N, --seed S", **options)
     models = commands.add_parser("models", help="write the tiny models into a models folder of ComfyUI", **options)
     models.add_argument("folder", type=Path, metavar="DIR", help="such as ComfyUI/models; nothing there is overwritten")
     trained = "train the tiny models of weights/: vae, unet, controlnet"
@@ -128,7 +128,8 @@ def pass_on(arguments: dict, rest: list) -> int:
 
 
 def fuzz(arguments: dict, rest: list) -> int:
-    return run_child([choose(arguments).python, ROOT / "dev" / "fuzz.py", *rest])
+    install = choose(arguments)
+    return run_child([install.python, ROOT / "dev" / "fuzz.py", "--comfyui", install.comfyui, *rest])
 
 
 def start_comfyui(arguments: dict, rest: list) -> int:

@@ -6,6 +6,7 @@ take is counted, and a file's frame added. docs/rate.md says what came of it.
 
 import functools
 import math
+from pathlib import Path
 
 import numpy as np
 from sdc_pack import codec
@@ -14,12 +15,12 @@ from sdc_pack.nodes.comparison import metrics
 from tqdm import tqdm
 
 from dev import pictures
-from dev.environment import SetupError
+from dev.environment import SetupError, say
 from dev.tables import Table, show
 from dev.train import data
 from dev.train.coder import photographs
 
-from .harness import comfy
+from .harness import comfy, faces
 from .harness.quantisers import Codebook, Prediction, Scalars, palette_bytes
 from .harness.stored import HEADER, UNDITHERED, Picture, cells, figures, means
 
@@ -39,15 +40,19 @@ SCALAR, DEAD = "scalar" + WITH, "scalar with a dead zone" + WITH
 
 
 def add_arguments(parser):
+    parser.add_argument("--faces", type=Path, metavar="FILE", help="only draw faces, as each preset keeps them")
     parser.add_argument("--count", type=int, default=24, metavar="N", help="held-out photographs (default: 24)")
     parser.add_argument("--learn", type=int, default=48, metavar="N", help="photographs to learn from (default: 48)")
 
 
 def run(options, results):
+    autoencoder = comfy.Autoencoder("taesd")
+    if options.faces:
+        say(faces.draw(options.faces, autoencoder, options.shared).text())
+        return
     learn, held_out = photographs.photographs(options.shared)
     if len(held_out) < 2:
         raise SetupError("This bench needs the training photographs, images/train under SDC_SHARED.")
-    autoencoder = comfy.Autoencoder("taesd")
     crops = {photographs.name_of(path): pictures.crop(pictures.load_rgb(path), SIDE) for path in held_out}
     # Of equal pictures one; the largest, spread over all subjects.
     crops = dict({pixels.tobytes(): (name, pixels) for name, pixels in crops.items()}.values())
@@ -123,6 +128,8 @@ def palette_row(picture: Picture, settings: dict, prediction: Prediction) -> dic
 
 
 def report(rows: list[dict]) -> list[Table]:
+    if not rows:  # faces were drawn
+        return []
     count = len({row["key"]["pixels"] for row in rows})
     curves = points(rows)
     lines = [

@@ -24,7 +24,7 @@ def name_of(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()[:NAME_BYTES]
 
 
-@functools.cache
+@functools.lru_cache(maxsize=8)  # files name what they like, and those names shall not pile up
 def load_dictionary(name: bytes) -> zstandard.ZstdCompressionDict | None:
     """Return the dictionary of this name; None where it is not in the folder, having come after this reader.
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import zstandard
 
 HEADER_END = 20
+DICTIONARIES = Path(__file__).resolve().parents[1] / "weights" / "metadata"
+ZSTD = b"\x28\xb5\x2f\xfd"
 # Offsets of the one-byte and two-byte fields.
 BYTES, WORDS = (7, 8, 9, 18, 19), (10, 12, 14, 16)
 SMALL = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 63, 64, 127, 128, 255, 256, 257)
@@ -15,8 +17,9 @@ LARGE = (1024, 2047, 2048, 2049, 4096, 16383, 16384, 32767, 32768, 65534, 65535)
 HALVES = (0x7C00, 0xFC00, 0x7E00, 0x7C01, 0x7BFF, 0xFBFF, 0x8000, 0x0000, 0x0001, 0x8001, 0x3C00)
 JSON_PIECES = (b"[", b"]", b"{", b"}", b'"', b",", b":", b"-", b"null", b"NaN", b"1e999", b"9" * 400, b"[" * 120)
 JSON_PIECES += (b"\\ud800", b"\\u0000", b"\xff", b"\xf0\x9f\x98\x80", b"\xef\xbb\xbf", b'"prompt":1', b'"workflow":[]')
-# One case in so many is a costly one: they take a tenth of a second, the others a ten-thousandth.
-COSTLY = 20_000
+# One case in so many is a costly one: they take a tenth of a second, the others a ten-thousandth. And one in so many is
+# of the learned coder, whose networks take a hundredth.
+COSTLY, LEARNED = 20_000, 50
 
 
 class Inputs:
@@ -27,7 +30,11 @@ class Inputs:
         if not self.originals:
             raise FileNotFoundError("there are no golden files in tests/fixtures")
         self.sections = [split(data) for data in self.originals]
-        self.costly = costly_files()
+        learned = [number for number, sections in enumerate(self.sections) if sections[0][0] == b"L"]
+        self.kinds = [number for number in range(len(paths)) if number not in learned], learned
+        self.costly = costly_files() + [
+            file for number in learned[:1] for file in costly_learned(self.sections[number])
+        ]
         self.random = random.Random()
 
     def make(self, seed: int, case: int) -> bytes:
@@ -38,7 +45,7 @@ class Inputs:
             if rng.random() < 0.5 or len(data) > 1 << 20:
                 return data
             return fix_checksum(flip_bits(data, rng))
-        chosen = rng.randrange(len(self.originals))
+        chosen = rng.choice(self.kinds[bool(self.kinds[1]) and rng.randrange(LEARNED) == 0])
         data, sections = self.originals[chosen], self.sections[chosen]
         inside = rng.random() < 0.6
         if inside:
@@ -61,12 +68,18 @@ class Inputs:
         elif mutation == 4 and tag == b"P":
             offset = 2 * rng.randrange(8)
             sections[at] = (tag, payload[:offset] + struct.pack("<H", rng.choice(HALVES)) + payload[offset + 2 :])
+        elif mutation == 4 and tag == b"L":  # weights, quality, or the state that decoding starts with
+            offset = rng.choice((0, 3, 4, 4, 4, 5, 7))
+            sections[at] = (tag, payload[:offset] + rng.randbytes(1) + payload[offset + 1 :])
         elif mutation == 5:
             del sections[at]
         elif mutation == 6:
             sections[at] = (tag, rng.choice(rng.choice(self.sections))[1])
         elif mutation == 7:
-            sections[at] = (rng.choice((b"P", b"I", b"m", b"Q", b"z", b"a", b"\x00", b"\xe9")), payload)
+            sections[at] = (
+                rng.choice((b"P", b"I", b"L", b"m", b"d", b"v", b"Q", b"z", b"a", b"\x00", b"\xe9")),
+                payload,
+            )
         else:
             sections.insert(rng.randrange(len(sections) + 1), rng.choice(rng.choice(self.sections)))
         return sections
@@ -147,16 +160,22 @@ ANYWHERE += (replace, truncate, change_length, splice)
 
 def change_content(payload: bytes, tag: bytes, rng) -> bytes:
     """Damage what is inside a zstd frame, and compress it again."""
+    name, options = b"", {}
+    if tag == b"d":  # a frame without its first four bytes, behind the name of its dictionary
+        name, payload = payload[:4], ZSTD + payload[4:]
+        path = DICTIONARIES / f"{name.hex()}.zdict"
+        options = {"dict_data": zstandard.ZstdCompressionDict(path.read_bytes())}
     try:
-        content = zstandard.ZstdDecompressor().decompress(payload, max_output_size=1 << 16)
+        content = zstandard.ZstdDecompressor(**options).decompress(payload, max_output_size=1 << 16)
     except zstandard.ZstdError:
-        return replace(payload, rng)
-    if tag == b"m" and rng.random() < 0.5:
+        return name + replace(payload, rng)[4 if name else 0 :]
+    if tag in (b"m", b"d") and rng.random() < 0.5:
         start = rng.randrange(len(content) + 1)
         content = content[:start] + rng.choice(JSON_PIECES) + content[start + rng.randrange(3) :]
     else:
         content = rng.choice((flip_bits, replace, truncate))(content, rng)
-    return compress(content, write_content_size=rng.random() < 0.5, write_checksum=rng.random() < 0.5)
+    written = {"write_content_size": rng.random() < 0.5, "write_checksum": rng.random() < 0.5}
+    return name + compress(content, **written, **options)[4 if name else 0 :]
 
 
 def compress(content: bytes, **options) -> bytes:
@@ -199,6 +218,16 @@ def costly_files() -> list[bytes]:
     ]
     shapes.append(build(side, side, [(b"P", palette[1]), (b"I", b""), (b"m", compress(texts[0]))]))
     return shapes + sections + [build(1, 1, [*small, (b"m", compress(text))]) for text in texts]
+
+
+def costly_learned(sections: list) -> list[bytes]:
+    """The same of the learned coder, by the weights of a sound file: a large latent that ends at once, and one whose
+    symbols, which random bytes give without end, are all read."""
+    weights = sections[0][1][:4]
+    found = []
+    for side, payload in ((2048, b"\1\0\0\0"), (256, b"\1\0" + random.Random(0).randbytes(1 << 20))):
+        found += [build(side, side, [(b"L", weights + bytes([quality]) + payload)], coder=2) for quality in (0, 255)]
+    return found
 
 
 def fill(start: bytes, unit: bytes, end: bytes, size: int) -> bytes:

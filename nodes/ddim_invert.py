@@ -3,6 +3,7 @@ from comfy_api.v0_0_2 import io
 from .inversion.euler import MAX_REFINE
 from .inversion.picture_to_noise import DDIM, EXACT_PAIR, picture_to_noise
 from .sockets import CATEGORY
+from .sockets.errors import plain_errors
 from .sockets.sdc import SDC
 
 
@@ -17,7 +18,16 @@ class SDCDDIMInvert(io.ComfyNode):
                 "Finds the noise from which the model would paint this picture. Regenerate with Canny then paints it "
                 "again, cleaner. Re-noising as in Eq. (1) of 'Post-processing Based Image Coding via Stable Diffusion'."
             ),
-            search_aliases=["invert", "inversion", "unsample", "unsampler", "renoise", "sdc"],
+            search_aliases=[
+                "sdc",
+                "invert",
+                "inversion",
+                "ddim inversion",
+                "unsample",
+                "unsampler",
+                "renoise",
+                "img2noise",
+            ],
             inputs=[
                 io.Model.Input("model", tooltip="The model that repaints the picture; the same one for both nodes."),
                 io.Conditioning.Input(
@@ -77,6 +87,7 @@ class SDCDDIMInvert(io.ComfyNode):
                     min=0,
                     max=MAX_REFINE,
                     optional=True,
+                    advanced=True,
                     tooltip=(
                         "Extra model calls a step that make the way back exact: 4 is as good as lossless, and takes "
                         "five times as long. With unchanged settings you then get the compressed picture back, "
@@ -89,6 +100,7 @@ class SDCDDIMInvert(io.ComfyNode):
                     options=[DDIM, EXACT_PAIR],
                     default=DDIM,
                     optional=True,
+                    advanced=True,
                     tooltip=(
                         "DDIM is the paper's, and any sampler can go on from its noise. exact pair comes back to the "
                         "compressed picture to the last digit at no extra cost, for editing with another prompt; only "
@@ -127,6 +139,7 @@ class SDCDDIMInvert(io.ComfyNode):
         )
 
     @classmethod
+    @plain_errors()
     def execute(
         cls,
         model,

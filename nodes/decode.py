@@ -3,8 +3,10 @@ from comfy_api.v0_0_2 import io
 from .pictures.decoding import decode_latent
 from .pictures.sizes import restore_size
 from .sockets import CATEGORY
+from .sockets.errors import plain_errors
 from .sockets.latents import to_latent
 from .sockets.sdc import SDC, about_lines
+from .sockets.vae_identity import vae_notes
 
 
 class SDCDecode(io.ComfyNode):
@@ -27,6 +29,7 @@ class SDCDecode(io.ComfyNode):
         )
 
     @classmethod
+    @plain_errors()
     def execute(cls, sdc, vae) -> io.NodeOutput:
         image = restore_size(decode_latent(vae, to_latent(sdc), sdc), sdc)
-        return io.NodeOutput(image, ui={"text": about_lines(sdc[0])})
+        return io.NodeOutput(image, ui={"text": about_lines(sdc[0]) + vae_notes(sdc, vae)})

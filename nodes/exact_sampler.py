@@ -1,7 +1,7 @@
 from comfy_api.v0_0_2 import io
 
 from .inversion.exact_pair import ExactNoise, ExactRegeneration
-from .sockets import CATEGORY
+from .sockets import ADVANCED
 
 
 class SDCExactSampler(io.ComfyNode):
@@ -10,7 +10,7 @@ class SDCExactSampler(io.ComfyNode):
         return io.Schema(
             node_id="SDCExactSampler",
             display_name="SDC Exact Sampler",
-            category=CATEGORY,
+            category=ADVANCED,
             description=(
                 "The way back for DDIM Invert with method 'exact pair', in SamplerCustomAdvanced. With the same model, "
                 "SIGMAS and guidance scale it returns to the compressed picture; another prompt edits it. Noise "

@@ -1,7 +1,7 @@
 from comfy_api.v0_0_2 import io
 
 from .inversion.euler import MAX_REFINE, InversionSampler
-from .sockets import CATEGORY
+from .sockets import ADVANCED
 
 
 class SDCInversionSampler(io.ComfyNode):
@@ -10,7 +10,7 @@ class SDCInversionSampler(io.ComfyNode):
         return io.Schema(
             node_id="SDCInversionSampler",
             display_name="SDC Inversion Sampler",
-            category=CATEGORY,
+            category=ADVANCED,
             description=(
                 "Turns a picture to noise inside SamplerCustomAdvanced, under any GUIDER: what DDIM Invert does, in "
                 "parts. Connect the rising SIGMAS of SDC Inversion Sigmas and Disable Noise. Noise masks are ignored."

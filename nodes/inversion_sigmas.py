@@ -2,7 +2,7 @@ import comfy.samplers
 from comfy_api.v0_0_2 import io
 
 from .inversion.schedule import check_sigmas, lowest_levels
-from .sockets import CATEGORY
+from .sockets import ADVANCED
 
 
 class SDCInversionSigmas(io.ComfyNode):
@@ -11,7 +11,7 @@ class SDCInversionSigmas(io.ComfyNode):
         return io.Schema(
             node_id="SDCInversionSigmas",
             display_name="SDC Inversion Sigmas",
-            category=CATEGORY,
+            category=ADVANCED,
             description="The noise levels of a way up to noise and of the way back, which have to be the same.",
             search_aliases=["flip sigmas", "scheduler", "inversion", "unsample", "sdc"],
             inputs=[

@@ -2,7 +2,7 @@ from comfy_api.v0_0_2 import io
 
 from .inversion.noise import InvertedNoise
 from .inversion.schedule import check_sigmas
-from .sockets import CATEGORY
+from .sockets import ADVANCED
 from .sockets.latents import check_pictures
 
 
@@ -12,7 +12,7 @@ class SDCInvertedNoise(io.ComfyNode):
         return io.Schema(
             node_id="SDCInvertedNoise",
             display_name="SDC Inverted Noise",
-            category=CATEGORY,
+            category=ADVANCED,
             description=(
                 "Makes NOISE of a latent that SDC Inversion Sampler has turned to noise, so that any sampler starts "
                 "from exactly it, whatever latent of its size is connected beside it."

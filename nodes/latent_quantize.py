@@ -8,6 +8,7 @@ from comfy_api.v0_0_2 import io
 
 from .. import codec
 from .sockets import CATEGORY
+from .sockets.errors import plain_errors
 from .sockets.latent_formats import AUTO, settle_format
 from .sockets.latents import check_pictures, to_arrays, to_latent
 from .sockets.sdc import SDC, quality_for_codec, size_line
@@ -78,9 +79,9 @@ class SDCLatentQuantize(io.ComfyNode):
                     extra_dict={"sdc_settings": SETTINGS},
                     tooltip=(
                         "best: the trained coder, far nearer to the picture at the same size, and of the size that you "
-                        "choose; SD1.x only, others get fine. fine: 256 colours, about 5 kB for 512x512. clean: 64 "
-                        "colours, about 3 kB. paper: 64 colours with dither, as in the paper, grainier. custom: "
-                        "colours, dither and dither_strength as you set them."
+                        f"choose; for {' and '.join(codec.LEARNED_FORMATS)}, others get fine. fine: 256 colours, about "
+                        "5 kB for 512x512. clean: 64 colours, about 3 kB. paper: 64 colours with dither, as in the "
+                        "paper, grainier. custom: colours, dither and dither_strength as you set them."
                     ),
                 ),
                 io.Int.Input(
@@ -211,6 +212,7 @@ class SDCLatentQuantize(io.ComfyNode):
         )
 
     @classmethod
+    @plain_errors()
     def execute(
         cls,
         latent,

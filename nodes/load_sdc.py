@@ -6,12 +6,17 @@ from comfy_api.v0_0_2 import io
 from .. import codec
 from .files.generation import generation_outputs, generation_values
 from .files.listing import find_listed, list_files, load_listed
+from .files.samples import list_samples
 from .sockets import CATEGORY
+from .sockets.errors import plain_errors
 from .sockets.latents import to_latent
 from .sockets.sdc import SDC, about_lines
 from .sockets.vae_identity import vae_notes
 
-NO_FILES = "no .sdc file yet: save one with Save SDC, or put one into ComfyUI's input folder"
+NOTHING = "no .sdc file yet"  # how the only entry of an empty list once began; saved workflows may hold it
+INVITATION = (
+    "No .sdc file is chosen yet. Drop one on Load SDC, press its upload button, or choose the sample from its list."
+)
 
 
 class SDCLoad(io.ComfyNode):
@@ -22,13 +27,13 @@ class SDCLoad(io.ComfyNode):
             display_name="Load SDC",
             category=CATEGORY,
             description="Opens a .sdc file. Connect VAE Decode to see the picture, or DDIM Invert to regenerate it.",
-            search_aliases=["sdc", "open", "decompress", "decode", "load latent", "import"],
+            search_aliases=["sdc", "open", "decompress", "decode", "load latent", "load picture", "import", "sample"],
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=list_files() or [NO_FILES],
-                    tooltip="Files of the input folder and its subfolders, then those saved in the output folder. "
-                    "Press R to refresh the list.",
+                    options=[*list_files(), *list_samples()],
+                    tooltip="Files of the input folder and its subfolders, then those saved in the output folder, then "
+                    "a sample that comes with the pack. Press R to refresh the list.",
                 ),
                 io.Int.Input(
                     "max_megapixels",
@@ -63,8 +68,8 @@ class SDCLoad(io.ComfyNode):
     def validate_inputs(cls, file):
         if file is None:  # it comes over a link, and the node that gives it has not run yet
             return True
-        if file == NO_FILES:
-            return f"There is {NO_FILES}, then press R and choose it."
+        if not file or file.startswith(NOTHING):
+            return INVITATION
         try:
             find_listed(file)
         except (ValueError, OSError) as error:
@@ -79,6 +84,7 @@ class SDCLoad(io.ComfyNode):
             return math.nan  # equal to nothing: the node runs, and says what is wrong
 
     @classmethod
+    @plain_errors()
     def execute(cls, file, max_megapixels=36, vae=None) -> io.NodeOutput:
         picture = load_listed(file, max_megapixels)
         prompt = picture.metadata.get("prompt", "")

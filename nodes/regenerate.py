@@ -7,8 +7,10 @@ from .pictures.decoding import decode_latent
 from .pictures.edges import canny_edges
 from .pictures.sizes import restore_size
 from .sockets import CATEGORY
+from .sockets.errors import plain_errors
 from .sockets.latents import to_latent
 from .sockets.sdc import SDC
+from .sockets.vae_identity import vae_notes
 
 
 class SDCRegenerate(io.ComfyNode):
@@ -114,6 +116,7 @@ class SDCRegenerate(io.ComfyNode):
         )
 
     @classmethod
+    @plain_errors()
     def execute(
         cls,
         sdc,
@@ -151,4 +154,6 @@ class SDCRegenerate(io.ComfyNode):
         )
         image, before = (restore_size(picture, sdc) for picture in (decode_latent(vae, regenerated, sdc), decoded))
         size = f"{image.shape[2]}x{image.shape[1]}"
-        return io.NodeOutput(image, before, regenerated, ui={"text": [size, *found.lines, *notes]})
+        return io.NodeOutput(
+            image, before, regenerated, ui={"text": [size, *found.lines, *notes, *vae_notes(sdc, vae)]}
+        )

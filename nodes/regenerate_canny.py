@@ -17,7 +17,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                 "Paints the picture again from the noise that DDIM Invert found, lightly held in place by the edges of "
                 "the compressed picture. The same as ControlNet, CFGGuider and SamplerCustomAdvanced with euler."
             ),
-            search_aliases=["regenerate", "restore", "clean up", "canny", "controlnet", "sdc", "decompress"],
+            search_aliases=["sdc", "regenerate", "restore", "clean up", "canny", "controlnet", "decompress", "repaint"],
             inputs=[
                 io.Model.Input("model", tooltip="The model that repaints the picture; the same one as in DDIM Invert."),
                 io.Conditioning.Input(
@@ -48,6 +48,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     default=100,
                     min=0,
                     max=1000,
+                    advanced=True,
                     tooltip="Faint edges count when above this and joined to a strong one. Lower: more lines. "
                     "OpenCV's scale: 100 here is about 0.4 of ComfyUI's own Canny, which counts 0 to 1.",
                 ),
@@ -56,6 +57,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     default=200,
                     min=0,
                     max=1000,
+                    advanced=True,
                     tooltip="Edges above this always count. Higher: only the boldest outlines.",
                 ),
                 io.Float.Input(
@@ -64,6 +66,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.001,
+                    advanced=True,
                     tooltip="When the edges begin to hold: 0 from the first, noisiest step.",
                 ),
                 io.Float.Input(
@@ -72,6 +75,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.001,
+                    advanced=True,
                     tooltip="When the edges let go: 1 never, 0.5 leaves the fine detail to the model.",
                 ),
                 io.Float.Input(
@@ -92,6 +96,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     options=["manual", "auto"],
                     default="manual",
                     optional=True,
+                    advanced=True,
                     tooltip="auto takes both thresholds from how bright each picture is, and low_threshold and "
                     "high_threshold do not count. manual uses them.",
                 ),

@@ -8,8 +8,10 @@ from PIL import Image
 from .. import codec
 from .files.embedding import embed_metadata
 from .files.paths import check_prefix, save_under
+from .files.previews import save_thumbnail
 from .files.prompt_graph import find_generation
 from .sockets import CATEGORY
+from .sockets.errors import plain_errors
 from .sockets.latents import to_latent
 from .sockets.sdc import SDC, preview_notes, size_line
 
@@ -32,7 +34,16 @@ class SDCSave(io.ComfyNode):
             display_name="Save SDC",
             category=CATEGORY,
             description="Writes the compressed picture to a .sdc file in the output folder. Never overwrites a file.",
-            search_aliases=["sdc", "export", "write file", "compress", "codec", "save latent", "small", "jpeg"],
+            search_aliases=[
+                "sdc",
+                "export",
+                "write file",
+                "compress",
+                "codec",
+                "save latent",
+                "save image",
+                "small file",
+            ],
             is_output_node=True,
             hidden=[io.Hidden.extra_pnginfo, io.Hidden.prompt, io.Hidden.unique_id],
             inputs=[
@@ -69,6 +80,14 @@ class SDCSave(io.ComfyNode):
                     tooltip="The original picture. Nothing of it is stored: it is only there to tell how many times "
                     "smaller the file is than the picture's PNG.",
                 ),
+                io.Boolean.Input(
+                    "thumbnail",
+                    default=True,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Also writes a small JPEG of the same name, some 10 kB, which ComfyUI's assets view, its "
+                    "queue and file managers show. It is no part of the .sdc file and can be deleted at any time.",
+                ),
             ],
             outputs=[
                 SDC.Output("saved", display_name="SDC", tooltip="The picture as written, with what was embedded."),
@@ -79,7 +98,8 @@ class SDCSave(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, sdc, filename_prefix, embed, prompt="", image=None) -> io.NodeOutput:
+    @plain_errors()
+    def execute(cls, sdc, filename_prefix, embed, prompt="", image=None, thumbnail=False) -> io.NodeOutput:
         workflow = (cls.hidden.extra_pnginfo or {}).get("workflow")
         wanted = EMBEDDED[embed]
         found = find_generation(cls.hidden.prompt, cls.hidden.unique_id) if "settings" in wanted else None
@@ -91,16 +111,20 @@ class SDCSave(io.ComfyNode):
         compared = [times_smaller(picture, image, index) for index, (picture, _) in enumerate(embedded)]
         for index in range(len(sdc)):
             check_prefix(numbered(filename_prefix, index))
-        written, results, texts = [], [], []
+        written, results, images, texts = [], [], [], []
         for index, (picture, _) in enumerate(embedded):
             prefix = numbered(filename_prefix, index)
             path, filename, subfolder = save_under(prefix, picture.width, picture.height, picture.data)
             written.append(codec.load_file(path, max_pixels=math.inf))
             results.append({**ui.SavedResult(filename, subfolder, io.FolderType.output), "format": FORMAT})
             texts.append(f"{filename}: {size_line(picture)}, {compared[index]}")
+            if thumbnail and (shown := save_thumbnail(path, picture)):
+                images.append(ui.SavedResult(shown, subfolder, io.FolderType.output))
         notes = sorted({line for picture in written for line in preview_notes(picture)})
         notes += dict.fromkeys(note for _, its_notes in embedded for note in its_notes)
-        return io.NodeOutput(written, to_latent(written), ui={"files": results, "text": texts + notes})
+        # The first picture that a job lists is the one that stands for it.
+        shown = {"images": images} if images else {}
+        return io.NodeOutput(written, to_latent(written), ui={**shown, "files": results, "text": texts + notes})
 
 
 def numbered(prefix: str, index: int) -> str:

@@ -26,7 +26,8 @@ app.registerExtension({
     node.onExecuted = function (output) {
       onExecuted?.call(this, output)
       node.sdcFiles = output?.files ?? []
-      show(node, output?.text ?? [], node.sdcFiles.slice(0, MOST_PICTURES).map(joinName).map(thumbnail))
+      const shown = output?.images?.length ? [] : node.sdcFiles // the page itself shows what it is given as images
+      show(node, output?.text ?? [], shown.slice(0, MOST_PICTURES).map(joinName).map(thumbnail))
     }
   },
 

@@ -8,6 +8,7 @@ import folder_paths
 
 from ... import codec
 from .paths import NETWORK, check_foreign, is_within
+from .samples import find_sample
 
 
 def load_listed(file: str, max_megapixels: float | None = None) -> codec.EncodedPicture:
@@ -103,11 +104,13 @@ def contents(folder: str) -> Contents:
 
 
 def find_listed(file: str) -> str:
-    """Return the path of a file that the Load list offers, as 'name' or 'name [output]'; else say what is wrong."""
+    """Return the path of 'name', 'name [output]' or a sample, as the Load list offers them; else say what is wrong."""
     if file is None or "\0" in file:  # None: it comes over a link from a node that has not run yet
         raise ValueError(f"{file!a} cannot be the name of a file.")
-    check_foreign(file)
-    name, folder = folder_paths.annotated_filepath(file)
+    if sample := find_sample(file):
+        return sample
+    name, folder = folder_paths.annotated_filepath(file)  # without asking anything of the file system
+    check_foreign(name)  # what is left: ComfyUI cuts nine letters off "aux?[output]", whichever the fourth is
     folder = folder or folder_paths.get_input_directory()
     path = os.path.join(folder, name)
     if not is_within(folder, path):
@@ -130,7 +133,10 @@ def name_in_list(path: str) -> str:
     folders = ((folder_paths.get_input_directory(), ""), (folder_paths.get_output_directory(), " [output]"))
     for folder, mark in folders:
         if is_within(folder, path):
-            return os.path.relpath(os.path.realpath(path), os.path.realpath(folder)).replace(os.sep, "/") + mark
+            name = os.path.relpath(os.path.realpath(path), os.path.realpath(folder)).replace(os.sep, "/")
+            if name.endswith("]"):  # its own end would be taken for a mark
+                mark = mark or " [input]"
+            return name + mark
     raise ValueError(
         f"The file {path!r} is outside ComfyUI's folders. Press 'choose .sdc to upload', or drop it on the node."
     )

@@ -9,8 +9,10 @@ import folder_paths
 
 from ... import codec
 
-# Windows keeps these names for devices, with any ending; a file of such a name cannot be copied there.
-RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\..*)?", re.IGNORECASE)
+# Windows keeps these names for devices, with any ending or stream; a file of such a name cannot be copied there.
+RESERVED = re.compile(
+    r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*([.:].*)?", re.IGNORECASE | re.DOTALL
+)
 FORBIDDEN = set('<>:"|?*')
 # %date:...% in the letters that ComfyUI's page knows, as time.strftime has them; a single letter leaves out the zero.
 DATE = re.compile("%date:([^%]*)%")
@@ -105,14 +107,19 @@ def check_foreign(file: str):
 
     Any question to Windows about a name that begins like another machine's makes it send that machine the user's
     credentials. Raises ValueError.
+
+    Parameters
+    ----------
+    file : str
+        Without ComfyUI's mark for a folder, such as " [output]".
     """
     plain = file.replace("\\", "/")
-    if plain.startswith("/") or re.match("[A-Za-z]:", plain):
+    if plain.startswith("/") or plain[1:2] == ":":  # whatever the letter is
         raise ValueError(
             f"The file {file!a} is outside ComfyUI's folders: names here start in the input or output folder. Copy it "
             "into the input folder."
         )
-    for part in plain.removesuffix(" [output]").removesuffix(" [input]").split("/"):
+    for part in plain.split("/"):
         if RESERVED.fullmatch(part):
             raise ValueError(f"The file {file!a} has the name {part!a}, which Windows keeps for a device. Rename it.")
 

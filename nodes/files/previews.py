@@ -1,5 +1,8 @@
 """A small picture of what a `.sdc` file holds, made without any model of the user's."""
 
+import io
+from pathlib import Path
+
 import numpy as np
 import torch
 from PIL import Image
@@ -47,3 +50,23 @@ def by_tiny_vae(latent: np.ndarray, picture: codec.EncodedPicture) -> np.ndarray
 def by_rough_colours(latent: np.ndarray, latent_format: str) -> np.ndarray:
     colours = rough_colours(latent, latent_format)
     return (((colours + 1) / 2).clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def jpeg(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def save_thumbnail(path: str, picture: codec.EncodedPicture) -> str | None:
+    """Write a JPEG beside the file of a picture, and return its name.
+
+    None where a file has this name already, the disk takes no more, or the picture is too large to look at: it is only
+    for the eye.
+    """
+    target = Path(path).with_suffix(".jpg")
+    try:
+        codec.write_whole(target, jpeg(thumbnail(picture)))
+    except (OSError, codec.SdcLimitError):
+        return None
+    return target.name

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import io
 from pathlib import Path
 
 import folder_paths
@@ -12,7 +11,7 @@ from ... import codec
 from ..sockets.sdc import about_lines
 from ..tiny.install import install_models
 from .listing import load_listed, name_in_list, parse_listed, read_listed
-from .previews import MAX_PIXELS, thumbnail
+from .previews import MAX_PIXELS, jpeg, thumbnail
 
 AT_ONCE = 2  # files that are looked into side by side; others wait, without memory
 KEPT = 64  # thumbnails, some 10 kB each
@@ -102,9 +101,3 @@ def about(picture: codec.EncodedPicture) -> dict:
         "has_prompt": "prompt" in picture.metadata,
         "has_workflow": "workflow" in picture.metadata,
     }
-
-
-def jpeg(image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()

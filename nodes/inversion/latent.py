@@ -4,7 +4,7 @@ import logging
 
 import torch
 
-from ..sockets.latent_formats import format_of_model
+from ..sockets.latent_formats import format_of_model, formats_with
 from ..sockets.latents import check_pictures
 
 
@@ -15,7 +15,7 @@ def fit_latent(model, latent: dict) -> tuple[dict, list[str]]:
     if samples.shape[1] != channels:
         raise ValueError(
             f"The latent has {samples.shape[1]} channels, but this model works with {channels}. The picture was "
-            "compressed for another model family: load the checkpoint that its latent_format names."
+            f"compressed for another model family: load a checkpoint of {candidates(latent)}."
         )
     # Latents of other families may have as many channels and mean something else.
     stored, wanted = latent.get("latent_format"), format_of_model(model)
@@ -36,3 +36,9 @@ def fit_latent(model, latent: dict) -> tuple[dict, list[str]]:
         logging.warning("DDIM Invert: %s", notes[-1].removeprefix("\u26a0 "))
         latent = {key: value for key, value in latent.items() if key != "noise_mask"}
     return latent, notes
+
+
+def candidates(latent: dict) -> str:
+    """The families that a latent may be of, for a person."""
+    stored = latent.get("latent_format")
+    return stored or " or ".join(formats_with(latent["samples"].shape[1])) or "the family that its latent_format names"

@@ -13,6 +13,8 @@ COMFY_CLASSES = {
     "Flux": comfy.latent_formats.Flux,
 }
 AUTO = "auto"
+# Models whose latents files have no name for, by channels.
+OTHERS = {12: "Mochi", 48: "Wan 2.2", 64: "HunyuanImage", 128: "Flux.2 and LTX-Video"}
 # RMS error, in units of -1..1, of the rough colours of a chart. By TAESD, TAESDXL, TAESD3 and TAEF1 it is 0.20 to 0.41
 # by the table of their own format, and 0.63 to 1.12 by that of the other one with as many channels.
 MOST_ERROR = 0.55
@@ -112,9 +114,10 @@ def settle_format(chosen: str, latent: dict, source=None) -> str:
 
 def no_format(channels: int, candidates: list[str]) -> str:
     if not candidates:
+        like = f", as those of {OTHERS[channels]} have" if channels in OTHERS else ""
         return (
-            f"The latent has {channels} channels. .sdc files hold latents of {', '.join(COMFY_CLASSES)}, which have 4 "
-            "or 16: encode the picture with a VAE of one of these."
+            f"The latent has {channels} channels{like}. .sdc files hold latents of {', '.join(COMFY_CLASSES)}, with "
+            "4 or 16 channels: encode the picture with a VAE of one of these."
         )
     return (
         f"The latent has {channels} channels, which {' and '.join(candidates)} both have, and the file must say which "

@@ -12,9 +12,16 @@ def check_pictures(latent: dict) -> torch.Tensor:
     samples = latent["samples"]
     if samples.is_nested or samples.ndim != 4:
         found = "several tensors" if samples.is_nested else f"shape {tuple(samples.shape)}"
+        advice = "Latents of video and audio models cannot be used."
+        if not samples.is_nested and samples.ndim == 5:  # (B, C, T, H, W), by models of pictures too: Qwen-Image, Wan
+            advice = (
+                f"It is one of a model for video, with {samples.shape[2]} frames in time, which .sdc files cannot hold "
+                "yet. Decode it with its own VAE, encode the frames by that of SD1.x, SDXL, SD3 or Flux, pack those."
+            )
+        elif not samples.is_nested and samples.ndim == 3:
+            advice = "It is one of a model for sound, which .sdc files cannot hold."
         raise ValueError(
-            f"The latent holds {found}, but SDC works on pictures: batch, channels, height, width. "
-            "Latents of video and audio models cannot be used."
+            f"The latent holds {found}, but SDC works on pictures: batch, channels, height, width. {advice}"
         )
     return samples
 

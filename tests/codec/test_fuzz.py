@@ -1,12 +1,16 @@
 """The fuzzer itself, in a process of its own, so that the memory it measures is that of reading alone."""
 
+import os
 import re
 import subprocess
 import sys
 
+import pytest
+
 CASES = 100_000
 
 
+@pytest.mark.timeout(660)  # on a busy machine; on an idle one a minute
 def test_a_hundred_thousand_damaged_files(root):
     command = [sys.executable, root / "dev" / "fuzz.py", "--cases", str(CASES), "--seed", "2024", "--hang", "100"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
@@ -15,10 +19,36 @@ def test_a_hundred_thousand_damaged_files(root):
     cases, crashes = re.search(r"cases +(\d+).*crashes +(\d+)", result.stdout, re.DOTALL).groups()
     assert int(cases) >= CASES and int(crashes) == 0
     # Mutations that no longer reach every check would be no test.
-    kinds = ["Checksum", "Header", "Index", "Limit", "Metadata", "Palette", "Section", "Signature", "Truncated"]
+    kinds = [
+        "Checksum",
+        "Header",
+        "Index",
+        "Latent",
+        "Limit",
+        "Metadata",
+        "Palette",
+        "Section",
+        "Signature",
+        "Truncated",
+    ]
     seen = {kind: int(re.search(rf"Sdc{kind}Error +(\d+)", result.stdout)[1]) for kind in [*kinds, "Unsupported"]}
     assert min(seen.values()) > 10
     assert int(re.search(r"read +(\d+)", result.stdout)[1]) > CASES / 20
+    assert int(re.search(r"read, learned +(\d+)", result.stdout)[1]) > 50
+
+
+def test_ten_thousand_hostile_names(root):
+    """Of files to load and to save, against ComfyUI's own folders."""
+    command = [sys.executable, root / "dev" / "fuzz.py", "--cases", "10000", "--seed", "2024", "--hang", "100"]
+    command += ["--only", "names", "--comfyui", os.environ["SDC_COMFYUI"]]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert result.returncode == 0 and "crashes       0" in result.stdout, result.stdout + result.stderr
+    counted = dict.fromkeys(["loaded", "missing", "refused", "prefix", "no prefix", "listed", "not listed", "saved"], 0)
+    for line, count in re.findall(r"^  (.+?) *(\d+)$", result.stdout, re.MULTILINE):
+        for outcome in set(line.split(", ")) & set(counted):
+            counted[outcome] += int(count)
+    # Names that no longer get past a check would be no test of the next one.
+    assert min(counted.values()) > 5, counted
 
 
 def test_a_case_is_the_same_every_time(root):

@@ -71,7 +71,9 @@ def test_it_still_reads_what_is_written_without_coder_2(before_coder_2, load_rea
     written = [codec.encode(smooth_latent(), **codec.PAPER_PRESET, metadata={"prompt": "a fox"}).data]
     for data in [*(path.read_bytes() for path in PALETTES), *written]:
         ours, theirs = codec.load(data), old.load(data)
-        assert codec.decode(ours).tobytes() == old.decode(theirs).tobytes() and ours.metadata == theirs.metadata
+        assert codec.decode(ours).tobytes() == old.decode(theirs).tobytes()
+        if "d" not in container.split(data, 1 << 30)[1]:  # metadata by a dictionary came later
+            assert ours.metadata == theirs.metadata
 
 
 @pytest.mark.parametrize("path", LEARNED, ids=lambda path: path.stem)

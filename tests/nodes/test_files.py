@@ -14,14 +14,18 @@ import comfy.model_management
 import comfy.utils
 import folder_paths
 import nodes as comfy_nodes
+import numpy as np
 import pytest
 import sdc_pack.codec as codec
 import torch
 from comfy_api.v0_0_2 import io
 from PIL import Image
-from sdc_pack.nodes.files.listing import find_listed, list_files
+from sdc_pack.nodes.comparison import metrics
+from sdc_pack.nodes.files.listing import find_listed, list_files, load_listed
+from sdc_pack.nodes.files.previews import thumbnail
+from sdc_pack.nodes.files.samples import list_samples
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
-from sdc_pack.nodes.load_sdc import NO_FILES, SDCLoad
+from sdc_pack.nodes.load_sdc import SDCLoad
 from sdc_pack.nodes.save_sdc import SDCSave
 
 
@@ -118,7 +122,7 @@ def test_save_and_load_are_bit_exact(latent):
     output = save(pictures[:1])
     with open(saved_path(output), "rb") as file:
         assert file.read() == pictures[0].data
-    loaded, sdc, prompt, width, height = SDCLoad.execute("pictures/test_00001_.sdc [output]")
+    loaded, sdc, prompt, width, height = SDCLoad.execute("pictures/test_00001_.sdc [output]").result[:5]
     assert torch.equal(loaded["samples"], decoded["samples"][:1])
     assert torch.equal(output.result[1]["samples"], decoded["samples"][:1])
     assert sdc == pictures[:1] and (prompt, width, height) == ("", 96, 64)
@@ -328,9 +332,33 @@ def test_list_holds_input_subfolders_and_output(latent, comfyui_folders):
     assert SDCLoad.execute("deep/er/a.SDC").result[1][0].data == data
 
 
-def test_empty_list_and_missing_files_explain_themselves():
-    assert SDCLoad.define_schema().inputs[0].options == [NO_FILES]
-    assert "Save SDC" in SDCLoad.validate_inputs(NO_FILES)
+def test_the_sample_is_offered_after_the_users_own_files(comfyui_folders):
+    """And it opens at once, with a thumbnail of its own; nothing else of the pack's folder can be reached."""
+    (sample,) = list_samples()
+    assert sample.startswith("sample: ") and SDCLoad.define_schema().inputs[0].options == [sample]
+    (comfyui_folders / "input" / "own.sdc").write_bytes(codec.encode(torch.zeros(4, 1, 1).numpy()).data)
+    assert SDCLoad.define_schema().inputs[0].options == ["own.sdc", sample]
+    assert SDCLoad.validate_inputs(sample) is True
+    latent, (picture,), prompt, width, height = SDCLoad.execute(sample).result[:5]
+    assert (width, height) == (600, 400) and latent["samples"].shape == (1, 4, 50, 75)
+    assert "espresso" in prompt and picture.size < 3200
+    assert SDCLoad.fingerprint_inputs(sample) == hashlib.sha256(picture.data).hexdigest()
+    for name in ("sample: ../listing.py", "sample: README.md", "sample: gone.sdc"):
+        assert "is not in ComfyUI's" in SDCLoad.validate_inputs(name) or "outside" in SDCLoad.validate_inputs(name)
+
+
+def test_the_sample_shows_its_photograph():
+    """As scikit-image has it: coffee, by Rachel Michetti, CC0."""
+    import skimage.data
+
+    shown = np.asarray(thumbnail(load_listed(list_samples()[0])))
+    true = Image.fromarray(skimage.data.coffee()).resize(shown.shape[1::-1], Image.Resampling.LANCZOS)
+    assert metrics.psnr(np.asarray(true), shown) > 20
+
+
+def test_nothing_chosen_invites_and_missing_files_explain_themselves():
+    for nothing in ("", "no .sdc file yet: save one with Save SDC, or put one into ComfyUI's input folder"):
+        assert "Drop one on Load SDC" in SDCLoad.validate_inputs(nothing)
     for name in ("gone.sdc", "gone.sdc [output]", "../../etc/passwd"):
         assert name in SDCLoad.validate_inputs(name)
         with pytest.raises((ValueError, OSError), match=re.escape(name)):
@@ -343,7 +371,6 @@ def test_empty_list_and_missing_files_explain_themselves():
 def test_folders_are_refused(comfyui_folders):
     (comfyui_folders / "input" / "folder.sdc").mkdir()
     assert "is a folder" in SDCLoad.validate_inputs("folder.sdc")
-    assert "is a folder" in SDCLoad.validate_inputs("")
     with pytest.raises(ValueError, match="folder.sdc"):
         SDCLoad.execute("folder.sdc")
 
@@ -351,7 +378,7 @@ def test_folders_are_refused(comfyui_folders):
 def test_a_file_too_large_to_be_one_is_not_read(comfyui_folders):
     with open(comfyui_folders / "input" / "film.sdc", "wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(codec.SdcLimitError, match="film.sdc: there are more than 33554432 bytes"):
+    with pytest.raises(ValueError, match="film.sdc: there are more than 33554432 bytes"):
         SDCLoad.execute("film.sdc")
     assert math.isnan(SDCLoad.fingerprint_inputs("film.sdc"))
 
@@ -369,16 +396,17 @@ def test_changed_file_runs_again(latent, comfyui_folders):
 @pytest.mark.parametrize(
     ("damage", "error"),
     [
-        (lambda data: data[:-1], codec.SdcError),
-        (lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:], codec.SdcChecksumError),
-        (lambda data: b"StarCalc" + data, codec.SdcSignatureError),
-        (lambda data: b"", codec.SdcError),
+        (lambda data: data[:-1], "cut short"),
+        (lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:], "damaged"),
+        (lambda data: b"StarCalc" + data, "not an SDC file"),
+        (lambda data: b"", "0 bytes"),
     ],
 )
 def test_damaged_file_is_named(latent, comfyui_folders, damage, error):
     (comfyui_folders / "input" / "bad.sdc").write_bytes(damage(quantise(latent)[0][0].data))
-    with pytest.raises(error, match="bad.sdc"):
+    with pytest.raises(ValueError, match=f"bad.sdc: .*{error}") as raised:
         SDCLoad.execute("bad.sdc")
+    assert raised.type is ValueError  # ComfyUI shows the name of a class that is not Python's own, with all its modules
 
 
 def test_dates_are_filled_in_without_the_page(latent, comfyui_folders, monkeypatch):
@@ -420,10 +448,57 @@ def test_a_small_file_that_claims_a_huge_picture_is_refused_before_it_is_decoded
     claims = codec.encode(torch.zeros(4, 1, 1).numpy(), width=16384, height=16384)
     (comfyui_folders / "input" / "bomb.sdc").write_bytes(claims.data)
     assert claims.size == 52
-    with pytest.raises(codec.SdcLimitError, match="bomb.sdc.*268435456 pixels.*max_megapixels"):
+    with pytest.raises(ValueError, match="bomb.sdc.*268435456 pixels.*max_megapixels"):
         SDCLoad.execute("bomb.sdc")
     assert SDCLoad.execute("bomb.sdc", max_megapixels=269).result[3] == 16384
     (comfyui_folders / "input" / "large.sdc").write_bytes(
         codec.encode(torch.zeros(4, 1, 1).numpy(), width=7000, height=5000).data
     )
-    assert SDCLoad.execute("large.sdc").result[3:] == (7000, 5000)
+    assert SDCLoad.execute("large.sdc").result[3:5] == (7000, 5000)
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings"),
+    [("paper", codec.PAPER_PRESET), ("clean", {"dither": "none"}), ("fine", {"colours": 256, "dither": "none"})],
+)
+def test_presets_of_a_palette(latent, preset, settings):
+    (picture, _), *_ = quantise(latent, preset=preset, colours=64, dither="floyd-steinberg")
+    assert picture.data == codec.encode(latent["samples"][0].numpy(), **settings).data
+
+
+def test_what_a_preset_does_not_go_by_is_told(latent):
+    def notes(**changes):
+        given = {"colours": 64, "dither": "floyd-steinberg", **changes}
+        return quantise(latent, **given).ui["text"][2:]
+
+    assert notes() == notes(preset="custom", colours=8, dither="none", dither_strength=0.5) == []
+    (note,) = notes(preset="paper", colours=16)
+    assert note == "\u26a0 Not used by the preset paper: colours. Choose custom to use it."
+    (note,) = notes(preset="clean", max_bytes=900, mask=torch.ones(1, 64, 96))
+    assert "max_bytes, mask. Choose best" in note
+    (note,) = notes(preset="custom", quality=9, dither_strength=0.5)
+    assert note == "\u26a0 Not used by the preset custom: quality. Choose best to use it."
+    (note,) = notes(preset="fine", max_bytes=900, latent_format="SDXL")
+    assert note == "\u26a0 Not used by the preset fine: max_bytes."  # best knows nothing of SDXL
+    (note,) = notes(preset="best", quality=50, max_bytes=900)
+    assert "beside quality: max_bytes" in note
+
+
+def test_the_schema_says_which_settings_belong_to_which_preset():
+    """The page greys the others by it."""
+    inputs = SDCLatentQuantize.GET_NODE_INFO_V1()["input"]
+    known = {name: options for section in inputs.values() for name, options in section.items()}
+    preset = known["preset"][1]
+    served = preset["sdc_settings"]
+    assert list(served) == preset["options"] and preset["default"] == "best"
+    names = {name for settings in served.values() for name in settings}
+    assert names <= known.keys()
+    assert known.keys() - names == {"latent", "preset", "latent_format", "image", "vae"}  # all presets go by these
+
+
+def test_what_vae_encode_cuts_off_and_large_pictures_are_told(vae, latent):
+    image = torch.rand(1, 70, 99, 3)
+    kept = comfy_nodes.VAEEncode().encode(vae, image)[0]
+    assert "VAE Encode kept 96x64 of 99x70." in quantise(kept, image=image, preset="custom").ui["text"][1]
+    large = {"samples": torch.zeros(1, 4, 200, 160) + torch.arange(160)}
+    assert "2 megapixels" in quantise(large, preset="custom").ui["text"][1]

@@ -71,10 +71,17 @@ def test_a_file_that_comes_over_a_link_is_checked_when_it_is_there(comfyui_folde
 FOREIGN = [
     "\\\\server\\share\\a.sdc", "//server/share/a.sdc", "\\/server/a.sdc", "/\\server\\a.sdc", "\\\\?\\C:\\a.sdc",
     "\\\\.\\pipe\\a.sdc", "/etc/a.sdc", "\\a.sdc", "C:\\a.sdc", "c:a.sdc", "//server/share/a.sdc [output]",
+    "ö:a.sdc", "%:a.sdc [temp]",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("file", [*FOREIGN, "con", "nul.sdc", "a/aux.sdc", "com1.sdc [output]", "CONIN$", "lpt¹.sdc"])
+DEVICES = [
+    "con", "nul.sdc", "a/aux.sdc", "com1.sdc [output]", "CONIN$", "lpt¹.sdc", "con [temp]", "aux?[output]", "nul:",
+    "a/con:x", "prn::$DATA", "con.\r\na.sdc",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("file", [*FOREIGN, *DEVICES])
 def test_no_question_is_asked_about_foreign_names(file, monkeypatch):
     """Windows would send the user's credentials to the machine that such a name names."""
 

@@ -1,0 +1,95 @@
+"""Which family a latent is of: asked of the model or VAE that is wired, never guessed."""
+
+import os
+from pathlib import Path
+
+import comfy.sd
+import folder_paths
+import nodes as comfy_nodes
+import pytest
+import sdc_pack.codec as codec
+import torch
+from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
+from sdc_pack.nodes.load_tiny_models import SDCLoadTinyModels
+from sdc_pack.nodes.sockets.latent_formats import format_of_vae, settle_format
+from sdc_pack.nodes.sockets.latents import to_latent
+from sdc_pack.nodes.tiny import models as small_models
+
+from dev import families
+
+VAE_APPROX = Path(os.environ["SDC_SHARED"]) / "models" / "vae_approx"
+
+
+def latent_of(channels: int, **more) -> dict:
+    return {"samples": torch.randn(1, channels, 4, 6, generator=torch.Generator().manual_seed(channels)), **more}
+
+
+def quantise(latent, latent_format="auto", vae=None):
+    return SDCLatentQuantize.execute(latent, "clean", 64, "none", 1.0, 0, latent_format, vae=vae).result[0][0]
+
+
+@pytest.mark.parametrize(
+    ("family", "expected"),
+    [("SD1.x", "SD1.x"), ("SD2.x v", "SD1.x"), ("SDXL", "SDXL"), ("SD3", "SD3"), ("Flux", "Flux")],
+)
+def test_a_model_says_which_family_it_is(family, expected):
+    assert family in families.FAMILIES
+    model, _ = families.build(family)
+    assert quantise(latent_of(codec.by_name(expected).channels), vae=model).latent_format == expected
+
+
+@pytest.mark.skipif(not VAE_APPROX.is_dir(), reason="no models/vae_approx under SDC_SHARED")
+@pytest.mark.parametrize(
+    ("name", "expected"), [("taesd", "SD1.x"), ("taesdxl", "SDXL"), ("taesd3", "SD3"), ("taef1", "Flux")]
+)
+def test_a_vae_is_known_by_its_colours(name, expected):
+    folder_paths.add_model_folder_path("vae_approx", str(VAE_APPROX))
+    vae = comfy_nodes.VAELoader().load_vae(name)[0]
+    assert format_of_vae(vae) == expected
+    assert quantise(latent_of(vae.latent_channels), vae=vae).latent_format == expected
+
+
+def test_the_small_vae_of_the_pack_is_of_sd1():
+    vae = SDCLoadTinyModels.execute().result[2]
+    assert format_of_vae(vae) == "SD1.x"
+    with pytest.raises(ValueError, match="The vae connected says SD1.x and latent_format says SDXL"):
+        quantise(latent_of(4), "SDXL", vae)
+
+
+def test_a_vae_that_knows_no_colours_is_of_no_family():
+    """That of the pack with the order of its weights mixed up."""
+    random = torch.Generator().manual_seed(0)
+    weights = {
+        name: value.flatten()[torch.randperm(value.numel(), generator=random)].reshape(value.shape)
+        for name, value in small_models.vae().items()
+    }
+    vae = comfy.sd.VAE(sd=weights)
+    assert format_of_vae(vae) is None
+    with pytest.raises(ValueError, match="of a family that .sdc files have no name for"):
+        quantise(latent_of(4), vae=vae)
+    assert quantise(latent_of(4), "SD1.x", vae).latent_format == "SD1.x"  # who chooses knows better
+
+
+def test_a_latent_out_of_a_file_keeps_its_family():
+    latent = to_latent([codec.encode(latent_of(4)["samples"][0].numpy(), latent_format="SDXL")])
+    assert quantise(latent).latent_format == "SDXL"
+    with pytest.raises(ValueError, match="The latent itself says SDXL and latent_format says SD1.x"):
+        quantise(latent, "SD1.x")
+
+
+@pytest.mark.parametrize(("channels", "candidates"), [(4, "SD1.x and SDXL"), (16, "SD3 and Flux")])
+def test_with_nothing_known_it_asks_and_names_the_candidates(channels, candidates):
+    with pytest.raises(ValueError, match=f"{channels} channels, which {candidates} both have.*Connect the VAE"):
+        settle_format("auto", latent_of(channels))
+
+
+def test_a_choice_that_the_channels_rule_out_is_refused():
+    with pytest.raises(ValueError, match="16 channels, as SD3 and Flux have, and those of SD1.x have 4"):
+        settle_format("SD1.x", latent_of(16))
+    with pytest.raises(ValueError, match="128 channels.*SD1.x, SDXL, SD3, Flux"):
+        settle_format("auto", latent_of(128))
+
+
+def test_an_explicit_choice_stays():
+    for name, channels in (("SD1.x", 4), ("SDXL", 4), ("SD3", 16), ("Flux", 16)):
+        assert quantise(latent_of(channels), name).latent_format == name
