@@ -7,7 +7,7 @@ from .sketch import Sketch
 
 FIRST_ID = 1000  # the page keeps values of the workflow that was open before under the ids of its nodes
 TITLE, GAP, BAND_GAP, PADDING = 30, 40, 70, 20
-SMALL = {"ckpt_name": "sdc-tiny.safetensors", "control_net_name": "sdc-tiny-canny.safetensors", "steps": 2}
+SMALL = {"megapixels": 0.01, "bits_per_pixel": 0.5, "ckpt_name": "sdc-tiny.safetensors", "control_net_name": "sdc-tiny-canny.safetensors", "steps": 8}
 
 BUILD = """async ([nodes, first]) => {
     app.graph.clear()
@@ -35,11 +35,13 @@ BUILD = """async ([nodes, first]) => {
     for (const { id, inputs } of nodes)
         for (const [name, [from, output]] of Object.entries(inputs)) {
             const to = made[id], source = made[from]
-            const slot = output === null ? 0 : source.outputs.findIndex(o => o.name === output || o.type === output)
+            const named = o => o.name === output || o.type === output
+            const slot = Number.isInteger(output) ? output : output === null ? 0 : source.outputs.findIndex(named)
             const input = to.findInputSlot(name)
             if (input < 0 || slot < 0 || !source.connect(slot, to, input))
                 throw new Error(`${source.type} ${output} -> ${to.type}.${name}`)
         }
+    for (const { id, collapsed } of nodes) if (collapsed) made[id].flags.collapsed = true
     return Object.fromEntries(Object.entries(made).map(([id, node]) => [id, node.id]))
 }"""
 
@@ -108,7 +110,7 @@ class Board:
         nodes = [
             {
                 "id": node.id, "type": node.type, "title": node.title, "widgets": node.widgets, "width": node.width,
-                "height": node.height, "inputs": {name: [of.id, out] for name, (of, out) in node.inputs.items()},
+                "height": node.height, "inputs": {name: [of.id, out] for name, (of, out) in node.inputs.items()}, "collapsed": node.collapsed,
             }
             for node in sketch.nodes
         ]  # fmt: skip
@@ -155,7 +157,7 @@ def lay_out(sketch: Sketch, sizes: dict[int, list[float]]) -> tuple[dict[int, li
             for node in column:
                 width, height = sizes[node.id]
                 places[node.id] = [round(left), round(y), round(width), round(height)]
-                y += height + TITLE + GAP
+                y += (0 if node.collapsed else height) + TITLE + GAP
                 right = max(right, left + width)
             left, bottom = right + GAP, max(bottom, y - GAP)
         top = bottom + BAND_GAP

@@ -58,14 +58,14 @@ best.
     up, down = two_nodes(s, models, edges, words, (saved, "LATENT"), decoded)
     again = s.node("VAEDecode", "VAE Decode (regenerated)", samples=(down, "LATENT"), vae=(models, "VAE"))
     pictures = [
-        shown(s, "1 · Original", scaled, width=300, height=225),
-        shown(s, "2 · Decoded from the .sdc file", decoded, width=300, height=225),
-        shown(s, "3 · Edges that hold it in place", (down, "edges"), width=300, height=225),
-        kept(s, "4 · Regenerated", again, "SDC/picture_regenerated", width=300, height=250),
+        shown(s, "1 · Original", scaled, width=290, height=215),
+        shown(s, "2 · Decoded from the .sdc file", decoded, width=290, height=215),
+        shown(s, "3 · Edges that hold it in place", (down, "edges"), width=290, height=215),
+        kept(s, "4 · Regenerated", again, "SDC/picture_regenerated", width=290, height=245),
     ]
     s.band(
         [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
-        [decoded, words, up, knobs], [down, again], pictures,
+        [decoded, words, up], [down, again, knobs], pictures,
     )  # fmt: skip
     s.group("1 · Compress", encoded, quantised, saved)
     return s
@@ -184,7 +184,8 @@ Each column goes further towards noise (**strength**), the upper row holds the e
 **Cost:** about {calls} model calls, and two dozen of VAE and edges: a minute on a graphics card, long without one. Mute
 (Ctrl-M) what you do not need.
 
-SDC Regenerate's own **auto_strength** is switched off here, so that strength counts.
+Click the dot of a folded **SDC Regenerate** to see its settings. **auto_strength** is off in them, so that strength
+counts.
 
 {SD15}
 """,
@@ -201,9 +202,9 @@ SDC Regenerate's own **auto_strength** is switched off here, so that strength co
             back = s.node(
                 "SDCRegenerate", title, sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words,
                 vae=(models, "VAE"), control_net=edges, auto_strength=False, strength=strength, steps=STEPS,
-                canny_strength=canny, width=270,
+                canny_strength=canny, width=270, collapsed=True,
             )  # fmt: skip
-            column += [back, shown(s, title, (back, "IMAGE"), width=270, height=220)]
+            column += [back, shown(s, title, (back, "IMAGE"), width=290, height=270)]
         columns.append(column)
     s.band(
         [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved, words], *columns

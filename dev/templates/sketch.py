@@ -13,9 +13,9 @@ CONTROLNET = {
     "directory": "controlnet",
 }
 PICTURE = "sdc_cat.jpg"  # comes with the pack; the page puts it into the input folder
-WIDTHS = {"MarkdownNote": 340, "LoadImage": 300, "PreviewImage": 340, "SaveImage": 340}
+WIDTHS = {"MarkdownNote": 310, "LoadImage": 280, "PreviewImage": 340, "SaveImage": 340}
 HEIGHTS = {"LoadImage": 380, "PreviewImage": 280, "SaveImage": 310, "CLIPTextEncode": 110}
-WIDTH = 290
+WIDTH = 280
 
 
 @dataclass(eq=False)
@@ -27,6 +27,7 @@ class Node:
     width: float
     height: float | None  # None: as high as its content
     download: dict | None  # of a model: name, url, directory
+    collapsed: bool = False
     inputs: dict = field(default_factory=dict)  # input -> (Node, name or type of the output)
 
 
@@ -39,12 +40,12 @@ class Sketch:
     bands: list[list[list[Node]]] = field(default_factory=list)
     groups: list[tuple[str, list[Node]]] = field(default_factory=list)
 
-    def node(self, type_: str, title: str | None = None, *, width=None, height=None, download=None, **settings) -> Node:
+    def node(self, type_: str, title: str | None = None, *, width=None, height=None, download=None, collapsed=False, **settings) -> Node:
         """Add a node. A setting is the value of a widget, or what is wired to an input: a Node or (Node, output)."""
         widgets = {name: value for name, value in settings.items() if not isinstance(value, Node | tuple)}
         node = Node(
             len(self.nodes) + 1, type_, title, widgets, width or WIDTHS.get(type_, WIDTH),
-            height or HEIGHTS.get(type_), download,
+            height or HEIGHTS.get(type_), download, collapsed,
         )  # fmt: skip
         for name, value in settings.items():
             if isinstance(value, Node | tuple):

@@ -65,6 +65,8 @@ def test_the_unzipped_archive_works(unzipped, tmp_path):
         installed = json.loads(server.client.request("/sdc/tiny_models", b""))
     assert found == NODES and sorted(templates) == WORKFLOWS
     assert {"ja", "zh"} <= {language for language, entry in texts.items() if "SDCSave" in entry.get("nodeDefs", {})}
-    assert {entry["name"] for entry in blueprints.values()} >= {"SDC Compress", "SDC Decompress + Regenerate"}
+    assert {entry["name"] for entry in blueprints.values()} >= {
+        "SDC Compress", "SDC Decompress", "SDC Decompress File",
+    }  # fmt: skip
     assert help_page.startswith(b"# Save SDC")
     assert sorted(installed["written"]) == sorted(install.NAMES.values())

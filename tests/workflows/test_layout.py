@@ -19,6 +19,8 @@ def boxes(workflow: dict) -> dict[str, tuple]:
     found = {}
     for node in workflow["nodes"]:
         (x, y), (width, height) = node["pos"], node["size"]
+        if node["flags"].get("collapsed"):
+            height = 0
         found[f"{node['id']} {node.get('title') or node['type']}"] = x, y - TITLE, x + width, y + height
     return found
 
