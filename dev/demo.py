@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from sdc_pack import codec
 from sdc_pack.nodes.comparison import sheet
 from sdc_pack.nodes.comparison.entries import Comparison, Entry, compare
 
@@ -23,8 +24,11 @@ from .tables import Table
 REPO = Path(__file__).resolve().parent.parent
 SLOW_SIDE = 1024
 
-# Node classes that say what a picture below them is; SDCRegenerateCanny's second output is its edges.
+# Node classes and outputs that say what a picture below them is.
 ROLES = {
+    ("SDCRegenerate", 0): "regenerated",
+    ("SDCRegenerate", 1): "decoded",
+    ("SDCDecode", 0): "decoded",
     ("SDCRegenerateCanny", 0): "regenerated",
     ("SDCRegenerateCanny", 1): "edges",
     ("Canny", 0): "edges",
@@ -36,10 +40,12 @@ ROLES = {
 STAGES = {
     "CheckpointLoaderSimple": "load",
     "ControlNetLoader": "load",
+    "SDCLoadTinyModels": "load",
     "VAEEncode": "encode",
     "SDCLatentQuantize": "quantise",
     "SDCDDIMInvert": "invert",
     "SDCRegenerateCanny": "regenerate",
+    "SDCRegenerate": "regenerate",
 }
 OTHER = "other"
 LOADED = {"checkpoint": ("ckpt_name", "checkpoints"), "controlnet": ("control_net_name", "controlnet")}
@@ -73,7 +79,7 @@ def run(settings: dict, models: Path, tiny: dict[str, str]) -> int:
         say("\n" + table.text())
     if settings.get("json"):
         Path(settings["json"]).parent.mkdir(parents=True, exist_ok=True)
-        Path(settings["json"]).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        put(Path(settings["json"]), json.dumps(rows, indent=1).encode())
     if any(row["tiny"] for row in rows):
         say("The models were the small ones that come with the pack; real ones are taken as")
         say("--checkpoint FILE --controlnet FILE")
@@ -149,18 +155,24 @@ def process(server: Server, prompt: dict, workflow: dict | None, name: str, path
     """Run one picture, write its results, return its figures."""
     timed = TimedRun(server.client, {node_id: stage(prompt, node_id) for node_id in prompt})
     files = collect(prompt, asyncio.run(timed.run(prompt, workflow)))
-    for wanted in ("sdc", "decoded", "edges", "regenerated"):
+    for wanted in ("sdc", *ENDS):
         if wanted not in files:
             raise SetupError(f"The workflow shows no {wanted} picture: found {', '.join(files) or 'nothing'}.")
     contents = {kind: server.client.view(file) for kind, file in files.items()}
     for kind in contents.keys() - {"original"}:
-        (output / (f"{name}.sdc" if kind == "sdc" else f"{name}_{kind}.png")).write_bytes(contents[kind])
-    size, original = len(contents["sdc"]), pictures.load_rgb(path)
+        put(output / (f"{name}.sdc" if kind == "sdc" else f"{name}_{kind}.png"), contents[kind])
+    size = len(contents["sdc"])
+    # As the workflow has scaled it, where it shows that.
+    original = decoded_picture(contents["original"]) if "original" in contents else pictures.load_rgb(path)
     compared = beside(original, {kind: contents[kind] for kind in ENDS}, size)
-    Image.fromarray(sheet.draw_sheet(compared)).save(output / f"{name}_side_by_side.png")
+    drawn = io.BytesIO()
+    Image.fromarray(sheet.draw_sheet(compared)).save(drawn, "PNG")
+    put(output / f"{name}_side_by_side.png", drawn.getvalue())
     return {
         "picture": name,
-        "tiny": any("sdc-tiny" in str(value) for node in prompt.values() for value in node["inputs"].values()),
+        "tiny": any(
+            node["class_type"] == "SDCLoadTinyModels" or "sdc-tiny" in str(node["inputs"]) for node in prompt.values()
+        ),
         "bytes": size,
         "bpp": 8 * size / (original.shape[0] * original.shape[1]),
         **{entry.name: figures(entry) for entry in compared.entries},
@@ -168,11 +180,20 @@ def process(server: Server, prompt: dict, workflow: dict | None, name: str, path
     }
 
 
+def put(path: Path, content: bytes):
+    """In the place of an earlier result, which stays until this one is whole."""
+    codec.write_whole(path, content, overwrite=True)
+
+
 def beside(original: np.ndarray, files: dict[str, bytes], size: int) -> Comparison:
     """Pictures beside the part of the original that was stored: VAE Encode trims to multiples of 8 about the centre."""
-    shown = {name: np.asarray(Image.open(io.BytesIO(content)).convert("RGB")) for name, content in files.items()}
+    shown = {name: decoded_picture(content) for name, content in files.items()}
     entries = [Entry(name, pixels, size) for name, pixels in shown.items()]
     return compare(pictures.crop(original, 0), entries, [], None, None, lambda: None)
+
+
+def decoded_picture(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
 
 
 def figures(entry: Entry) -> dict[str, float | None]:

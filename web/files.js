@@ -41,14 +41,16 @@ export async function upload(file) {
   return subfolder ? `${subfolder}/${name}` : name
 }
 
-// Give the files of a drop that are no .sdc files to the front end, as if they had been dropped alone.
-export function handOn({ clientX, clientY }, files) {
+const ASIDE = 420 // on the canvas: what becomes of the other files lies beside what becomes of ours
+
+// Give the files of a drop that are no .sdc files to the front end, as if they had been dropped alone, farther left.
+export function handOn(drop, files) {
   const others = files.filter((file) => !isSdc(file))
   if (!others.length) return
   const dataTransfer = new DataTransfer()
   for (const file of others) dataTransfer.items.add(file)
-  const event = new DragEvent("drop", { dataTransfer, clientX, clientY, bubbles: true, cancelable: true })
-  document.body.dispatchEvent(event)
+  const place = { clientX: drop.clientX - ASIDE * app.canvas.ds.scale, clientY: drop.clientY }
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, ...place, bubbles: true, cancelable: true }))
 }
 
 // Save a file of the server's folders on the user's disk: { filename, subfolder, type }.

@@ -140,7 +140,8 @@ class ComfyPage:
     def point_on(self, node: int) -> list[float]:
         """A point of the page on a node's title."""
         return self.run(
-            """id => { const node = app.graph.getNodeById(id), [x, y] = app.canvas.ds.offset, s = app.canvas.ds.scale
+            """id => { const node = app.canvas.graph.getNodeById(id)
+                       const [x, y] = app.canvas.ds.offset, s = app.canvas.ds.scale
                        const box = app.canvas.canvas.getBoundingClientRect()
                        return [box.x + (node.pos[0] + 60 + x) * s, box.y + (node.pos[1] - 12 + y) * s] }""",
             node,

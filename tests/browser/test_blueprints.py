@@ -8,7 +8,8 @@ from sdc_pack.nodes.tiny import install
 
 BLUEPRINTS = {
     "SDC Compress": {"VAEEncode", "SDCLatentQuantize", "SDCSave"},
-    "SDC Decompress + Regenerate": {"SDCLoad", "CLIPTextEncode", "SDCDDIMInvert", "SDCRegenerateCanny", "VAEDecode"},
+    "SDC Decompress": {"CLIPTextEncode", "SDCRegenerate"},
+    "SDC Decompress File": {"SDCLoad", "CLIPTextEncode", "SDCRegenerate"},
 }
 
 
@@ -47,29 +48,39 @@ def test_a_blueprint_is_added_from_the_search(canvas_page, name):
     assert title == name and set(types) == BLUEPRINTS[name]
 
 
-def test_what_one_blueprint_compresses_the_other_regenerates(page):
-    picture, models = page.add("LoadImage", (100, 100)), page.add("CheckpointLoaderSimple", (100, 500))
-    page.set(models, "ckpt_name", install.NAMES["checkpoint"])
+def wire_models(page, models: int, node: int):
+    for kind in ("VAE", "CLIP", "MODEL", "CONTROL_NET"):
+        page.connect(models, kind, node, kind.lower())
+
+
+def test_what_one_blueprint_compresses_the_next_one_regenerates(page):
+    """Chained by SDC, and shown on both: bytes and file name, and the picture."""
+    picture, models = page.add("LoadImage", (100, 100)), page.add("SDCLoadTinyModels", (100, 500))
     compress = add(page, "SDC Compress", (650, 200))
     page.connect(picture, "IMAGE", compress, "pixels")
     page.connect(models, "VAE", compress, "vae")
     folder = f"blueprint-{'vue' if page.is_vue() else 'canvas'}"
     page.set(compress, "filename_prefix", f"{folder}/%date:yyyy%")
+    regenerate = add(page, "SDC Decompress", (1100, 200))
+    wire_models(page, models, regenerate)
+    page.connect(compress, "SDC", regenerate, "sdc")
+    preview = page.add("PreviewImage", (1350, 300))
+    page.connect(regenerate, "IMAGE", preview, "images")
     years = {time.strftime("%Y")}
-    (files,) = (shown["files"] for shown in run(page).values() if "files" in shown)
+    outputs = run(page)
+    (files,) = (shown["files"] for shown in outputs.values() if "files" in shown)
     years.add(time.strftime("%Y"))
     assert files[0]["filename"] in {f"{year}_00001_.sdc" for year in years}
+    assert outputs[str(preview)]["images"]
+    text = page.status(compress, files[0]["filename"])
+    assert "bytes" in text or "kB" in text
+    assert len(page.pictures(compress)) == 1
 
-    edges = page.add("ControlNetLoader", (100, 700))
-    page.set(edges, "control_net_name", install.NAMES["controlnet"])
-    preview = page.add("PreviewImage", (1350, 300))
-    regenerate = add(page, "SDC Decompress + Regenerate", (1100, 200))
-    for kind in ("VAE", "CLIP", "MODEL"):
-        page.connect(models, kind, regenerate, kind.lower())
-    page.connect(edges, "CONTROL_NET", regenerate, "control_net")
-    page.connect(regenerate, "IMAGE", preview, "images")
-    for widget, value in {
-        "file": f"{folder}/{files[0]['filename']} [output]", "steps": 2, "strength": 0.5, "canny_strength": 1,
-    }.items():  # fmt: skip
-        page.set(regenerate, widget, value)
+
+def test_the_sample_is_opened_as_it_is(canvas_page):
+    page = canvas_page
+    models, preview = page.add("SDCLoadTinyModels", (100, 500)), page.add("PreviewImage", (1350, 300))
+    opened = add(page, "SDC Decompress File", (650, 200))
+    wire_models(page, models, opened)
+    page.connect(opened, "IMAGE", preview, "images")
     assert run(page)[str(preview)]["images"]

@@ -75,17 +75,26 @@ def test_the_tiny_models_are_installed_from_the_menu(bare_page, session_page):
     page.page.get_by_role("menuitem", name="Extensions").first.hover()
     page.page.get_by_text("SDC", exact=True).last.hover()
     page.page.get_by_text("Install the tiny models").last.click()
+    page.page.keyboard.press("Escape")  # asked first, and nothing is written
+    page.page.get_by_role("dialog").wait_for(state="detached")
+    assert not list(models.rglob("sdc-tiny*"))
+    loader = page.add("CheckpointLoaderSimple")
+    listed = "id => app.graph.getNodeById(id).widgets[0].options.values"
+    assert install.NAMES["checkpoint"] not in page.run(listed, loader)
+    page.command("sdc.installTinyModels")
+    page.page.get_by_text("This writes 390 MB").wait_for()
+    page.answer("Write 390 MB")
     page.toast("Installed: sdc-tiny.safetensors, sdc-tiny-canny.safetensors")
     page.shoot("tiny_models")
     assert sorted(path.name for path in models.rglob("sdc-tiny*")) == sorted(install.NAMES.values())
-    loader = page.add("CheckpointLoaderSimple")
-    page.set(loader, "ckpt_name", install.NAMES["checkpoint"])
+    written = sum(path.stat().st_size for path in models.rglob("sdc-tiny*"))
+    assert round(written / 1e7) == 39
+    assert install.NAMES["checkpoint"] in page.run(listed, loader)  # lists that were there are refreshed
     assert not page.problems
 
 
 def test_missing_opencv_is_told_where_edges_are_needed(bare_page, session_page):
     page = bare_page
-    page.server.client.request("/sdc/tiny_models", b"")  # as the menu does
     open_template(page, "sdc_demo_tiny")
     page.queue()
     page.error_box("Install opencv-python into the Python that runs ComfyUI and restart ComfyUI")

@@ -1,6 +1,7 @@
 """Compress with SDC in the nodes' menu, and finding nodes by what people type."""
 
 
+
 def links(page) -> set[tuple]:
     """(from type, to type, input name) of every link."""
     found = page.run(
@@ -22,11 +23,15 @@ def test_compress_adds_and_wires_the_nodes(page):
     node = page.add("LoadImage", (100, 200))
     page.menu(node, "Compress with SDC")
     page.wait("() => app.graph.nodes.length === 5")
-    page.toast("For another model choose its latent_format")
     assert links(page) == COMPRESSED | {
         ("LoadImage", "VAEEncode", "pixels"),
         ("CheckpointLoaderSimple", "VAEEncode", "vae"),
+        ("CheckpointLoaderSimple", "SDCLatentQuantize", "vae"),
     }
+    (quantize,) = page.nodes("SDCLatentQuantize")
+    assert page.value(quantize, "latent_format") == "auto"  # asks the VAE when it is run
+    assert page.value(quantize, "preset") == "best"  # nothing regenerates
+    assert page.overlaps() == []
 
 
 def test_compress_takes_the_vae_that_is_there_and_the_picture_that_is_shown(canvas_page):
@@ -37,7 +42,46 @@ def test_compress_takes_the_vae_that_is_there_and_the_picture_that_is_shown(canv
     page.connect(picture, "IMAGE", preview, "image_a")
     page.menu(preview, "Compress with SDC")
     page.wait("() => app.graph.nodes.length === 7")
-    assert links(page) >= COMPRESSED | {("LoadImage", "VAEEncode", "pixels"), ("VAELoader", "VAEEncode", "vae")}
+    vae = {("VAELoader", "VAEEncode", "vae"), ("VAELoader", "SDCLatentQuantize", "vae")}
+    assert links(page) >= COMPRESSED | {("LoadImage", "VAEEncode", "pixels")} | vae
+
+
+def test_compress_takes_the_vae_that_has_made_the_picture(canvas_page):
+    """With checkpoints of two families on the canvas, only this one can be right."""
+    page = canvas_page
+    page.add("VAELoader", (100, 700))
+    other, own = page.add("CheckpointLoaderSimple", (100, 100)), page.add("CheckpointLoaderSimple", (100, 400))
+    decode, scale = page.add("VAEDecode", (500, 200)), page.add("ImageScaleToTotalPixels", (800, 200))
+    page.connect(own, "VAE", decode, "vae")
+    page.connect(decode, "IMAGE", scale, "image")
+    page.menu(scale, "Compress with SDC")
+    page.wait("() => app.graph.nodes.length === 8")
+    (encode,), (quantize,) = page.nodes("VAEEncode"), page.nodes("SDCLatentQuantize")
+    source = "([id, name]) => { const n = app.graph.getNodeById(id); return n.getInputNode(n.findInputSlot(name)).id }"
+    assert page.run(source, [encode, "vae"]) == page.run(source, [quantize, "vae"]) == own != other
+
+
+def test_who_brings_the_vae_from_outside_is_asked_for_the_family(page):
+    picture, encode = page.add("LoadImage", (100, 200)), page.add("VAEEncode", (500, 200))
+    page.connect(picture, "IMAGE", encode, "pixels")
+    loader = page.add("CheckpointLoaderSimple", (100, 600))
+    page.connect(loader, "VAE", encode, "vae")
+    page.run(
+        """([picture, encode]) => {
+            const { node } = app.graph.convertToSubgraph(new Set([picture, encode].map(id => app.graph.getNodeById(id))))
+            app.canvas.openSubgraph(node.subgraph, node) }""",
+        [picture, encode],
+    )
+    page.settle()
+    try:
+        page.menu(encode, "Compress with SDC")
+        page.answer("SDXL")
+        page.wait(
+            """() => app.canvas.graph.nodes.find(n => n.type === 'SDCLatentQuantize')
+                ?.widgets.find(w => w.name === 'latent_format').value === 'SDXL'"""
+        )
+    finally:
+        page.run("() => app.canvas.setGraph(app.rootGraph ?? app.graph)")
 
 
 def test_compress_from_vae_encode(canvas_page):
@@ -45,8 +89,12 @@ def test_compress_from_vae_encode(canvas_page):
     picture, encode = page.add("LoadImage", (100, 200)), page.add("VAEEncode", (500, 200))
     page.connect(picture, "IMAGE", encode, "pixels")
     page.menu(encode, "Compress with SDC")
-    page.wait("() => app.graph.nodes.length === 4")
-    assert links(page) == COMPRESSED | {("LoadImage", "VAEEncode", "pixels")}
+    page.wait("() => app.graph.nodes.length === 5")
+    assert links(page) == COMPRESSED | {
+        ("LoadImage", "VAEEncode", "pixels"),
+        ("CheckpointLoaderSimple", "VAEEncode", "vae"),
+        ("CheckpointLoaderSimple", "SDCLatentQuantize", "vae"),
+    }
 
 
 def test_a_node_without_a_picture_has_no_such_item(canvas_page):

@@ -10,6 +10,7 @@ WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 
 
 def open_template(page, name: str):
+    """Its picture is put into the input folder by our script; nothing is missing."""
     page.page.get_by_role("button", name="Templates").click()
     page.page.get_by_text("comfyui-sdc", exact=True).last.click()
     page.page.get_by_text(name, exact=True).last.click()
@@ -28,6 +29,8 @@ def use_standins(page, steps):
             "ckpt_name": STANDINS["checkpoint"],
             "control_net_name": STANDINS["controlnet"],
             "steps": steps,
+            "megapixels": 0.01,
+            "bits_per_pixel": 0.5,
         },
     )
 
@@ -75,7 +78,7 @@ def test_the_full_pipeline_runs_to_its_pictures(page):
     page.wait_until_idle()
     (save,) = page.nodes("SDCSave")
     text = page.status(save, "smaller than the PNG")
-    assert "colours" in text and page.pictures(save) == [[128, 128]]
+    assert "colours" in text and page.pictures(save) == [[128, 80]]
     assert page.status(quantise, "colours")
     shown = page.run("() => app.graph.nodes.filter(n => ['PreviewImage', 'SaveImage'].includes(n.type)).map(n => n.id)")
     assert len(shown) == 4
@@ -89,10 +92,8 @@ def test_the_demo_runs_as_it_is(canvas_page):
     page.queue()
     page.wait_until_idle()
     (save,) = page.nodes("SDCSave")
-    assert "smaller than the PNG" in page.status(save, "colours")
-    (regenerate,) = page.nodes("SDCRegenerateCanny")
-    decode = page.run("id => app.graph.getNodeById(id).getOutputNodes(0).map(n => n.type)", regenerate)
-    assert decode == ["VAEDecode"]
+    assert "smaller than the PNG" in page.status(save, "trained coder")
+    assert len(page.nodes("SDCRegenerate")) == 1 and not page.nodes("CheckpointLoaderSimple")
     previews = page.nodes("PreviewImage")
     page.wait("ids => ids.every(id => (app.nodeOutputs[id] ?? app.getNodeOutputs?.(id))?.images?.length)", previews)
     page.page.keyboard.press(".")  # fit the view, for the screenshot

@@ -30,11 +30,17 @@ def picture(tmp_path_factory):
 
 @pytest.fixture
 def make_prompt(server, picture):
-    """The prompt of a shipped workflow with this machine's file names in it, as the demo submits it."""
+    """The prompt of a shipped workflow with this machine's file names in it, as the demo submits it, of small pictures.
 
-    def make(name: str, steps: int | None = None, picture: Path = picture) -> dict:
+    The drawing becomes 120x88 by 0.01 megapixels, and sides that are multiples of 8.
+    """
+
+    def make(name: str, steps: int | None = None, picture: Path = picture, megapixels: float = 0.01) -> dict:
         prompt = load(f"api/{name}")
         swap(prompt, server.client.object_info(), server.client.upload(picture), {}, STANDINS, steps)
+        for node in prompt.values():
+            if node["class_type"] == "ImageScaleToTotalPixels":
+                node["inputs"]["megapixels"] = megapixels
         return prompt
 
     return make

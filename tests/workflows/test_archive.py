@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -15,7 +16,7 @@ from .conftest import ROOT, WORKFLOWS
 from .test_workflows import NODES
 
 NEEDED = {
-    "__init__.py", "nodes", "codec", "workflows", "subgraphs", "web", "locales", "weights",
+    "__init__.py", "nodes", "codec", "workflows", "subgraphs", "web", "locales", "weights", "docs",
     "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "CHANGELOG.md",
 }  # fmt: skip
 
@@ -43,6 +44,16 @@ def test_the_archive_holds_only_what_runs(unzipped):
     assert sum(path.stat().st_size for path in unzipped.rglob("*")) < 30e6
 
 
+def test_links_and_pictures_of_its_pages_are_in_it(unzipped):
+    """README is what the registry's page and a downloaded copy show."""
+    pages = [page for page in unzipped.rglob("*.md") if "web" not in page.parts]
+    assert unzipped / "README.md" in pages
+    for page in pages:
+        for target in re.findall(r"\]\(([^)\s#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if not target.startswith("https://"):
+                assert (page.parent / target).resolve().is_file(), f"{page.name}: {target}"
+
+
 def test_the_unzipped_archive_works(unzipped, tmp_path):
     base = tmp_path / "base"
     with Server(os.environ["SDC_COMFYUI"], sys.executable, pack=unzipped, base=base) as server:
@@ -54,6 +65,8 @@ def test_the_unzipped_archive_works(unzipped, tmp_path):
         installed = json.loads(server.client.request("/sdc/tiny_models", b""))
     assert found == NODES and sorted(templates) == WORKFLOWS
     assert {"ja", "zh"} <= {language for language, entry in texts.items() if "SDCSave" in entry.get("nodeDefs", {})}
-    assert {entry["name"] for entry in blueprints.values()} >= {"SDC Compress", "SDC Decompress + Regenerate"}
+    assert {entry["name"] for entry in blueprints.values()} >= {
+        "SDC Compress", "SDC Decompress", "SDC Decompress File",
+    }  # fmt: skip
     assert help_page.startswith(b"# Save SDC")
     assert sorted(installed["written"]) == sorted(install.NAMES.values())

@@ -27,6 +27,7 @@ def test_every_node_has_a_help_page_that_names_its_inputs(server, nodes):
         assert not missing, f"{name}.md says nothing about {missing}"
         for part in ("## Inputs", "## Outputs", "## Common mistakes"):
             assert part in page, f"{name}.md has no {part}"
+        assert not re.search(r"^\|", page, re.MULTILINE), f"{name}.md has a table; the help panel cuts it off"
         pictures = re.findall(r"!\[.*?\]\((.*?)\)", page)
         assert pictures, f"{name}.md shows no picture"
         for picture in pictures:
@@ -45,3 +46,16 @@ def test_every_text_of_a_node_is_translated(server, nodes, language):
         for entry in (*text["inputs"].values(), *text["outputs"].values()):
             assert entry["name"] and entry["tooltip"]
             assert not set("{}@|") & set(entry["tooltip"]), "the front end takes these for its own marks"
+
+
+@pytest.mark.parametrize("language", ["ja", "zh"])
+def test_every_word_of_the_page_is_translated(server, language):
+    """What the scripts say, with the same gaps to be filled in; and the commands in the menu."""
+    texts = json.loads(server.client.request("/i18n"))[language]
+    scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "web").glob("*.js"))
+    said = set(re.findall(r"\bsay\(\s*\"([^\"]+)\"", scripts))
+    assert len(said) > 20 and said == texts["sdc"].keys()
+    for english, foreign in texts["sdc"].items():
+        assert sorted(re.findall(r"\{\w+\}", english)) == sorted(re.findall(r"\{\w+\}", foreign)) and foreign
+    commands = {name.replace(".", "_") for name in re.findall(r"id: \"(sdc\.\w+)\"", scripts)}
+    assert commands and commands == {name for name in texts["commands"] if name.startswith("sdc_")}

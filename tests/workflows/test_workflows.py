@@ -12,9 +12,7 @@ import pytest
 import sdc_pack.codec as codec
 import skimage.data
 from PIL import Image
-from sdc_pack.nodes.tiny import install
 
-from benchmarks.harness.regenerator import BEST
 from dev.client import ComfyError
 
 from .conftest import ROOT, WORKFLOWS, find, load
@@ -114,9 +112,6 @@ def test_loaders_name_real_models_with_their_downloads(name):
         if node["type"].startswith("SDC"):
             assert node["properties"]["cnr_id"] == "comfyui-sdc" and node["properties"]["ver"]
         if node["type"] in ("CheckpointLoaderSimple", "ControlNetLoader"):
-            if name == "sdc_demo_tiny":  # whose models come with the pack
-                assert node["widgets_values"][0] in install.NAMES.values()
-                continue
             (model,) = node["properties"]["models"]
             assert model["name"] == node["widgets_values"][0] == model["url"].rsplit("/")[-1]
             assert model["directory"] == ("checkpoints" if node["type"] == "CheckpointLoaderSimple" else "controlnet")
@@ -132,39 +127,51 @@ def test_full_pipeline(server, make_prompt):
     (file,) = outputs[save]["files"]
     assert (file["subfolder"], file["type"]) == ("SDC", "output")
     picture = codec.load(server.client.view(file))
-    assert (picture.width, picture.height, picture.metadata) == (130, 99, {})
+    assert (picture.width, picture.height, picture.metadata) == (120, 88, {})
     size = f"{picture.size} bytes, {picture.colours} colours"
-    assert outputs[quantise]["text"] == [size, ANY]
-    assert outputs[quantise]["text"][1].startswith("VAE Encode kept 128x96 of 130x99.")
+    assert outputs[quantise]["text"] == [size]
     previews = {
         node["_meta"]["title"]: pixels(server, outputs[node_id])
         for node_id, node in prompt.items()
         if node["class_type"] in ("PreviewImage", "SaveImage")
     }
     original, decoded, edges, regenerated = (previews[title] for title in sorted(previews))
-    assert original.shape == (99, 130, 3)
-    assert decoded.shape == edges.shape == regenerated.shape == (96, 128, 3)
+    assert original.shape == decoded.shape == edges.shape == regenerated.shape == (88, 120, 3)
     assert set(np.unique(edges)) == {0, 255}
     assert (decoded != regenerated).any()
 
 
-def test_demo_repairs_a_photograph_as_it_is_with_the_settings_that_measured_best(server, make_prompt, tmp_path):
-    Image.fromarray(skimage.data.astronaut()).save(tmp_path / "photograph.png")
-    prompt = make_prompt("sdc_demo_tiny", picture=tmp_path / "photograph.png")
-    names = find(prompt, "CheckpointLoaderSimple")[1]["inputs"], find(prompt, "ControlNetLoader")[1]["inputs"]
-    assert [names[0]["ckpt_name"], names[1]["control_net_name"]] == list(install.NAMES.values())
-    _, invert = find(prompt, "SDCDDIMInvert")
-    _, regenerate = find(prompt, "SDCRegenerateCanny")
-    settings = invert["inputs"]["steps"], invert["inputs"]["strength"], regenerate["inputs"]["canny_strength"]
-    assert settings == (BEST.steps, BEST.strength, BEST.canny_strength)
-    outputs = server.client.run(prompt)
-    shown = {
-        node["_meta"]["title"][0]: pixels(server, outputs[node_id]).astype(float)
+def shown(server, prompt: dict, outputs: dict) -> dict[str, np.ndarray]:
+    """The pictures that a prompt shows, by the titles of its previews."""
+    return {
+        node["_meta"]["title"]: pixels(server, outputs[node_id]).astype(float)
         for node_id, node in prompt.items()
         if node["class_type"] in ("PreviewImage", "SaveImage")
     }
-    decoded, regenerated = (np.abs(shown[stage] - shown["1"]).mean() for stage in "24")
-    assert regenerated < decoded < 20
+
+
+def test_demo_needs_no_model_and_regenerates_towards_the_original(server, make_prompt, tmp_path):
+    Image.fromarray(skimage.data.astronaut()).save(tmp_path / "photograph.png")
+    prompt = make_prompt("sdc_demo_tiny", picture=tmp_path / "photograph.png", megapixels=0.26)
+    assert not [node for node in prompt.values() if "LoaderSimple" in node["class_type"]]
+    outputs = server.client.run(prompt)
+    pictures = shown(server, prompt, outputs)
+    original = pictures["Original"]
+    decoded, regenerated = (np.abs(pictures[title] - original).mean() for title in ("What the file holds", "Regenerated"))
+    assert decoded < 12 and regenerated < 12
+    (file,) = outputs[find(prompt, "SDCSave")[0]]["files"]
+    assert 8 * file_size(server, file) / (original.shape[0] * original.shape[1]) <= 0.095
+    numbers = {re.search(r"_(\d{5})_", name)[1] for name in (file["filename"], saved_name(prompt, outputs))}
+    assert len(numbers) == 1, "the file and the picture of a run have one number"
+
+
+def file_size(server, file: dict) -> int:
+    return len(server.client.view(file))
+
+
+def saved_name(prompt: dict, outputs: dict) -> str:
+    (picture,) = outputs[find(prompt, "SaveImage")[0]]["images"]
+    return picture["filename"]
 
 
 def test_table1_shows_measures_and_writes_every_picture(server, make_prompt):
@@ -183,37 +190,75 @@ def test_table1_shows_measures_and_writes_every_picture(server, make_prompt):
     assert pixels(server, outputs[find(prompt, "PreviewImage")[0]]).shape[1] >= 1040
 
 
-def test_experiment_fills_every_cell_of_its_grid(server, make_prompt):
-    prompt = make_prompt("sdc_experiment", steps=1)
+def test_experiment_fills_every_cell_of_its_grid_and_tells_its_cost(server, make_prompt):
+    prompt = make_prompt("sdc_experiment")
+    cells, calls = {}, 0
+    for node in prompt.values():
+        if node["class_type"] == "PreviewImage":
+            back = prompt[node["inputs"]["images"][0]]["inputs"]
+            cells[node["_meta"]["title"]] = f"strength {back['strength']:g} · canny {back['canny_strength']:g}"
+            calls += 2 * round(back["steps"] * back["strength"])
+            assert not back["auto_strength"]
+    assert len(cells) == 6 and all(title == value for title, value in cells.items())
+    note = next(node["widgets_values"][0] for node in load("sdc_experiment")["nodes"] if node["type"] == "MarkdownNote")
+    assert f"about {calls} model calls" in " ".join(note.split())
+    prompt = make_prompt("sdc_experiment", steps=2)
+    assert {picture.shape for picture in shown(server, prompt, server.client.run(prompt)).values()} == {(88, 120, 3)}
+
+
+def test_the_exact_pair_gives_the_picture_back_for_the_same_words(server, make_prompt):
+    """Without edges to hold it, as the note says; another prompt changes it."""
+    results = {}
+    for words in ("a photograph of a tabby cat", "a photograph of a fox"):
+        prompt = make_prompt("sdc_change_the_prompt", steps=4)
+        find(prompt, "SDCRegenerateCanny")[1]["inputs"]["canny_strength"] = 0
+        find(prompt, "CLIPTextEncode", "2 · As it should be")[1]["inputs"]["text"] = words
+        results[words] = shown(server, prompt, server.client.run(prompt))
+    same, other = results.values()
+    assert np.abs(same["Changed"] - same["What the file holds"]).max() <= 1
+    assert np.abs(other["Changed"] - other["What the file holds"]).max() > 1
+
+
+def test_a_part_under_the_mask_is_kept_finer_at_the_same_size(server, make_prompt, tmp_path):
+    alpha = Image.new("L", (512, 512), 255)
+    alpha.paste(0, (128, 0, 320, 256))  # Load Image makes a mask of what is transparent
+    photograph = Image.fromarray(skimage.data.astronaut())
+    photograph.putalpha(alpha)
+    photograph.save(tmp_path / "masked.png")
+    prompt = make_prompt("sdc_keep_a_part_finer", picture=tmp_path / "masked.png", megapixels=0.26)
+    pictures = shown(server, prompt, server.client.run(prompt))
+    height, width, _ = pictures["Original"].shape
+    part = np.s_[: height // 2, width // 4 : 5 * width // 8]
+    with_mask, without = (
+        np.abs(pictures[title][part] - pictures["Original"][part]).mean() for title in ("With the mask", "Without the mask")
+    )
+    assert with_mask < without
+
+
+def test_a_folder_goes_through_one_by_one(server, make_prompt):
+    folder = server.output / "SDC"
+    folder.mkdir(exist_ok=True)
+    for number in range(2):
+        latent = np.random.default_rng(number).normal(size=(4, 8, 8)).astype(np.float32)
+        (folder / f"folder{number}.sdc").write_bytes(codec.encode(latent).data)
+    prompt = make_prompt("sdc_folder_to_folder", steps=1)
+    find(prompt, "SDCLoadFolder")[1]["inputs"]["pattern"] = "folder*.sdc"
     outputs = server.client.run(prompt)
-    cells = {}
-    for node_id, node in prompt.items():
-        if node["class_type"] == "PreviewImage" and " · " in (title := node["_meta"]["title"]):
-            cells[title] = outputs[node_id]
-            canny = prompt[prompt[node["inputs"]["images"][0]]["inputs"]["samples"][0]]
-            invert = prompt[canny["inputs"]["noise"][0]]
-            steps = load_node("sdc_experiment", canny["inputs"]["noise"][0])["widgets_values"][0]
-            strength, canny_strength = invert["inputs"]["strength"], canny["inputs"]["canny_strength"]
-            assert title == f"strength {strength:g} · canny {canny_strength:g} · {steps} steps"
-    assert len(cells) == 18
-    assert all(pixels(server, shown).shape == (96, 128, 3) for shown in cells.values())
+    assert len(outputs[find(prompt, "SaveImage")[0]]["images"]) == 2
 
 
-def load_node(workflow: str, node_id: str) -> dict:
-    return next(node for node in load(workflow)["nodes"] if node["id"] == int(node_id))
+def test_sdxl_asks_the_vae_for_the_family(make_prompt):
+    prompt = make_prompt("sdc_sdxl")
+    _, quantise = find(prompt, "SDCLatentQuantize")
+    checkpoint, _ = find(prompt, "CheckpointLoaderSimple")
+    assert quantise["inputs"]["latent_format"] == "auto" and quantise["inputs"]["vae"] == [checkpoint, 2]
 
 
-def test_fast_makes_eight_model_calls_and_runs_without_its_lora(server, make_prompt):
-    """The LoRA cannot be had here, so its node is bypassed, as the note on the workflow says one can."""
-    prompt = make_prompt("sdc_fast")
-    lora, node = find(prompt, "LoraLoaderModelOnly")
-    del prompt[lora]
-    for other in prompt.values():
-        inputs = other["inputs"]
-        inputs |= {name: node["inputs"]["model"] for name, value in inputs.items() if value == [lora, 0]}
-    outputs = server.client.run(prompt)
-    assert outputs[find(prompt, "SDCDDIMInvert")[0]]["text"][0].startswith("4 steps up")
-    assert pixels(server, outputs[find(prompt, "SaveImage")[0]]).shape == (96, 128, 3)
+def test_opening_a_file_runs_as_it_is(server, make_prompt):
+    """With the sample and the models that come with the pack."""
+    prompt = make_prompt("sdc_decompress")
+    pictures = shown(server, prompt, server.client.run(prompt))
+    assert len(pictures) == 2 and np.abs(np.subtract(*pictures.values())).max() > 0
 
 
 def test_compress_then_decompress(server, make_prompt):
@@ -224,18 +269,18 @@ def test_compress_then_decompress(server, make_prompt):
     (file,) = outputs[save]["files"]
     metadata = codec.load(server.client.view(file)).metadata
     assert metadata == {"prompt": "a ball and a box", "workflow": load("sdc_compress")}
-    preview, _ = find(compress, "PreviewImage")
+    decoded = shown(server, compress, outputs)["What the file holds"]
 
     decompress = make_prompt("sdc_decompress", steps=2)
     load_node, node = find(decompress, "SDCLoad")
     node["inputs"]["file"] = f"{file['subfolder']}/{file['filename']} [output]"
     info = server.client.object_info()["SDCLoad"]["input"]["required"]["file"]
     assert node["inputs"]["file"] in info[1]["options"]
-    shown = server.client.run(decompress)
-    decoded, _ = find(decompress, "PreviewImage")
-    assert np.array_equal(pixels(server, shown[decoded]), pixels(server, outputs[preview]))
-    assert "130x99" in shown[load_node]["text"][0]
-    assert pixels(server, shown[find(decompress, "SaveImage")[0]]).shape == (96, 128, 3)
+    outputs = server.client.run(decompress)
+    pictures = shown(server, decompress, outputs)
+    assert np.array_equal(pictures["What the file holds"], decoded)
+    assert "120x88" in outputs[load_node]["text"][0]
+    assert pictures["Regenerated"].shape == (88, 120, 3)
 
 
 def test_stock_nodes_give_the_same_picture(server, make_prompt):
@@ -288,3 +333,14 @@ def test_cancel_ends_a_long_run(server, make_prompt):
     with pytest.raises(ComfyError, match="interrupted in node"):
         server.client.wait(prompt_id, timeout=120)
     assert server.client.run(make_prompt("sdc_compress"))
+
+
+def test_the_example_of_the_documents_runs(server, picture, tmp_path, monkeypatch, capsys):
+    """As docs/api.md has it, but for the address and the name of the picture."""
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    example = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    example = example.replace("http://127.0.0.1:8188", server.url).replace("photo.png", picture.as_posix())
+    monkeypatch.chdir(ROOT)
+    exec(compile(example, "docs/api.md", "exec"), {})
+    told = capsys.readouterr().out
+    assert "SDCSave" in told and "SaveImage" in told

@@ -1,0 +1,61 @@
+"""What several templates have in common."""
+
+from .sketch import CHECKPOINT, CONTROLNET, PICTURE, Node, Sketch
+
+SCALED = (
+    "A photograph of any size may come in: **Scale Image to Total Pixels** takes it to {size} megapixels first, what "
+    "{model} was made for."
+)
+SD15 = SCALED.format(size="0.26", model="Stable Diffusion 1.x")
+
+
+def picture(sketch: Sketch, megapixels: float = 0.26) -> tuple[Node, Node]:
+    """(Load Image, the picture at a size that models can do)."""
+    loaded = sketch.node("LoadImage", "Picture", image=PICTURE)
+    scaled = sketch.node(
+        "ImageScaleToTotalPixels", f"Scale to {megapixels:g} megapixels", image=loaded, upscale_method="lanczos",
+        megapixels=megapixels, resolution_steps=8,
+    )  # fmt: skip
+    return loaded, scaled
+
+
+def real_models(sketch: Sketch) -> tuple[Node, Node]:
+    checkpoint = sketch.node("CheckpointLoaderSimple", ckpt_name=CHECKPOINT["name"], download=CHECKPOINT)
+    edges = sketch.node("ControlNetLoader", control_net_name=CONTROLNET["name"], download=CONTROLNET)
+    return checkpoint, edges
+
+
+def real_models_note(sketch: Sketch) -> Node:
+    return sketch.note(
+        "Models",
+        f"""
+* `checkpoints/{CHECKPOINT["name"]}`: any SD 1.x checkpoint works.
+* `controlnet/{CONTROLNET["name"]}`
+
+The loaders name where both can be downloaded. None at hand? **sdc_demo_tiny** runs without.
+""",
+    )
+
+
+def prompt(sketch: Sketch, models: Node, title: str = "What the picture shows (may stay empty)", text="") -> Node:
+    return sketch.node("CLIPTextEncode", title, clip=(models, "CLIP"), text=text)
+
+
+def compressed(sketch: Sketch, image: Node, models: Node, preset: str, prefix: str, **settings) -> tuple[Node, ...]:
+    """(VAE Encode, SD Latent Quantize, Save SDC)."""
+    vae = (models, "VAE")
+    encoded = sketch.node("VAEEncode", pixels=image, vae=vae)
+    quantised = sketch.node(
+        "SDCLatentQuantize", latent=encoded, image=image, vae=vae, preset=preset, **settings
+    )
+    saved = sketch.node("SDCSave", sdc=(quantised, "SDC"), image=image, filename_prefix=prefix)
+    return encoded, quantised, saved
+
+
+def shown(sketch: Sketch, title: str, images, **size) -> Node:
+    """A preview. ComfyUI's Image Compare draws nothing on the classic canvas, so pictures stand below each other."""
+    return sketch.node("PreviewImage", title, images=images, **size)
+
+
+def kept(sketch: Sketch, title: str, images, prefix: str, **size) -> Node:
+    return sketch.node("SaveImage", title, images=images, filename_prefix=prefix, **size)

@@ -1,0 +1,223 @@
+"""Templates for every day: compress, open again, and the two in one go."""
+
+from .parts import SCALED, SD15, compressed, kept, picture, prompt, shown
+from .sketch import Sketch
+
+TINY = "The models are the small ones of the pack, loaded by **Load SDC Tiny Models**; nothing is downloaded or installed."
+BIG_ONES = (
+    "For a model that knows what it paints, put **Load Checkpoint** (any SD 1.x) and **Load ControlNet Model** "
+    "(its Canny) in its place."
+)
+
+
+def demo() -> Sketch:
+    s = Sketch("sdc_demo_tiny")
+    note = s.note(
+        "Start here",
+        f"""
+## A picture in about 3 kB, and back
+
+Press **Run**. {TINY}
+
+**1 · Compress.** The preset *best* packs the picture into about 3 kB, and Save SDC writes the file to `output/SDC`.
+
+**2 · Regenerate.** SDC Regenerate opens what was written, goes as far towards noise as the compression has disturbed
+it (**auto_strength**: it cleans up and changes least), and paints that part again, held by its edges.
+
+{SD15}
+
+The small models were taught at **canny_strength** 1.0, and prompts do nothing with them. {BIG_ONES} Then 0.3 is a good
+canny_strength.
+
+The cat is Chelsea, by Stefan van der Walt (CC0); opening this workflow has put it into the input folder.
+""",
+    )
+    models = s.node("SDCLoadTinyModels")
+    loaded, scaled = picture(s)
+    encoded, quantised, saved = compressed(s, scaled, models, "best", "SDC/demo")
+    words = prompt(s, models, "A prompt (does nothing here)")
+    back = s.node(
+        "SDCRegenerate", sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
+        control_net=(models, "CONTROL_NET"), canny_strength=1.0,
+    )  # fmt: skip
+    pictures = [
+        shown(s, "Original", scaled),
+        shown(s, "What the file holds", (back, "before")),
+        kept(s, "Regenerated", (back, "IMAGE"), "SDC/demo_regenerated"),
+    ]
+    s.band([note], [models, loaded, scaled], [encoded, quantised, saved], [words, back], pictures)
+    s.group("1 · Compress", encoded, quantised, saved)
+    s.group("2 · Regenerate", words, back)
+    s.group("Look", *pictures)
+    return s
+
+
+def compress() -> Sketch:
+    s = Sketch("sdc_compress")
+    note = s.note(
+        "What this does",
+        f"""
+## Compress a picture
+
+Writes a `.sdc` file of about 3 kB for 512x512 to `output/SDC`, and shows what the file holds: no model repaints it.
+
+**preset** *best* is the trained coder, far nearer to the picture than the palettes; **bits_per_pixel** sets how big the
+file gets.
+
+{SD15} Larger pictures work too, up to your memory; files grow with their area.
+
+* Type what the picture shows into Save SDC's **prompt**, to have it at hand when the picture is regenerated.
+* Open the file again with **sdc_decompress**.
+
+{TINY} Use the VAE of your own SD 1.x checkpoint for a sharper picture: what opens the file should be what wrote it.
+""",
+    )
+    models = s.node("SDCLoadTinyModels")
+    loaded, scaled = picture(s)
+    encoded, quantised, saved = compressed(s, scaled, models, "best", "SDC/picture")
+    decoded = s.node("SDCDecode", "Decode SDC (from the file)", sdc=(saved, "SDC"), vae=(models, "VAE"))
+    before = shown(s, "Original", scaled, width=440, height=380)
+    after = shown(s, "What the file holds", decoded, width=440, height=380)
+    s.band([note], [models, loaded, scaled], [encoded, quantised, saved], [before, decoded, after])
+    return s
+
+
+def decompress() -> Sketch:
+    s = Sketch("sdc_decompress")
+    note = s.note(
+        "What this does",
+        f"""
+## Open a .sdc file
+
+Drop a `.sdc` file on **Load SDC**, or choose one: files of the input folder and those that Save SDC has written. A
+sample comes with the pack.
+
+**SDC Regenerate** decodes it and cleans up what the compression has disturbed (**auto_strength**). A prompt stored in
+the file steers the repainting.
+
+{TINY} {BIG_ONES} Then 0.3 is a good canny_strength.
+""",
+    )
+    models = s.node("SDCLoadTinyModels")
+    loaded = s.node("SDCLoad", file="sample: espresso.sdc", width=300)
+    words = s.node("CLIPTextEncode", "What the picture shows", clip=(models, "CLIP"), text=(loaded, "prompt"))
+    back = s.node(
+        "SDCRegenerate", sdc=(loaded, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
+        control_net=(models, "CONTROL_NET"), canny_strength=1.0,
+    )  # fmt: skip
+    before = shown(s, "What the file holds", (back, "before"), width=440, height=380)
+    after = kept(s, "Regenerated", (back, "IMAGE"), "SDC/regenerated", width=440, height=410)
+    s.band([note], [models, loaded], [words, back], [before, after])
+    return s
+
+
+def folder() -> Sketch:
+    s = Sketch("sdc_folder_to_folder")
+    note = s.note(
+        "What this does",
+        f"""
+## Open a whole folder
+
+**Load SDC Folder** opens every `.sdc` file of `output/SDC`, where Save SDC writes, one after the other. Each is cleaned
+up and saved under its own name in `output/SDC/regenerated`. Run **sdc_demo_tiny** first to have some.
+
+**limit** says how many at once. The contact sheet shows what is there without any model.
+
+{TINY} {BIG_ONES}
+""",
+    )
+    models = s.node("SDCLoadTinyModels")
+    files = s.node("SDCLoadFolder", limit=16, width=300)
+    words = s.node("CLIPTextEncode", "What each picture shows", clip=(models, "CLIP"), text=(files, "prompt"))
+    back = s.node(
+        "SDCRegenerate", sdc=(files, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
+        control_net=(models, "CONTROL_NET"), canny_strength=1.0,
+    )  # fmt: skip
+    out = kept(s, "Regenerated", (back, "IMAGE"), "SDC/regenerated/picture")
+    sheet = s.node("SDCContactSheet", sdc=(files, "SDC"), name=(files, "name"), width=400)
+    overview = shown(s, "What is in the folder", sheet, width=400, height=400)
+    s.band([note, models], [files], [words, back], [sheet, overview, out])
+    return s
+
+
+def keep_a_part() -> Sketch:
+    s = Sketch("sdc_keep_a_part_finer")
+    note = s.note(
+        "What this does",
+        f"""
+## Keep a face, or lettering, finer
+
+Right-click **Picture**, *Open in MaskEditor*, and paint over what matters. The preset *best* keeps it finer, and the
+rest of the picture pays for it: the file gets no bigger.
+
+The picture in the middle has the same number of bytes without the mask.
+
+{SD15}
+
+{TINY}
+""",
+    )
+    models = s.node("SDCLoadTinyModels")
+    loaded, scaled = picture(s)
+    encoded, quantised, saved = compressed(
+        s, scaled, models, "best", "SDC/finer", mask=(loaded, "MASK"), bits_per_pixel=0.05
+    )
+    plain = s.node(
+        "SDCLatentQuantize", "The same size without the mask", latent=encoded, image=scaled, vae=(models, "VAE"),
+        preset="best", bits_per_pixel=0.05,
+    )  # fmt: skip
+    masked = s.node("SDCDecode", "Decode SDC (with the mask)", sdc=(saved, "SDC"), vae=(models, "VAE"))
+    without = s.node("SDCDecode", "Decode SDC (without)", sdc=(plain, "SDC"), vae=(models, "VAE"))
+    pictures = [shown(s, "Original", scaled), shown(s, "Without the mask", without), shown(s, "With the mask", masked)]
+    s.band([note, models], [loaded, scaled, encoded], [quantised, saved], [plain, without, masked], pictures)
+    return s
+
+
+def sdxl() -> Sketch:
+    s = Sketch("sdc_sdxl")
+    checkpoint_model = {
+        "name": "sd_xl_base_1.0.safetensors",
+        "url": "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/sd_xl_base_1.0.safetensors",
+        "directory": "checkpoints",
+    }
+    edges_model = {
+        "name": "diffusers_xl_canny_mid.safetensors",
+        "url": "https://huggingface.co/lllyasviel/sd_control_collection/resolve/main/diffusers_xl_canny_mid.safetensors",
+        "directory": "controlnet",
+    }
+    note = s.note(
+        "What this does",
+        f"""
+## Compress and regenerate with SDXL
+
+The same pipeline, at SDXL's size. {SCALED.format(size="1.0", model="SDXL")}
+
+The file must say which family of VAE brings the picture back: SD Latent Quantize asks the one that is wired to
+**vae** (latent_format *auto*), so that an SDXL picture never becomes one of SD 1.x.
+
+The preset *fine*, 256 colours without dither, takes about 20 kB for 1024x1024. **auto_strength** repaints just as much
+as the compression has disturbed.
+
+* `checkpoints/{checkpoint_model["name"]}`: any SDXL checkpoint works.
+* `controlnet/{edges_model["name"]}`: or any Canny ControlNet of SDXL.
+""",
+    )
+    models = s.node("CheckpointLoaderSimple", ckpt_name=checkpoint_model["name"], download=checkpoint_model)
+    edges = s.node("ControlNetLoader", control_net_name=edges_model["name"], download=edges_model)
+    loaded, scaled = picture(s, 1.0)
+    encoded, quantised, saved = compressed(s, scaled, models, "fine", "SDC/sdxl")
+    words = prompt(s, models)
+    back = s.node(
+        "SDCRegenerate", sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
+        control_net=edges,
+    )  # fmt: skip
+    pictures = [
+        shown(s, "Original", scaled),
+        shown(s, "What the file holds", (back, "before")),
+        kept(s, "Regenerated", (back, "IMAGE"), "SDC/sdxl_regenerated"),
+    ]
+    s.band([note, models, edges], [loaded, scaled, encoded], [quantised, saved], [words, back], pictures)
+    return s
+
+
+SKETCHES = [demo, compress, decompress, folder, keep_a_part, sdxl]

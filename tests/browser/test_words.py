@@ -1,0 +1,34 @@
+"""The page speaks its reader's language."""
+
+import pytest
+
+from .conftest import WORKFLOW
+
+
+@pytest.fixture(params=["ja", "zh"])
+def foreign_page(page, request):
+    set_language = "value => app.extensionManager.setting.set('Comfy.Locale', value)"
+    page.run(set_language, request.param)
+    page.language = request.param
+    yield page
+    page.run(set_language, "en")
+
+
+WORDS = {
+    "ja": (".sdc を選んでアップロード", "SDC で圧縮", "ワークフローを開きますか？", "画像を追加"),
+    "zh": ("选择 .sdc 文件上传", "用 SDC 压缩", "打开工作流？", "添加图片"),
+}
+
+
+def test_buttons_menus_and_questions(foreign_page, sdc_file):
+    page = foreign_page
+    button, item, title, answer = WORDS[page.language]
+    node = page.add("SDCLoad")
+    assert page.run("id => app.graph.getNodeById(id).widgets.find(w => w.name === 'upload').label", node) == button
+    picture = page.add("LoadImage", (700, 200))
+    page.menu(picture, item)
+    page.wait("() => app.graph.nodes.length === 6")
+    page.drop([sdc_file("foreign.sdc", workflow=WORKFLOW)], (400, 700))
+    page.page.get_by_text(title).wait_for()
+    page.answer(answer)
+    page.wait("() => app.graph.nodes.filter(n => n.type === 'SDCLoad').length === 2")

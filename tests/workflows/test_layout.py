@@ -1,0 +1,92 @@
+"""How the templates lie on the canvas, by the sizes that nodes had after a run when they were laid out.
+
+tests/browser/test_layout.py runs them and sees whether nodes still have these sizes.
+"""
+
+import re
+
+import pytest
+
+from .conftest import ROOT, WORKFLOWS, load
+
+TITLE = 30
+# The page opens templates with the nodes on three quarters of the canvas, which is 1600x960 in a window of 1600x1000.
+WIDEST, HIGHEST = 0.75 * 1600 / 0.6, 0.75 * 960 / 0.6
+
+
+def boxes(workflow: dict) -> dict[str, tuple]:
+    """Left, top, right, bottom of every node with its title."""
+    found = {}
+    for node in workflow["nodes"]:
+        (x, y), (width, height) = node["pos"], node["size"]
+        if node["flags"].get("collapsed"):
+            height = 0
+        found[f"{node['id']} {node.get('title') or node['type']}"] = x, y - TITLE, x + width, y + height
+    return found
+
+
+def meet(one, other) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_template_opens_at_a_size_that_can_be_read(name):
+    """From 0.6 on the canvas shows titles, widgets and notes."""
+    left, top, right, bottom = zip(*boxes(load(name)).values(), strict=True)
+    assert max(right) - min(left) <= WIDEST and max(bottom) - min(top) <= HIGHEST
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_nodes_lie_beside_each_other_and_groups_hold_only_their_own(name):
+    workflow = load(name)
+    placed = list(boxes(workflow).items())
+    overlaps = [
+        (one, other) for i, (one, box) in enumerate(placed) for other, its in placed[i + 1 :] if meet(box, its)
+    ]
+    assert not overlaps
+    for group in workflow["groups"]:
+        x, y, width, height = group["bounding"]
+        frame = x, y, x + width, y + height
+        for title, box in placed:
+            inside = frame[0] <= box[0] and frame[1] <= box[1] and box[2] <= frame[2] and box[3] <= frame[3]
+            assert inside or not meet(frame, box), f"{group['title']} cuts through {title}"
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_wires_run_from_left_to_right(name):
+    """Within a column, downwards: no wire goes back over what lies before it."""
+    workflow = load(name)
+    by_id = {node["id"]: node for node in workflow["nodes"]}
+    back = [
+        (by_id[origin]["type"], by_id[target]["type"])
+        for _, origin, _, target, *_ in workflow["links"]
+        if by_id[target]["pos"][0] < by_id[origin]["pos"][0]
+    ]
+    assert not back
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_photographs_of_any_size_are_scaled_first(name):
+    workflow = load(name)
+    by_id = {node["id"]: node for node in workflow["nodes"]}
+    megapixels = 1.0 if name == "sdc_sdxl" else 0.26
+    for _, origin, slot, target, *_ in workflow["links"]:
+        if by_id[origin]["type"] == "LoadImage" and slot == 0:
+            scale = by_id[target]
+            assert scale["type"] == "ImageScaleToTotalPixels" and scale["widgets_values"] == ["lanczos", megapixels, 8]
+    notes = " ".join(node["widgets_values"][0] for node in workflow["nodes"] if node["type"] == "MarkdownNote")
+    photographs = any(node["type"] == "LoadImage" for node in workflow["nodes"])
+    assert (f"{megapixels} megapixels" in " ".join(notes.split())) == photographs
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_only_what_shows_the_paper_keeps_its_settings(name):
+    nodes = load(name)["nodes"]
+    presets = {node["widgets_values"][0] for node in nodes if node["type"] == "SDCLatentQuantize"}
+    papers = {"sdc_full_pipeline", "sdc_table1"}
+    assert (presets == {"paper"}) == (name in papers)
+
+
+def test_browse_templates_begins_with_the_demo_and_knows_all():
+    order = re.findall(r'"(sdc_\w+)"', (ROOT / "web" / "templates.js").read_text(encoding="utf-8"))
+    assert order[0] == "sdc_demo_tiny" and sorted(order) == WORKFLOWS

@@ -1,0 +1,26 @@
+// Browse Templates lists the workflows of a pack in no order: ours begin with the one to begin with.
+import { api } from "../../scripts/api.js"
+
+const ORDER = [
+  "sdc_demo_tiny",
+  "sdc_compress",
+  "sdc_decompress",
+  "sdc_keep_a_part_finer",
+  "sdc_folder_to_folder",
+  "sdc_full_pipeline",
+  "sdc_sdxl",
+  "sdc_change_the_prompt",
+  "sdc_experiment",
+  "sdc_table1",
+  "sdc_regenerate_stock_nodes",
+]
+
+const place = (name) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length)
+
+const getWorkflowTemplates = api.getWorkflowTemplates
+api.getWorkflowTemplates = async function () {
+  const templates = await getWorkflowTemplates.call(this)
+  const pack = Object.keys(templates ?? {}).find((name) => templates[name].includes?.(ORDER[0]))
+  if (pack) templates[pack].sort((one, other) => place(one) - place(other))
+  return templates
+}
