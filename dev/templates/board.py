@@ -1,11 +1,15 @@
 """A sketch in the page: built there, run with small models, laid out by what it has become, and saved."""
 
+import itertools
 import json
+import tomllib
 from pathlib import Path
 
 from .sketch import Sketch
 
-FIRST_ID = 1000  # the page keeps values of the workflow that was open before under the ids of its nodes
+IDS = itertools.count(1000, 1000)  # a range for each: the page keeps the values of nodes that it had under their ids
+REPO = Path(__file__).resolve().parents[2]
+VERSION = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 TITLE, GAP, BAND_GAP, PADDING = 30, 40, 70, 20
 SMALL = {"megapixels": 0.01, "bits_per_pixel": 0.5, "ckpt_name": "sdc-tiny.safetensors", "control_net_name": "sdc-tiny-canny.safetensors", "steps": 8}
 
@@ -114,7 +118,7 @@ class Board:
             }
             for node in sketch.nodes
         ]  # fmt: skip
-        ids = self.page.evaluate(BUILD, [nodes, FIRST_ID])
+        ids = self.page.evaluate(BUILD, [nodes, next(IDS)])
         self.run(small)
         sizes = self.page.evaluate(MEASURE)
         places, groups = lay_out(sketch, {int(key): sizes[str(value)] for key, value in ids.items()})
@@ -181,7 +185,8 @@ def clean(graph: dict, sketch: Sketch, ids: dict[int, int]) -> dict:
             slot["link"] = links.get(slot.get("link"))
         for slot in node.get("outputs", []):
             slot["links"] = [links[link] for link in slot.get("links") or []] or None
-        node["properties"].pop("ue_properties", None)
+        if node["type"].startswith("SDC"):
+            node["properties"] |= {"cnr_id": "comfyui-sdc", "ver": VERSION}
         if download := by_id[node["id"]].download:
             node["properties"]["models"] = [download]
     graph["nodes"].sort(key=lambda node: node["id"])
@@ -189,5 +194,5 @@ def clean(graph: dict, sketch: Sketch, ids: dict[int, int]) -> dict:
         [links[link[0]], ids[int(link[1])], link[2], ids[int(link[3])], *link[4:]] for link in graph["links"]
     ]
     graph["last_node_id"], graph["last_link_id"] = len(graph["nodes"]), len(graph["links"])
-    graph["extra"] = {"frontendVersion": graph.get("extra", {}).get("frontendVersion", "")}
+    graph["extra"] = {}
     return graph

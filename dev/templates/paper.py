@@ -57,15 +57,15 @@ best.
     words = prompt(s, models)
     up, down = two_nodes(s, models, edges, words, (saved, "LATENT"), decoded)
     again = s.node("VAEDecode", "VAE Decode (regenerated)", samples=(down, "LATENT"), vae=(models, "VAE"))
+    first = shown(s, "1 · Original", scaled, height=245, width=280)
     pictures = [
-        shown(s, "1 · Original", scaled, width=290, height=215),
         shown(s, "2 · Decoded from the .sdc file", decoded, width=290, height=215),
         shown(s, "3 · Edges that hold it in place", (down, "edges"), width=290, height=215),
         kept(s, "4 · Regenerated", again, "SDC/picture_regenerated", width=290, height=245),
     ]
     s.band(
         [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
-        [decoded, words, up], [down, again, knobs], pictures,
+        [decoded, words, up, first], [down, again, knobs], pictures,
     )  # fmt: skip
     s.group("1 · Compress", encoded, quantised, saved)
     return s
@@ -100,11 +100,11 @@ LPIPS, the figure that comes closest to the eye, is optional: the last line unde
     again = s.node("VAEDecode", "VAE Decode (regenerated)", samples=(down, "LATENT"), vae=(models, "VAE"))
     table = s.node(
         "SDCCompare", original=scaled, image_1=decoded, sdc_1=(saved, "SDC"), image_2=again, sdc_2=(saved, "SDC"),
-        name_1="without inversion", name_2="with inversion", width=300,
+        name_1="without inversion", name_2="with inversion", width=300, collapsed=True,
     )  # fmt: skip
-    sheet = s.node("SaveImage", "Table 1", images=(table, 0), filename_prefix="SDC/table1", width=460, height=310)
-    plot = s.node("PreviewImage", "Quality over bytes", images=(table, 1), width=460, height=310)
-    figures = s.node("PreviewAny", "Figures", source=(table, 2), width=460, height=310)
+    sheet = s.node("SaveImage", "Table 1", images=(table, 0), filename_prefix="SDC/table1", width=310, height=310)
+    plot = s.node("PreviewImage", "Quality over bytes", images=(table, 1), width=310, height=310)
+    figures = s.node("PreviewAny", "Figures", source=(table, 2), width=310, height=310)
     s.band(
         [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
         [decoded, words, up], [down, again, table], [sheet, plot, figures],

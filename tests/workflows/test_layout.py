@@ -11,7 +11,8 @@ from .conftest import ROOT, WORKFLOWS, load
 
 TITLE = 30
 # The page opens templates with the nodes on three quarters of the canvas, which is 1600x960 in a window of 1600x1000.
-WIDEST, HIGHEST = 0.75 * 1600 / 0.6, 0.75 * 960 / 0.6
+# It leaves 10 free on each side.
+WIDEST, HIGHEST = 0.75 * 1600 / 0.6 - 20, 0.75 * 960 / 0.6 - 20
 
 
 def boxes(workflow: dict) -> dict[str, tuple]:
