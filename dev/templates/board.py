@@ -2,16 +2,22 @@
 
 import itertools
 import json
-import tomllib
+import re
 from pathlib import Path
 
 from .sketch import Sketch
 
 IDS = itertools.count(1000, 1000)  # a range for each: the page keeps the values of nodes that it had under their ids
 REPO = Path(__file__).resolve().parents[2]
-VERSION = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+VERSION = re.search(r'^version = "(.+)"$', (REPO / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
 TITLE, GAP, BAND_GAP, PADDING = 30, 40, 70, 20
-SMALL = {"megapixels": 0.01, "bits_per_pixel": 0.5, "ckpt_name": "sdc-tiny.safetensors", "control_net_name": "sdc-tiny-canny.safetensors", "steps": 8}
+SMALL = {
+    "megapixels": 0.01,
+    "bits_per_pixel": 0.5,
+    "ckpt_name": "sdc-tiny.safetensors",
+    "control_net_name": "sdc-tiny-canny.safetensors",
+    "steps": 8,
+}
 
 BUILD = """async ([nodes, first]) => {
     app.graph.clear()
@@ -57,7 +63,8 @@ MEASURE = """async () => {
     for (const node of app.graph.nodes.filter(n => n.type === 'MarkdownNote')) {
         const text = node.widgets[0].element.querySelector('.tiptap') ?? node.widgets[0].element
         const copy = text.cloneNode(true)
-        copy.style.cssText = `position: absolute; visibility: hidden; height: auto; min-height: 0; width: ${node.size[0] - 20}px`
+        copy.style.cssText = 'position: absolute; visibility: hidden; height: auto; min-height: 0'
+        copy.style.width = `${node.size[0] - 20}px`
         text.parentElement.append(copy)
         node.setSize([node.size[0], Math.ceil(copy.scrollHeight) + 34])
         copy.remove()
@@ -81,7 +88,10 @@ RUN = """async values => {
         app.api.addEventListener(name, event => { window.sdcRan = { name, detail: event.detail } }, { once: true })
     const kept = []
     for (const node of app.graph.nodes) for (const widget of node.widgets ?? [])
-        if (widget.name in values) { kept.push([node.id, widget.name, widget.value]); widget.value = values[widget.name] }
+        if (widget.name in values) {
+            kept.push([node.id, widget.name, widget.value])
+            widget.value = values[widget.name]
+        }
     window.sdcKept = kept
     if (!(await app.queuePrompt(0))) window.sdcRan = { name: 'refused', detail: app.lastNodeErrors }
 }"""
@@ -113,18 +123,26 @@ class Board:
         self.open()
         nodes = [
             {
-                "id": node.id, "type": node.type, "title": node.title, "widgets": node.widgets, "width": node.width,
-                "height": node.height, "inputs": {name: [of.id, out] for name, (of, out) in node.inputs.items()}, "collapsed": node.collapsed,
+                "id": node.id,
+                "type": node.type,
+                "title": node.title,
+                "widgets": node.widgets,
+                "width": node.width,
+                "height": node.height,
+                "collapsed": node.collapsed,
+                "inputs": {name: [source.id, output] for name, (source, output) in node.inputs.items()},
             }
             for node in sketch.nodes
-        ]  # fmt: skip
+        ]
         ids = self.page.evaluate(BUILD, [nodes, next(IDS)])
         self.run(small)
         sizes = self.page.evaluate(MEASURE)
         places, groups = lay_out(sketch, {int(key): sizes[str(value)] for key, value in ids.items()})
         self.page.evaluate(ARRANGE, [{ids[str(key)]: place for key, place in places.items()}, groups])
         self.page.evaluate(RESTORE)
-        workflow = clean(self.page.evaluate("() => app.graph.serialize()"), sketch, {int(v): int(k) for k, v in ids.items()})
+        workflow = clean(
+            self.page.evaluate("() => app.graph.serialize()"), sketch, {int(v): int(k) for k, v in ids.items()}
+        )
         return workflow, self.prompt_of(workflow)
 
     def run(self, small: dict, patience: float = 240_000):

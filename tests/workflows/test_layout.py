@@ -41,9 +41,7 @@ def test_a_template_opens_at_a_size_that_can_be_read(name):
 def test_nodes_lie_beside_each_other_and_groups_hold_only_their_own(name):
     workflow = load(name)
     placed = list(boxes(workflow).items())
-    overlaps = [
-        (one, other) for i, (one, box) in enumerate(placed) for other, its in placed[i + 1 :] if meet(box, its)
-    ]
+    overlaps = [(one, other) for i, (one, box) in enumerate(placed) for other, its in placed[i + 1 :] if meet(box, its)]
     assert not overlaps
     for group in workflow["groups"]:
         x, y, width, height = group["bounding"]
