@@ -220,13 +220,16 @@ GRIDS = {
     "error": (
         "Round trip", "steps", lambda v: f"{v['error']:.1e} ({v['up']}+{v['down']})",
         ["Relative L2 from the latent, through the noise, and back (calls up + down); family, method, guidance scale.",
+         f"Random latents of {SIDE}x{SIDE}, models with random weights.",
          "DDIM goes back by euler; so do the rules of other nodes."],
     ),
     "analytic": (
-        "The noise against the closed form for Gaussian data", "steps", error_alone, ["Relative L2 of z_T."],
+        "The noise against the closed form for Gaussian data", "steps", error_alone,
+        [f"Relative L2 of z_T, from random latents of {SIDE}x{SIDE}."],
     ),
     "modes": (
-        "Round trip on an exact denoiser with six modes a patch", "refine", error_alone, ["Patch side, steps."],
+        "Round trip on an exact denoiser with six modes a patch", "refine", error_alone,
+        ["Patch side, steps; random latents of 16x16 that this model would paint."],
     ),
     "pairs": (
         "Exact pairs to choose from", "steps",
@@ -236,7 +239,7 @@ GRIDS = {
     ),
     "samplers": (
         "Other samplers from our NOISE", "sampler", error_alone,
-        ["Relative L2 from the latent that was inverted, 20 steps; checkpoint, refine.",
+        ["Relative L2 from the random latent of 16x16 that was inverted, 20 steps; checkpoint, refine.",
          "Only euler is what DDIM inversion mirrors: the others take a straighter way and end nearer to what the model "
          "would paint."],
     ),
@@ -276,7 +279,8 @@ def cost_tables(rows) -> list[Table]:
             more = f"{1 + own / unet['stock']:.4f}", f"{large[name] - large['stock']:+.1f}"
             lines.append([name, *cells, *more])
     notes = [
-        f"Processor seconds a step at {COST_SIDE}x{COST_SIDE} latents; the exact pair calls once less on its way down.",
+        f"Processor seconds a step at {COST_SIDE}x{COST_SIDE} random latents; the exact pair calls once less on "
+        "its way down.",
         "ms more: a step beside stock's where the model costs nothing; ratio of it: stock and this over stock.",
         f"Latents more: peak memory beside stock's, at {LARGE_SIDE}x{LARGE_SIDE} and a model that needs none.",
     ]

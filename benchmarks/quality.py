@@ -18,12 +18,19 @@ from dev import pictures
 from dev.tables import Table, show
 
 from .harness import comfy, plots
+from .harness.measures import OTHERS, SOURCES, is_better
 from .harness.regenerator import BEST, PAPER, Setting, add_options, load_regenerator
 from .harness.stored import HEADER, UNDITHERED, Picture, cells, figures, means
 
 NEEDS_PICTURES = True
-PRESETS = {"paper": codec.PAPER_PRESET, "64 colours, no dither": UNDITHERED}
+PRESETS = {"paper": codec.PAPER_PRESET, "64 colours, no dither": UNDITHERED, "best, 3200 bytes": {"size": 3200}}
 UNCHANGED = "decoded"
+PARTS = {  # of the ablation
+    "the ControlNet alone, one call without inversion": Setting(0, 0.35, 1.0),
+    "inversion and regeneration without the ControlNet": replace(BEST, canny_strength=0.0),
+    "inversion, regeneration and ControlNet": BEST,
+    "the same as the paper has it": PAPER,
+}
 # The best setting (4 calls of the model), the same without ControlNet, 1, 6, 10 and 20 calls, and the paper's own.
 SETTINGS = [
     BEST, replace(BEST, canny_strength=0.0), Setting(0, 0.35, 1.0), Setting(20, 0.15, 1.0), Setting(50, 0.1, 1.0),
@@ -97,15 +104,56 @@ def report(rows: list[dict]) -> list[Table]:
             line[-2:] = [f"{100 * (average['lpips'] / means(before)['lpips'] - 1):+.1f} %", str(better)]
         lines.append(line)
     key = rows[-1]["key"]
-    notes = [
+    about = (
         f"Means over {len({row['key']['pixels'] for row in rows})} pictures; {key['checkpoint']}, {key['controlnet']}, "
-        f"autoencoder {key['vae']}.",
+        f"autoencoder {key['vae']}."
+    )
+    notes = [
+        about,
         f"The best setting, chosen on training photographs: {BEST}. The paper's: {PAPER}.",
         "UNet calls of inversion and regeneration together; seconds with the decoding, by the networks as trained, "
         "which ComfyUI runs padded, in more.",
     ]
     header = ["", "bytes", "UNet calls", "seconds", *HEADER, "LPIPS change", "better pictures"]
-    return [*autoencoder_table(rows), Table("Before and after regeneration", header, lines, notes)]
+    made = Table("Before and after regeneration", header, lines, notes)
+    return [*autoencoder_table(rows), made, ablation(found, about), other_measures(found, about)]
+
+
+def ablation(found: dict, about: str, presets=PRESETS, parts=PARTS) -> Table:
+    """What each part adds to the gain, by three measures, and on how many pictures each is better than decoded.
+
+    `found` gives the figures of pictures by (preset, setting), as `groups` does.
+    """
+    shown = {"lpips": metrics.COLUMNS["lpips"], "ssim": metrics.COLUMNS["ssim"], "haarpsi": OTHERS["haarpsi"][:2]}
+    lines = []
+    for preset in presets:
+        for label, setting in {UNCHANGED: None, **parts}.items():
+            values, before = found.get((preset, str(setting or UNCHANGED))), found.get((preset, UNCHANGED))
+            if values:
+                line = [f"{preset}: {label}", f"{means(values)['calls']:.0f}"]
+                for key, (_, form) in shown.items():
+                    line += [show(means(values)[key], form), better_on(key, values, before) if setting else ""]
+                lines.append(line)
+    names = [cell for name, _ in shown.values() for cell in (name, "better pictures")]
+    notes = [about, "The pack's own ControlNet was trained to lower LPIPS, on SqueezeNet; LPIPS here is on AlexNet."]
+    return Table("Ablation", ["", "UNet calls", *names], lines, notes)
+
+
+def other_measures(found: dict, about: str) -> Table:
+    lines = []
+    for (preset, setting), values in found.items():
+        line, before = [f"{preset}: {setting}"], found[preset, UNCHANGED]
+        for key, (_, form, _) in OTHERS.items():
+            line += [show(means(values)[key], form), "" if setting == UNCHANGED else better_on(key, values, before)]
+        lines.append(line)
+    names = [cell for name, *_ in OTHERS.values() for cell in (name, "better pictures")]
+    return Table("By other measures", ["", *names], lines, [about, SOURCES])
+
+
+def better_on(key: str, values: list[dict], before: list[dict]) -> str:
+    """On how many pictures they are better."""
+    pairs = [(after[key], one[key]) for after, one in zip(values, before, strict=True)]
+    return "-" if any(None in pair for pair in pairs) else str(sum(is_better(key, *pair) for pair in pairs))
 
 
 def autoencoder_table(rows: list[dict]) -> list[Table]:

@@ -20,7 +20,7 @@ from dev.environment import SetupError, say
 from dev.tables import Table
 
 from . import list_benches, load_bench
-from .harness import comfy
+from .harness import comfy, stale
 from .harness.regenerator import BEST, PAPER, add_options, load_regenerator
 from .harness.results import REPO
 from .harness.stored import UNDITHERED, add_autoencoder_option, load_lpips
@@ -36,6 +36,7 @@ CHAPTERS = {  # file name -> heading and how the file is made
         "What regeneration adds where TAESD decodes",
         "quality --images ../shared/images/kodak --vae taesd --settings 13:0.15:1 20:0.1:1",
     ),
+    "tune": ("How the setting was chosen", "tune"),
     "inversion": (
         "Inversion and back",
         "inversion --images ../shared/images/kodak/kodim{03,13,23}.png --size 256 --checkpoint sdc-tiny.safetensors",
@@ -45,10 +46,10 @@ CHAPTERS = {  # file name -> heading and how the file is made
 INTRODUCTION = """# Results
 
 Written by `python run.py bench results` from what the other benches have measured; nothing here is typed by hand.
-Pictures are centre crops of 512x512, of 256x256 under [inversion and back](#inversion-and-back). PSNR in dB, SSIM with
-a 7x7 window, MS-SSIM on five scales, all as means over RGB in 8 bits; LPIPS is version 0.1 on AlexNet, where lower is
-better. TAESD is a tiny stand-in for the autoencoder of SD 1.x, and coarser. What a codec's smallest file cannot meet is
-not scaled down to fit.
+Each table names the commit, the settings and the pictures that it was measured with; a chapter is marked stale where
+that code has changed since. Pictures are centre crops. PSNR in dB, SSIM with a 7x7 window, MS-SSIM on five scales, all
+as means over RGB in 8 bits; LPIPS is version 0.1 on AlexNet, where lower is better. TAESD is a tiny stand-in for the
+autoencoder of SD 1.x, and coarser. What a codec's smallest file cannot meet is not scaled down to fit.
 
 ## How to make it again
 
@@ -75,11 +76,17 @@ CREDITS = {
 def add_arguments(parser):
     parser.add_argument("--from", dest="folder", type=Path, default=Path("sdc-bench"), metavar="DIR", help="JSON files")
     parser.add_argument("--docs", type=Path, default=REPO / "docs", metavar="DIR", help="where results.md goes")
+    parser.add_argument("--mark", action="store_true", help="only mark what is stale in the page that is there")
     add_autoencoder_option(parser)
     add_options(parser)
 
 
 def run(options, results):
+    page = options.docs / "results.md"
+    if options.mark:
+        page.write_text(marked(page.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+        say(f"Marked {page}")
+        return
     files = sorted(options.folder.glob("*.json"), key=lambda path: [*CHAPTERS, path.stem].index(path.stem))
     if not files:
         raise SetupError(f"There is no .json file in {options.folder}; make some: python run.py bench NAME --json FILE")
@@ -91,10 +98,15 @@ def run(options, results):
     pictures, shown = gallery(options)
     figures["gallery"] = {"bench": "results", "commits": [results.commit], "tables": numbers([shown])}
     text = first_screen("\n".join([introduction(), *texts.values(), pictures, *speed]), figures)
-    (options.docs / "results.md").write_text(text, encoding="utf-8", newline="\n")
+    page.write_text(marked(text), encoding="utf-8", newline="\n")
     path = options.docs / "results" / "figures.json"
     path.write_text(to_json(figures), encoding="utf-8", newline="\n")
-    say(f"Wrote {options.docs / 'results.md'} and {path}")
+    say(f"Wrote {page} and {path}")
+
+
+def marked(page: str) -> str:
+    """With marks at the chapters that are stale."""
+    return stale.mark(page, {heading: made.split()[0] for heading, made in CHAPTERS.values()})
 
 
 def introduction() -> str:
@@ -114,13 +126,33 @@ def chapter(path: Path, docs: Path) -> tuple[str, dict]:
         bench.plot(rows, docs / image)
         parts.append(f"![{path.stem}]({image})\n")
     tables = bench.report(rows)
-    parts += [each.markdown() for each in tables]
     commits = sorted({row["commit"] for row in rows})
+    for each in tables:
+        each.notes = [*each.notes, provenance(stored, commits)]
+    parts += [each.markdown() for each in tables]
     made_by = ", ".join(f"{name} {version}" for name, version in stored["made_by"].items() if name != "code")
     parts.append(f"Measured at commit {', '.join(commits)} with {made_by}.\n")
     figures = {"bench": stored["bench"], "commits": commits, "settings": stored["settings"]}
     figures["pictures"] = len({row["key"]["pixels"] for row in rows if "pixels" in row["key"]})
     return "\n".join(parts), {**figures, "tables": numbers(tables)}
+
+
+def provenance(stored: dict, commits: list[str]) -> str:
+    """A note under a table: by which code it was measured, with which settings, on what."""
+    names = list(dict.fromkeys(row["key"]["picture"] for row in stored["rows"] if "picture" in row["key"]))
+    settings = [f"{name} {value}" for name, value in stored["settings"].items() if name != "size"]
+    parts = [f"Commit {', '.join(commits)}", *settings]
+    if names:
+        shown = names if len(names) < 4 else [names[0], "...", names[-1]]
+        side = stored["settings"].get("size")
+        parts.append(f"{' '.join(shown)}{f' ({len(names)})' * (len(names) > 3)}, {crop_of(side)}")
+    else:
+        parts.append("no pictures")
+    return f"{'; '.join(parts)}."
+
+
+def crop_of(side: int | None) -> str:
+    return f"at most {side}x{side} pixels of each" if side else "whole"
 
 
 def numbers(tables: list[Table]) -> dict[str, dict]:

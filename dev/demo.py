@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from sdc_pack import codec
 from sdc_pack.nodes.comparison import sheet
 from sdc_pack.nodes.comparison.entries import Comparison, Entry, compare
 
@@ -78,7 +79,7 @@ def run(settings: dict, models: Path, tiny: dict[str, str]) -> int:
         say("\n" + table.text())
     if settings.get("json"):
         Path(settings["json"]).parent.mkdir(parents=True, exist_ok=True)
-        Path(settings["json"]).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        put(Path(settings["json"]), json.dumps(rows, indent=1).encode())
     if any(row["tiny"] for row in rows):
         say("The models were the small ones that come with the pack; real ones are taken as")
         say("--checkpoint FILE --controlnet FILE")
@@ -159,12 +160,14 @@ def process(server: Server, prompt: dict, workflow: dict | None, name: str, path
             raise SetupError(f"The workflow shows no {wanted} picture: found {', '.join(files) or 'nothing'}.")
     contents = {kind: server.client.view(file) for kind, file in files.items()}
     for kind in contents.keys() - {"original"}:
-        (output / (f"{name}.sdc" if kind == "sdc" else f"{name}_{kind}.png")).write_bytes(contents[kind])
+        put(output / (f"{name}.sdc" if kind == "sdc" else f"{name}_{kind}.png"), contents[kind])
     size = len(contents["sdc"])
     # As the workflow has scaled it, where it shows that.
     original = decoded_picture(contents["original"]) if "original" in contents else pictures.load_rgb(path)
     compared = beside(original, {kind: contents[kind] for kind in ENDS}, size)
-    Image.fromarray(sheet.draw_sheet(compared)).save(output / f"{name}_side_by_side.png")
+    drawn = io.BytesIO()
+    Image.fromarray(sheet.draw_sheet(compared)).save(drawn, "PNG")
+    put(output / f"{name}_side_by_side.png", drawn.getvalue())
     return {
         "picture": name,
         "tiny": any(
@@ -175,6 +178,11 @@ def process(server: Server, prompt: dict, workflow: dict | None, name: str, path
         **{entry.name: figures(entry) for entry in compared.entries},
         "seconds": timed.seconds,
     }
+
+
+def put(path: Path, content: bytes):
+    """In the place of an earlier result, which stays until this one is whole."""
+    codec.write_whole(path, content, overwrite=True)
 
 
 def beside(original: np.ndarray, files: dict[str, bytes], size: int) -> Comparison:

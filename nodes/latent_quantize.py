@@ -79,9 +79,9 @@ class SDCLatentQuantize(io.ComfyNode):
                     extra_dict={"sdc_settings": SETTINGS},
                     tooltip=(
                         "best: the trained coder, far nearer to the picture at the same size, and of the size that you "
-                        "choose; SD1.x only, others get fine. fine: 256 colours, about 5 kB for 512x512. clean: 64 "
-                        "colours, about 3 kB. paper: 64 colours with dither, as in the paper, grainier. custom: "
-                        "colours, dither and dither_strength as you set them."
+                        f"choose; for {' and '.join(codec.LEARNED_FORMATS)}, others get fine. fine: 256 colours, about "
+                        "5 kB for 512x512. clean: 64 colours, about 3 kB. paper: 64 colours with dither, as in the "
+                        "paper, grainier. custom: colours, dither and dither_strength as you set them."
                     ),
                 ),
                 io.Int.Input(

@@ -1,6 +1,7 @@
 """The decoder's second half by the pack's own nodes: DDIM Invert, then Regenerate with Canny, empty prompt."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -127,15 +128,25 @@ class NarrowControlNet(NarrowUNet):
 
 def add_options(parser):
     names = install.NAMES
-    parser.add_argument("--checkpoint", default=names["checkpoint"], metavar="NAME", help="as Load Checkpoint lists it")
-    parser.add_argument("--controlnet", default=names["controlnet"], metavar="NAME", help="as Load ControlNet lists it")
+    for option, loader in (("checkpoint", "Checkpoint"), ("controlnet", "ControlNet")):
+        about = f"as Load {loader} lists it, or a file"
+        parser.add_argument(f"--{option}", default=names[option], metavar="NAME", help=about)
 
 
 def load_regenerator(options) -> Regenerator:
+    """By the names or files in `options.checkpoint` and `options.controlnet`."""
+    return Regenerator(listed("checkpoints", options.checkpoint), listed("controlnet", options.controlnet))
+
+
+def listed(kind: str, given: str) -> str:
+    """The name by which ComfyUI lists a model of this kind; a file's folder is told to ComfyUI."""
     import folder_paths
 
-    for kind, given in (("checkpoints", options.checkpoint), ("controlnet", options.controlnet)):
-        listed = folder_paths.get_filename_list(kind)
-        if given not in listed:
-            raise SetupError(f"ComfyUI lists no {given!r} among its {kind}, only {', '.join(listed)}.")
-    return Regenerator(options.checkpoint, options.controlnet)
+    file = Path(given)
+    if file.is_file() and given not in folder_paths.get_filename_list(kind):
+        folder_paths.add_model_folder_path(kind, str(file.absolute().parent), is_default=True)
+        given = file.name
+    names = folder_paths.get_filename_list(kind)
+    if given not in names:
+        raise SetupError(f"There is no file {given}, and ComfyUI lists no such {kind}, only {', '.join(names)}.")
+    return given

@@ -14,7 +14,7 @@ import numpy as np
 from dev.environment import SetupError, say
 
 REPO = Path(__file__).parents[2]
-PACKAGES = ("torch", "numpy", "pillow", "opencv-python-headless", "opencv-python", "zstandard", "lpips")
+PACKAGES = ("torch", "numpy", "pillow", "opencv-python-headless", "opencv-python", "zstandard", "lpips", "piq")
 SECONDS_BETWEEN_SAVES = 5
 
 

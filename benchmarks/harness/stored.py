@@ -11,6 +11,7 @@ from sdc_pack.nodes.comparison import metrics, rivals
 
 from dev.tables import mean, show
 
+from .measures import measure_others
 from .results import Results, picture_key
 
 NET = "alex"
@@ -88,8 +89,8 @@ class Picture:
 
 
 def figures(original: np.ndarray, restored: np.ndarray, shared: Path) -> dict[str, float | None]:
-    """Each of metrics.COLUMNS; None where a figure cannot be had, or is infinite, which JSON has no word for."""
-    measured = metrics.measure(original, restored, load_lpips(shared)[0])
+    """Each of metrics.COLUMNS and OTHERS; None where one cannot be had, or is infinite: JSON has no word for that."""
+    measured = metrics.measure(original, restored, load_lpips(shared)[0]) | measure_others(original, restored)
     return {name: value if value is None or math.isfinite(value) else None for name, value in measured.items()}
 
 

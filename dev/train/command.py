@@ -10,7 +10,7 @@ from sdc_pack.codec.autoencoder.tiny_vae import WEIGHTS
 
 from dev.environment import SetupError, say
 
-from . import coder, controlnet, dictionaries, unet, vae
+from . import coder, controlnet, data, dictionaries, loop, unet, vae
 
 TRAININGS = {
     "coder": coder,
@@ -44,7 +44,11 @@ def main(arguments: list[str], settings: dict) -> int:
         parser.error("--steps must be 1 or more")
     folder = options.folder or Path(settings["cache"]) / "training"
     try:
-        for name in options.models or TRAININGS:
+        names = options.models or list(TRAININGS)
+        if names != ["dictionaries"]:  # which learn from texts
+            paths = sorted(sum(data.photographs(Path(settings["shared"])), []))
+            say(f"{len(paths)} photographs, SHA-256 {data.hash_of(paths)}; on {loop.device().type}.")
+        for name in names:
             say(f"Training {name}; stop it at any time, the same command goes on.")
             only = {"family": options.family} if name == "coder" else {}
             trained = TRAININGS[name].train(Path(settings["shared"]), folder / f"{name}.pt", options.steps, **only)

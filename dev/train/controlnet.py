@@ -1,34 +1,44 @@
 """The tiny Canny ControlNet: leads the denoiser from what a decoder has back to the photograph.
 
-A step of training repeats what the nodes do: a decoded latent is inverted along the first levels of a DDIM schedule
-by the denoiser alone (Eq. (1) of "Post-processing Based Image Coding via Stable Diffusion"), and on the way back
-denoiser and ControlNet together shall end at the latent of the photograph, given the edges of the decoded picture.
-Half of the photographs come as TAESD's latent, half as the tiny autoencoder's; both shall end at TAESD's.
-What counts is how the picture looks that the denoised latent x - sigma epsilon decodes to (with x = z / sqrt(a) and
-sigma = sqrt(1 / a - 1)): LPIPS on SqueezeNet, so that AlexNet is left for measuring.
+It goes on from the former one, which the history of this repository holds and which was taught palettes and a softer
+autoencoder. A step of training repeats what the nodes do: a decoded latent is inverted along the first levels of a
+DDIM schedule by the denoiser alone (Eq. (1) of "Post-processing Based Image Coding via Stable Diffusion"), and on the
+way back denoiser and ControlNet together shall end at the photograph, given the edges of the decoded picture. Gradients
+run through the last two levels of the way, so what is trained is what comes out at its end. Photographs come by turns
+through either autoencoder and every coder. What counts is how the picture looks that the end decodes to: LPIPS on
+SqueezeNet, so that AlexNet is left for measuring. With x = z / sqrt(a), sigma = sqrt(1 / a - 1).
 """
 
+import itertools
+import subprocess
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from sdc_pack.codec.autoencoder import tiny_vae
 from torch.nn.functional import l1_loss
 
-from . import data, loop, networks, vae
+from dev.environment import SetupError
 
-STEPS = 1_800
+from . import data, loop, networks, stored, vae
+from .coder import photographs
+
+START = "0f99c94fb37ac2aec3c4e5004e10fa1106ca3f3d"  # `git cat-file blob` gives the former weights
+STEPS = 600
 BATCH = 4
-CROP = 20  # latents, 160 pixels
+CROP = 16  # latents, 128 pixels
 MARGIN = 2  # latents at the edge of a crop whose pixels depend on what lies outside
-RATE = 6e-4
-AUTOENCODERS = ("tiny", "taesd")
-# Schedules of DDIM that a step may follow: (steps, most levels of inversion).
-SCHEDULES = ((10, 2), (20, 4), (50, 6))
-FROM_NOISE = 0.1  # share of steps that start from random noise at any level, as full strength comes near to
-AT_ONCE = 0.25  # share of steps that take the decoded latent itself for one with noise, of any of these levels
-AT_ONCE_LEVELS = (20, 200)
-SECOND = 0.4  # share of steps that train a lower level of the way, reached by the ControlNet as it is
+RATE = 4e-4
+COOL_DOWN = 0.5
+EVERY = 6  # photographs, one of which is taken; they are dealt out to the pairs of coder and autoencoder
+MEASURED = 12  # crops of those held out, for each pair
+KINDS = tuple(itertools.product(stored.CODERS, ("tiny", "taesd")))
+# Schedules of DDIM that a step may follow: (steps, most levels of inversion, share).
+SCHEDULES = ((13, 2, 0.65), (20, 4, 0.2), (50, 6, 0.15))
+AT_ONCE = 0.2  # share of steps that take the decoded latent itself for one with noise, of any of these levels
+AT_ONCE_LEVELS = (20, 140)
+FROM_NOISE = 0.04  # share of steps that start from random noise at any level, as full strength comes near to
+BEST = 13, 2  # steps and levels that are measured
 
 
 def inner(x, margin: int):
@@ -50,7 +60,7 @@ def epsilon(unet, x, label: int, control=None):
     """Epsilon of x (B, 4, h, w) at one level, and of the ControlNet where `control` is (network, edges)."""
     labels = torch.full((len(x),), label, device=x.device)
     z = (x / (1 + sigmas()[label] ** 2).sqrt()).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(x.device.type, dtype=torch.bfloat16):
+    with loop.autocast(x.device):
         added = control[0](z, labels, control[1]) if control else None
         return unet(z, labels, added).float()
 
@@ -65,13 +75,26 @@ def invert(unet, x, labels: list[int]):
     return x
 
 
-@torch.no_grad()
-def regenerate(unet, x, labels: list[int], control=None):
-    """DDIM from the last of `labels` down to level zero."""
+def regenerate(unet, x, labels: list[int], control=None, with_gradient: int = 0):
+    """DDIM from the last of `labels` down to level zero, with gradients through so many of the last levels."""
     falling = [*sigmas()[labels].tolist()[::-1], 0.0]
-    for label, high, low in zip(labels[::-1], falling, falling[1:], strict=False):
-        x = x + (low - high) * epsilon(unet, x, label, control)
+    for left, label, high, low in zip(range(len(labels), 0, -1), labels[::-1], falling, falling[1:], strict=False):
+        with torch.set_grad_enabled(left <= with_gradient):
+            x = x + (low - high) * epsilon(unet, x, label, control)
     return x
+
+
+def former() -> dict[str, torch.Tensor]:
+    """The weights that training goes on from."""
+    command = ["git", "-C", str(Path(__file__).parent), "cat-file", "blob", START]
+    try:
+        found = subprocess.run(command, check=True, capture_output=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        raise SetupError(
+            f"The ControlNet goes on from former weights, blob {START} of this repository: training needs git and "
+            "the whole history."
+        ) from None
+    return {name: value.float() for name, value in load(found).items()}
 
 
 def train(shared: Path, state: Path, steps: int | None = None):
@@ -82,93 +105,87 @@ def train(shared: Path, state: Path, steps: int | None = None):
     unet.load_state_dict({name: value.float() for name, value in weights.items()})
     unet = unet.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
     network = networks.ControlNet()
-    network.start_from(unet)
+    network.load_state_dict(former())
     network = network.to(device, memory_format=torch.channels_last)
 
     perceptual = vae.load_lpips(shared).to(device)
-    decoders = {name: data.halves(shared, name)[1].to(device) for name in AUTOENCODERS}
+    decoders = {name: data.halves(shared, name)[1].to(device) for name in ("tiny", "taesd")}
+    chosen, held_out = photographs.photographs(shared)
 
-    def load(paths, part):
-        """Autoencoder -> its share of the photographs, in latents and in pixels."""
-        clean = data.latents(shared, paths, state.with_name(f"latents{part}.safetensors"), device, loop.progress)
-        crops = {}
-        for number, name in enumerate(AUTOENCODERS):
-            own = paths[number :: len(AUTOENCODERS)] or paths
-            kept = state.with_name(f"decoded-{name}{part}.safetensors")
-            found, edges = data.decoded(shared, own, name, kept, device, loop.progress)
-            maps = [
-                (clean[key], found[key], edges[key], data.pixels(path)) for key, path in zip(found, own, strict=True)
-            ]
-            crops[name] = data.Crops(maps, CROP, factors=(1, 1, 8, 8))
-        return crops
+    def squares(part, paths):
+        """(coder, autoencoder) -> squares of its share of the photographs."""
+        found = {}
+        for number, (coder, autoencoder) in enumerate(KINDS):
+            kept = state.with_name(f"{coder}-{autoencoder}{part}.safetensors")
+            own = paths[number :: len(KINDS)] or paths
+            found[coder, autoencoder] = stored.squares(shared, own, autoencoder, coder, kept, device, loop.progress)
+        return found
 
-    chosen, held_out = data.photographs(shared)
-    crops, held = load(chosen, ""), load(held_out, "-held-out")
+    source, held = squares("", chosen[::EVERY]), squares("-held-out", held_out)
     sigma = sigmas().to(device)
 
-    def draw(source, generator, count):
-        parts = [part.to(device, memory_format=torch.channels_last).float() for part in source.batch(count, generator)]
-        clean, found, edges, pixels = parts
-        return clean, found, edges.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last), pixels / 255
+    def draw(squares, generator, count):
+        found = [
+            part.to(device, memory_format=torch.channels_last).float()
+            for part in stored.batch(squares, count, CROP, generator)
+        ]
+        clean, latent, edges, pixels = found
+        return clean, latent, edges.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last), pixels / 255
 
     def integer(below, generator):
         return torch.randint(below, (), generator=generator).item()
 
     def distance(autoencoder, z, pixels):
         """How far the pictures of latents look from the photographs, and are."""
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with loop.autocast(device):
             shown = decoders[autoencoder](z.contiguous(memory_format=torch.channels_last))
             shown, pixels = (inner(x, MARGIN * 8) for x in (shown.float(), pixels))
             look = perceptual(shown * 2 - 1, pixels * 2 - 1)
         return look.float().mean(), l1_loss(shown, pixels)
 
     def loss(network, step, generator):
-        autoencoder = AUTOENCODERS[step % len(AUTOENCODERS)]
-        clean, found, edges, pixels = draw(crops[autoencoder], generator, BATCH)
-        kind = torch.rand((), generator=generator).item()
-        if kind < FROM_NOISE:
+        kind = KINDS[step % len(KINDS)]
+        clean, latent, edges, pixels = draw(source[kind], generator, BATCH)
+        control = network, edges
+        way = torch.rand((), generator=generator).item()
+        if way < FROM_NOISE:
             label = integer(1000, generator)
-            noise = torch.randn(found.shape, generator=generator).to(device)
-            eps = epsilon(unet, found + sigma[label] * noise, label, (network, edges))
-            return (eps - noise - (found - clean) / sigma[label]).square().mean() * sigma[label].clamp(max=1) ** 2
-        if kind < FROM_NOISE + AT_ONCE:
+            noise = torch.randn(latent.shape, generator=generator).to(device)
+            eps = epsilon(unet, latent + sigma[label] * noise, label, control)
+            return (eps - noise - (latent - clean) / sigma[label]).square().mean() * sigma[label].clamp(max=1) ** 2
+        if way < FROM_NOISE + AT_ONCE:
             lowest, highest = AT_ONCE_LEVELS
-            way, x = [lowest + integer(highest - lowest, generator)], found
+            labels, x = [lowest + integer(highest - lowest, generator)], latent
         else:
-            count, most = SCHEDULES[integer(len(SCHEDULES), generator)]
-            way = levels(count)[: 2 + integer(most - 1, generator)]
-            x = invert(unet, found, way)
-        label = way[-1]
-        if len(way) > 1 and torch.rand((), generator=generator) < SECOND:
-            lower = way[integer(len(way) - 1, generator)]
-            with torch.no_grad():
-                eps = epsilon(unet, x, label, (network, edges))
-            x, label = x + (sigma[lower] - sigma[label]) * eps, lower
-        z = x - sigma[label] * epsilon(unet, x, label, (network, edges))
-        look, error = distance(autoencoder, z, pixels)
+            shares = torch.tensor([share for *_, share in SCHEDULES])
+            count, most, _ = SCHEDULES[torch.multinomial(shares, 1, generator=generator).item()]
+            labels = levels(count)[: 2 + integer(most - 1, generator)]
+            x = invert(unet, latent, labels)
+        z = regenerate(unet, x, labels, control, with_gradient=2)
+        look, error = distance(kind[1], z, pixels)
         return look + error + 0.5 * (inner(z - clean, MARGIN)).square().mean()
 
     @torch.no_grad()
     def measure(network):
         figures = {}
-        for autoencoder in AUTOENCODERS:
-            for part in range(4):
-                clean, found, edges, pixels = draw(held[autoencoder], loop.generator(1, part), 8)
-                way = levels(20)[:3]
-                inverted = invert(unet, found, way)
-                ends = {
-                    "photograph": clean,
-                    "decoded": found,
-                    "without ControlNet": regenerate(unet, inverted, way),
-                    "3 of 20 steps": regenerate(unet, inverted, way, (network, edges)),
-                }
-                for name, end in ends.items():
-                    look, _ = distance(autoencoder, end, pixels)
-                    figures.setdefault(f"LPIPS {autoencoder} {name}", []).append(look.item())
-        return {name: sum(values) / len(values) for name, values in figures.items()}
+        count, most = BEST
+        for number, kind in enumerate(KINDS):
+            clean, latent, edges, pixels = draw(held[kind], loop.generator(1, number), MEASURED)
+            labels = levels(count)[:most]
+            ends = {
+                "decoded": latent,
+                "regenerated": regenerate(unet, invert(unet, latent, labels), labels, (network, edges)),
+            }
+            for name, end in ends.items():
+                figures[f"{' '.join(kind)} {name}"] = distance(kind[1], end, pixels)[0].item()
+        return figures
 
-    recipe = data.digest(unet, *decoders.values())
-    return loop.train(network, loss, measure, steps or STEPS, state, RATE, recipe=recipe)
+    begun = network.state_dict()
+    names = "  ".join(f"{name} {figure:.4f}" for name, figure in measure(network).items())
+    print(f"LPIPS of those held out, before: {names}", flush=True)
+    settings = {name: value for name, value in globals().items() if name.isupper()}
+    recipe = f"{settings} {data.digest(unet, *decoders.values())} {data.hash_of(chosen)} {sorted(begun)}"
+    return loop.train(network, loss, measure, steps or STEPS, state, RATE, recipe=recipe, cool_down=COOL_DOWN)
 
 
 def parts(network) -> dict:

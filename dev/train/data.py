@@ -10,13 +10,12 @@ import torch
 from PIL import Image, ImageOps
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from sdc_pack import codec
 from sdc_pack.codec.autoencoder import tiny_vae
-from sdc_pack.nodes.pictures import edges
+
+from . import loop
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 HELD_OUT = 20  # every 20th photograph is kept for measuring how training goes
-THRESHOLDS = (100, 200)  # of Canny edges, as Regenerate with Canny starts with
 SMALLEST = 256  # pixels; smaller photographs are enlarged, so that every crop fits
 
 
@@ -75,13 +74,21 @@ def digest(*networks: torch.nn.Module) -> str:
     return found.hexdigest()
 
 
+def hash_of(paths: list[Path]) -> str:
+    """Of the names and contents of photographs."""
+    found = hashlib.sha256()
+    for path in paths:
+        found.update(name_of(path).encode() + hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
+
+
 def name_of(photograph: Path) -> str:
     return f"{photograph.parent.name}/{photograph.name}"
 
 
 @torch.no_grad()
 def run(network: torch.nn.Module, x: torch.Tensor, device: torch.device) -> torch.Tensor:
-    with torch.autocast(device.type, dtype=torch.bfloat16):
+    with loop.autocast(device):
         return network(x.to(device, memory_format=torch.channels_last)).float().cpu()
 
 
@@ -111,7 +118,7 @@ def latents(shared: Path, paths: list[Path], path: Path, device: torch.device, p
         return found
 
     names = [name_of(picture) for picture in paths]
-    tensors = cached(path, {"names": names, "version": 1}, make)
+    tensors = cached(path, {"photographs": hash_of(paths), "version": 1}, make)
     return {name: tensors[name] for name in names}
 
 
@@ -140,39 +147,3 @@ class Crops:
                 crop = tensor[:, top * factor : top * factor + size, left * factor : left * factor + size]
                 kept.append(crop.flip(-1) if mirrored else crop)
         return [torch.stack(kept) for kept in batch]
-
-
-def decoded(
-    shared: Path, paths: list[Path], autoencoder: str, path: Path, device: torch.device, progress
-) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """What the decoder has of each photograph: its quantised latent, and the edges of the picture that this gives.
-
-    `autoencoder` is "taesd" or "tiny", the one of `weights/`.
-
-    Returns
-    -------
-    latents : dict of (4, h, w) float16
-        Scaled, from files of the preset `paper`; of every third photograph from files without dither.
-    edges : dict of (1, 8 h, 8 w) uint8
-        1 on a Canny edge, with the thresholds that Regenerate with Canny starts with.
-    """
-    encoder, decoder = (network.to(device) for network in halves(shared, autoencoder))
-
-    def make():
-        found = {}
-        for number, picture in enumerate(progress(paths, "quantising")):
-            latent = run(encoder, pixels(picture)[None] / 255, device)[0]
-            # Small photographs get fewer colours, so that each colour serves as many latents as in one of 512x512.
-            colours = max(16, min(256, round(latent[0].numel() / 64)))
-            preset = codec.PAPER_PRESET | {"colours": colours} | ({"dither": "none"} if number % 3 == 2 else {})
-            file = codec.encode(latent.numpy() / tiny_vae.SCALE, **preset)
-            z = torch.from_numpy(codec.decode(file)) * tiny_vae.SCALE
-            pictures = run(decoder, z[None], device).clamp(0, 1).permute(0, 2, 3, 1)
-            found[f"latents/{name_of(picture)}"] = z.half()
-            found[f"edges/{name_of(picture)}"] = edges.canny_edges(pictures, *THRESHOLDS)[..., 0].to(torch.uint8)
-        return found
-
-    names = [name_of(picture) for picture in paths]
-    recipe = {"names": names, "thresholds": THRESHOLDS, "weights": digest(encoder, decoder), "version": 2}
-    tensors = cached(path, recipe, make)
-    return tuple({name: tensors[f"{kind}/{name}"] for name in names} for kind in ("latents", "edges"))

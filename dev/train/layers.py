@@ -34,7 +34,7 @@ class Patches:
         return torch.stack(patches).to(loop.device(), memory_format=torch.channels_last)
 
 
-def train(own: nn.Sequential, taught: nn.Sequential, x, held_out, steps: int, rate: float, folder: Path):
+def train(own: nn.Sequential, taught: nn.Sequential, x, held_out, steps: int, rate: float, folder: Path, recipe=""):
     """Teach each layer of `own` to do what the teacher's does with what the teacher makes of `x` before it.
 
     That takes many times fewer steps than the whole network at once, where most of the work goes into the layers of
@@ -49,6 +49,8 @@ def train(own: nn.Sequential, taught: nn.Sequential, x, held_out, steps: int, ra
         Of each layer; the learning rate falls all the time.
     folder : Path
         Where the runs of the layers are kept.
+    recipe : str
+        Names what the runs depend on.
     """
     device = loop.device()
     for number, (layer, teacher) in enumerate(zip(own, taught, strict=True)):
@@ -59,7 +61,7 @@ def train(own: nn.Sequential, taught: nn.Sequential, x, held_out, steps: int, ra
             unseen = [unseen.draw(loop.generator(1, part)) for part in range(8)]
 
             def error(layer, patches, teacher=teacher, scale=scale):
-                with torch.autocast(device.type, dtype=torch.bfloat16):
+                with loop.autocast(device):
                     with torch.no_grad():
                         wanted = teacher(patches) / scale
                     return apart(layer(patches / scale), wanted)
@@ -71,8 +73,8 @@ def train(own: nn.Sequential, taught: nn.Sequential, x, held_out, steps: int, ra
             def measure(layer, unseen=unseen):
                 return {"features": sum(error(layer, patches).item() for patches in unseen) / len(unseen)}
 
-            state, recipe = folder / f"{number:02}.pt", f"layer {number}"
-            own[number] = loop.train(layer, loss, measure, steps, state, rate, recipe=recipe, cool_down=1)
+            state, own_recipe = folder / f"{number:02}.pt", f"{recipe} layer {number}"
+            own[number] = loop.train(layer, loss, measure, steps, state, rate, recipe=own_recipe, cool_down=1)
             # Rectified layers commute with a scale once their biases bear it.
             for name, value in own[number].named_parameters():
                 if name.endswith("bias"):

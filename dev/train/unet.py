@@ -20,7 +20,7 @@ def noised(z, labels, noise):
 
 
 def error(network, z, labels, noise):
-    with torch.autocast(z.device.type, dtype=torch.bfloat16):
+    with loop.autocast(z.device):
         eps = network(noised(z, labels, noise).contiguous(memory_format=torch.channels_last), labels)
     return mse_loss(eps.float(), noise)
 
@@ -58,7 +58,8 @@ def train(shared: Path, state: Path, steps: int | None = None):
             )
         return figures
 
-    return loop.train(network, loss, measure, steps or STEPS, state, RATE)
+    recipe = f"{data.hash_of(chosen)} {BATCH} {CROP}"
+    return loop.train(network, loss, measure, steps or STEPS, state, RATE, recipe=recipe)
 
 
 def parts(network) -> dict:

@@ -55,6 +55,8 @@ class Photographs:
 
     def __init__(self, shared: Path):
         self.device = loop.device()
+        chosen, _ = data.photographs(shared)
+        self.recipe = f"{data.hash_of(chosen)} {BATCH} {CROP} {NOISE}"
         self.crops, self.held_out_crops = (
             data.Crops([(data.pixels(path),) for path in paths], CROP, factors=(8,))
             for paths in data.photographs(shared)
@@ -94,10 +96,10 @@ def train_encoder(shared: Path, photographs: Photographs, steps: int | None, sta
     teacher = data.taesd(shared, "encoder").to(device)
     if not state.is_file():
         rate, folder = LAYER_RATES["encoder"], state.with_suffix("")
-        layers.train(encoder, teacher, *photographs.many(), steps or LAYER_STEPS, rate, folder)
+        layers.train(encoder, teacher, *photographs.many(), steps or LAYER_STEPS, rate, folder, photographs.recipe)
 
     def errors(encoder, pixels):
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with loop.autocast(device):
             own = features(encoder, pixels)
             with torch.no_grad():
                 taught = features(teacher, pixels)
@@ -110,7 +112,8 @@ def train_encoder(shared: Path, photographs: Photographs, steps: int | None, sta
     def measure(encoder):
         return photographs.measure(lambda pixels: errors(encoder, pixels))
 
-    return loop.train(encoder, loss, measure, steps or STEPS["encoder"], state, RATE, cool_down=1)
+    recipe = photographs.recipe
+    return loop.train(encoder, loss, measure, steps or STEPS["encoder"], state, RATE, recipe=recipe, cool_down=1)
 
 
 def train_decoder(shared: Path, photographs: Photographs, steps: int | None, state: Path):
@@ -132,14 +135,14 @@ def train_decoder(shared: Path, photographs: Photographs, steps: int | None, sta
         latents = (layers.run(encoder, pixels).float() for pixels in photographs.many())
         latents = (noisy(part, loop.generator(2, number)) for number, part in enumerate(latents))
         rate, folder = LAYER_RATES["decoder"], state.with_suffix("")
-        layers.train(decoder, teacher, *latents, steps or LAYER_STEPS, rate, folder)
+        layers.train(decoder, teacher, *latents, steps or LAYER_STEPS, rate, folder, photographs.recipe)
 
     def encode(pixels):
-        with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16):
+        with torch.no_grad(), loop.autocast(device):
             return encoder(pixels).float()
 
     def errors(decoder, latents):
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with loop.autocast(device):
             with torch.no_grad():
                 taught = features(teacher, latents)
             own = features(decoder, latents)
@@ -154,7 +157,8 @@ def train_decoder(shared: Path, photographs: Photographs, steps: int | None, sta
     def measure(decoder):
         return photographs.measure(lambda pixels: errors(decoder, encode(pixels)))
 
-    return loop.train(decoder, loss, measure, steps or STEPS["decoder"], state, RATE, cool_down=1)
+    recipe = photographs.recipe
+    return loop.train(decoder, loss, measure, steps or STEPS["decoder"], state, RATE, recipe=recipe, cool_down=1)
 
 
 def parts(halves: dict[str, nn.Module]) -> dict:

@@ -44,18 +44,18 @@ class Report:
         """For people: what the way took and how exactly it leads back, then the noise of each picture."""
         way = f"{self.steps} step{'s' if self.steps > 1 else ''}, {self.calls} model calls"
         worst = self.residual.max().item()
-        lines = [way if math.isnan(worst) else f"{way}: the way back {words_for(worst)}."]
+        lines = [way if math.isnan(worst) else f"{way}: the way back {words_for(worst * self.steps)}."]
         for i, deviation in enumerate(self.deviation):
             number = f" {i + 1}" if len(self.deviation) > 1 else ""
             lines.append(f"Noise{number}: {deviation:.0%} as strong as the model expects.")
         return lines
 
 
-def words_for(residual: float) -> str:
-    """How far from exact the worst step is, relative to the latent."""
-    if residual == 0:
+def words_for(error: float) -> str:
+    """How far from the picture the way back may lead, relative to the latent: all steps as bad as the worst one."""
+    if error == 0:
         return "is exact"
-    for most, words in ((1e-4, "is as good as exact"), (0.01, "is nearly exact"), (0.1, "drifts a little")):
-        if residual < most:
+    for most, words in ((1e-3, "is as good as exact"), (0.02, "is nearly exact"), (0.2, "drifts a little")):
+        if error < most:
             return words
     return "drifts"

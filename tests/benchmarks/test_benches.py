@@ -14,7 +14,7 @@ import skimage.data
 from PIL import Image
 from sdc_pack.nodes.tiny import install
 
-from benchmarks import inversion, quality, rate, results, speed, table1
+from benchmarks import inversion, quality, rate, results, speed, table1, tune
 from benchmarks.harness import command, regenerator, timing
 from benchmarks.harness.regenerator import BEST
 from benchmarks.harness.results import Results
@@ -63,7 +63,7 @@ def test_table1_prints_the_papers_rows_beside_ours(bench, capsys):
 def test_quality_measures_before_and_after(bench, tmp_path, capsys):
     settings = ["--settings", "20:0.1:1", "0:0.35:1", "--plot", str(tmp_path / "quality.svg")]
     rows = bench("quality", *settings, "--gallery", str(tmp_path / "shown"))
-    alone, table = quality.report(rows)
+    alone, table, ablation, others = quality.report(rows)
     assert alone.rows[0][0] == install.NAMES["checkpoint"] and 0 < float(alone.rows[0][-2]) < 1
     printed = capsys.readouterr().out
     assert alone.text() in printed and table.text() in printed
@@ -72,11 +72,40 @@ def test_quality_measures_before_and_after(bench, tmp_path, capsys):
         ("paper: 20 steps, strength 0.1, canny strength 1", "4"),
         ("paper: once at sigma 0.35, canny strength 1", "1"),
     ]
-    assert len(table.rows) == 2 * 3
-    assert len({row["value"]["psnr"] for row in rows[1:]}) == 3  # with 64 latents the presets are the same
+    assert len(table.rows) == 3 * 3
+    palettes = [row["value"]["psnr"] for row in rows[1:] if "colours" in row["key"]]
+    assert len(set(palettes)) == 3  # with 64 latents the presets with palettes are the same
+    learned = [row for row in rows[1:] if row["key"].get("size") == 3200]
+    assert len(learned) == 3 and all(0 < row["value"]["bytes"] <= 3200 for row in learned)
+    assert [line[0] for line in ablation.rows[:2]] == [
+        "paper: decoded", "paper: the ControlNet alone, one call without inversion"
+    ]  # fmt: skip
+    assert len(ablation.rows) == 3 * 2  # of the parts, only that setting was asked for
+    assert len(others.rows) == 3 * 3 and "GMSD" in others.header and others.text() in printed
     assert len(list((tmp_path / "shown").glob("peppers, paper, *.png"))) == 3
     assert "<svg" in (tmp_path / "quality.svg").read_text()
     assert bench("quality", *settings) == rows  # taken from the file
+
+
+@needs_taesd
+def test_a_setting_is_chosen_by_lpips_among_quick_ones_that_keep_the_ssim(bench, capsys):
+    rows = bench("tune", "--settings", "13:0.15:1", "0:0.35:0.5", "20:0.15:1")
+    (table,) = tune.report(rows)
+    assert table.text() in capsys.readouterr().out
+    assert [line[1] for line in table.rows[:4]] == ["0", "4", "1", "6"]
+
+    def values(calls, ssim, lpips):
+        return [{"calls": calls, "ssim": ssim, "lpips": lpips, "bytes": 1}]
+
+    found = {
+        ("paper", "decoded"): values(0, 0.5, 0.3),
+        ("paper", "blurred"): values(4, 0.4, 0.1),
+        ("paper", "slow"): values(6, 0.6, 0.1),
+        ("paper", "good"): values(4, 0.5, 0.2),
+        ("paper", "worse"): values(1, 0.9, 0.4),
+    }
+    assert tune.choose(found, "paper") == "good"
+    assert tune.choose({("paper", "decoded"): values(0, 0.5, 0.3)}, "paper") is None
 
 
 def test_narrow_networks_regenerate_as_the_padded_ones_do(monkeypatch):
@@ -170,6 +199,7 @@ def test_chapters_and_their_figures_come_from_the_files(tmp_path):
     assert text.startswith("## Kodak") and "| SDC, preset paper | 3000 | 20.00 |" in text
     assert "Measured at commit 0123456789ab with numpy 2.4.6." in text and "abc" not in text
     assert "![kodak](results/kodak.svg)" in text and (tmp_path / "results" / "kodak.svg").exists()
+    assert "* Commit 0123456789ab; vae taesd; p0 p1, whole." in text
     assert figures["bench"] == "rate" and figures["settings"] == {"vae": "taesd"} and figures["pictures"] == 1
     equal = json.loads(results.to_json(figures))["tables"]["At the bytes of the preset paper, picture by picture"]
     assert equal["header"][:3] == ["bytes", "PSNR", "SSIM"]
@@ -189,7 +219,7 @@ def test_docs_and_figures_are_written_from_every_file(tmp_path, monkeypatch):
     for name in ("kodak", "generated"):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     docs = tmp_path / "docs"
-    results.run(argparse.Namespace(folder=tmp_path, docs=docs), Results(None, "results"))
+    results.run(argparse.Namespace(folder=tmp_path, docs=docs, mark=False), Results(None, "results"))
     text = (docs / "results.md").read_text(encoding="utf-8")
     chapters = ["# Results", "## Kodak", "## Pictures made with ComfyUI", "## What is lost"]
     assert sorted(chapters, key=text.index) == chapters

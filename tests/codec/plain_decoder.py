@@ -57,7 +57,6 @@ def decode(data, max_pixels=16384**2):
     require(re.fullmatch("L[a-z]*" if coder == 2 else "PI[a-z]*", tags) and len(set(tags)) == len(tags), "sections")
     payloads = dict(zip(tags, (payload for _, payload in sections), strict=True))
 
-    require(len(payloads.get("v", bytes(8))) == 8, "fingerprint of the VAE")
     metadata = {}
     if "m" in payloads:
         metadata = describe(payloads["m"])

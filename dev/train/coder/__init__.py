@@ -1,4 +1,4 @@
-"""The learned coder: trained on TAESD's latents for rate and error, then through TAESD's decoder for what is seen."""
+"""The learned coder: trained on latents for rate and error, and where there was time through the decoder as well."""
 
 import functools
 from pathlib import Path
@@ -14,7 +14,7 @@ from .families import FAMILIES, Family, sensitivity
 from .judge import judge
 from .model import Coder, half_precision
 from .quantise import from_file, to_file
-from .stages import BATCH, CROP, RATE, crops_of_held_out, distortion, run
+from .stages import CROP, RATE, crops_of_held_out, distortion, run
 
 COOL_DOWN = 0.3  # share of the steps of the first stage
 MEASURED_BY = 16  # photographs held out
@@ -57,7 +57,8 @@ def train(shared: Path, state: Path, steps: int | None = None, family: str = "SD
     decoder, lpips = chosen.half(shared, "decoder"), vae.load_lpips(shared).to(memory_format=torch.channels_last)
     metric = sensitivity(decoder, lpips, [m[:, :32, :32] for m in pictures.held_out[:8]])
     start = start_of(chosen, pictures, metric)
-    network = train_latents(pictures, start, metric, folder / "latents.pt", steps or chosen.latent_steps)
+    latent_steps = steps or chosen.latent_steps
+    network = train_latents(pictures, start, metric, folder / "latents.pt", latent_steps, chosen.batch)
     if chosen.pixel_steps:
         judges = decoder, lpips
         network = train_pixels(pictures, judges, network, metric, folder / "pixels.pt", steps or chosen.pixel_steps)
@@ -79,13 +80,13 @@ def start_of(family: Family, pictures: Photographs, metric: torch.Tensor) -> Cod
     return network
 
 
-def train_latents(pictures: Photographs, network: Coder, metric: torch.Tensor, state: Path, steps: int) -> Coder:
+def train_latents(pictures: Photographs, network: Coder, metric: torch.Tensor, state: Path, steps: int, batch: int):
     crops = pictures.crops
 
     def loss_of(network, generator):
-        z = crops.batch(BATCH, generator)
+        z = crops.batch(batch, generator)
         # Qualities spread evenly over the range, the same in every batch but for a shift.
-        q = (torch.arange(BATCH) + torch.rand((), generator=generator)) / BATCH
+        q = (torch.arange(batch) + torch.rand((), generator=generator)) / batch
         out, bits = network(z.contiguous(memory_format=torch.channels_last), q)
         rate, error = bits / z[0].numel(), distortion(out - z, metric)
         figures = {"rate": rate.mean().item(), "D": (network.lambda_of(q) * error).mean().item()}

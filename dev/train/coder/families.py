@@ -30,6 +30,8 @@ class Family:
         Which views of a photograph are learned from; see photographs.load.
     start : str or None
         The family whose shipped weights it starts from; None: from nothing.
+    batch : int
+        Crops in a step on latents alone.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Family:
     pixel_steps: int = 0
     views: tuple[int, ...] = (2,)
     start: str | None = "SD1.x"
+    batch: int = 8
 
     @property
     def channels(self) -> int:
@@ -80,7 +83,9 @@ FAMILIES = {
     for family in (
         # The shipped weights were stopped before the learning rate of the first stage had fallen, and the last eight of
         # their coefficients were never used.
-        Family("SD1.x", "taesd", 0.18215, 0.0, (4, 4, 6, 10), FOUR, 1, 6_650, 1_500, views=(0, 1), start=None),
+        Family(
+            "SD1.x", "taesd", 0.18215, 0.0, (4, 4, 6, 10), FOUR, 1, 6_650, 1_500, views=(0, 1), start=None, batch=16
+        ),
         Family("SDXL", "taesdxl", 0.13025, 0.0, (4, 4, 6, 2), FOUR, 2, 1_200),
         Family("SD3", "taesd3", 1.5305, 0.0609, share=5, latent_steps=1_200, **SIXTEEN),
         Family("Flux", "taef1", 0.3611, 0.1159, share=5, latent_steps=1_200, **SIXTEEN),

@@ -6,7 +6,7 @@ import time
 
 import torch
 
-BATCH, CROP = 8, 32  # crops of 32 latents
+CROP = 32  # latents
 RATE, WARM_UP = 2e-3, 100
 KEEP_EVERY = 120  # seconds
 MEASURE_EVERY = 250  # steps
