@@ -118,8 +118,8 @@ class SDCSave(io.ComfyNode):
             written.append(codec.load_file(path, max_pixels=math.inf))
             results.append({**ui.SavedResult(filename, subfolder, io.FolderType.output), "format": FORMAT})
             texts.append(f"{filename}: {size_line(picture)}, {compared[index]}")
-            if thumbnail and (shown := save_thumbnail(path, picture)):
-                images.append(ui.SavedResult(shown, subfolder, io.FolderType.output))
+            if thumbnail and (name := save_thumbnail(path, picture)):
+                images.append(ui.SavedResult(name, subfolder, io.FolderType.output))
         notes = sorted({line for picture in written for line in preview_notes(picture)})
         notes += dict.fromkeys(note for _, its_notes in embedded for note in its_notes)
         # The first picture that a job lists is the one that stands for it.

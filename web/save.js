@@ -22,12 +22,15 @@ app.registerExtension({
     if (node.comfyClass !== "SDCSave") return
     const prefix = node.widgets.find((widget) => widget.name === "filename_prefix")
     prefix.serializeValue = () => fillIn(prefix.value)
+    // The page would draw its thumbnail files too, which are there for the assets view: the Vue renderer goes by the
+    // first, the classic canvas by the second.
+    node.hideOutputImages = true
+    node.onDrawBackground = undefined
     const onExecuted = node.onExecuted
     node.onExecuted = function (output) {
       onExecuted?.call(this, output)
       node.sdcFiles = output?.files ?? []
-      const shown = output?.images?.length ? [] : node.sdcFiles // the page itself shows what it is given as images
-      show(node, output?.text ?? [], shown.slice(0, MOST_PICTURES).map(joinName).map(thumbnail))
+      show(node, output?.text ?? [], node.sdcFiles.slice(0, MOST_PICTURES).map(joinName).map(thumbnail))
     }
   },
 
