@@ -83,6 +83,10 @@ def main(command: str, settings: dict) -> int:
         from dev.train import command as train
 
         return train.main(settings["arguments"], settings)
+    if command == "templates":
+        from dev.templates import command as templates
+
+        return templates.main(settings["arguments"], settings, models)
     if command == "demo":
         from dev import demo
         from dev.client import ComfyError

@@ -22,7 +22,12 @@ CODER = 2
 HEADER_BYTES = NAME_BYTES + 1  # weights and quality, before the payload
 # Latent format -> the weights that new files are written with. Older ones stay in the folder for the files that name
 # them.
-NEWEST = {"SD1.x": bytes.fromhex("c581c165")}
+NEWEST = {
+    "SD1.x": bytes.fromhex("c581c165"),
+    "SDXL": bytes.fromhex("8fa7c970"),
+    "SD3": bytes.fromhex("78710928"),
+    "Flux": bytes.fromhex("eee66463"),
+}
 LEARNED_FORMATS = tuple(NEWEST)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from .entropy_model import Grid
 from .passes import PASSES
 from .rans import Writer
-from .weights import ANALYSIS_BLOCKS, QUALITIES, UNIT, Weights
+from .weights import QUALITIES, UNIT, Weights
 
 # How much a bit counts against an error in the choice of each integer. Not at all: every coefficient that is rounded
 # towards zero for a bit's sake takes texture out of the picture: at 3 kB and 1.0, LPIPS of photographs held out was
@@ -80,8 +80,10 @@ class Choice:
         below, right = latent.shape[1] % 2, latent.shape[2] % 2
         latent = np.pad(latent, ((0, 0), (0, below), (0, right)), mode="edge")
         height, width = latent.shape[1] // 2, latent.shape[2] // 2
-        patches = latent.reshape(-1, height, 2, width, 2).transpose(1, 3, 0, 2, 4)
-        self.patches, self.weights = patches.reshape(height, width, -1), weights
+        patches = latent.reshape(-1, height, 2, width, 2).transpose(1, 3, 0, 2, 4).reshape(height * width, -1)
+        matrix, bias = weights.analysis
+        self.coefficients = ((patches @ matrix + bias) * np.float32(UNIT)).reshape(height, width, -1)
+        self.weights = weights
         self.thrift = np.full((height, width), THRIFT, np.float32)
         if mask is not None:
             mask = np.pad(np.asarray(mask, np.float32), ((0, below), (0, right)), mode="edge")
@@ -91,8 +93,8 @@ class Choice:
     def code(self, quality: int):
         """Lists of (tables, symbols) in the order of the payload, and their bits."""
         w = self.weights
-        height, width = self.patches.shape[:2]
-        grid, y = Grid(w, height, width, quality), self.analyse(quality) * np.float32(UNIT)
+        height, width = self.coefficients.shape[:2]
+        grid, y = Grid(w, height, width, quality), self.coefficients
         widest = w.bits.shape[1] // 2
         parts, total = [], 0.0
         for number in range(len(PASSES)):
@@ -129,13 +131,3 @@ class Choice:
             return 0.0
         reach = np.array(self.weights.tables.reach)[tables[far]]
         return float(np.log2((np.abs(symbols[far]) - reach) / (widest - reach)).sum())
-
-    def analyse(self, quality: int) -> np.ndarray:
-        """(h, w, M) float32 coefficients."""
-        convs = self.weights.analysis
-        plane = np.full((*self.patches.shape[:2], 1), 2 * quality / QUALITIES - 1, np.float32)
-        x = convs["a.head"](np.concatenate([self.patches, plane], 2))
-        for number in range(ANALYSIS_BLOCKS):
-            t = convs[f"a.{number}.first"](np.maximum(x, 0))
-            x = x + convs[f"a.{number}.second"](np.maximum(t, 0))
-        return convs["a.linear"](self.patches) + convs["a.tail"](np.maximum(x, 0))

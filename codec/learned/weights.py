@@ -28,7 +28,7 @@ FARTHEST = 1 << 15  # largest magnitude of a coefficient, in those units
 FIRST_GROUPS = (4, 4, 6, 10)  # of weights that do not say how many coefficients their groups have
 MOST_COEFFICIENTS = 256  # of a patch
 LONGEST_TABLE = 512  # so that a symbol has at most 17 bits
-SYNTHESIS_BLOCKS, ANALYSIS_BLOCKS = 4, 3
+SYNTHESIS_BLOCKS = 4
 # Figures of a layer are 0 or within these: then nothing overflows, and nothing comes out so small that a processor
 # which flushes denormal numbers would differ.
 SMALLEST_FIGURE, LARGEST_FIGURE = 2.0**-60, 2.0**30
@@ -58,7 +58,8 @@ class Weights:
         What each integer costs by each table, for the encoder.
     silent : int
         Scales below this index are not coded: the coefficient is its mean.
-    analysis : dict of Conv in float32, inexact
+    analysis : ((4 C, M), (M,)) float32
+        Weights and bias of the map from patches to coefficients.
     gains : (M,) float32
         How much an error of each coefficient weighs in the decoded latent.
     lambdas : (256,) float32
@@ -78,7 +79,7 @@ class Weights:
     tables: Tables
     bits: np.ndarray
     silent: int
-    analysis: dict
+    analysis: tuple[np.ndarray, np.ndarray]
     gains: np.ndarray
     lambdas: np.ndarray
 
@@ -177,7 +178,6 @@ def build_weights(arrays: dict[str, np.ndarray]) -> Weights:
     scale = np.float32(array("scale", np.float32))
     if not scale > 0:
         raise ValueError("scale is not above 0")
-    analysis = {name[:-2]: _analysis(arrays, name[:-1]) for name in arrays if name[:2] == "a." and name[-2:] == ".w"}
     return Weights(
         latent_format=latent_format,
         channels=channels,
@@ -192,16 +192,21 @@ def build_weights(arrays: dict[str, np.ndarray]) -> Weights:
         tables=tables,
         bits=tables.bits(),
         silent=silent,
-        analysis=analysis,
+        analysis=_analysis(array, arrays, 4 * channels, total),
         gains=array("gains", np.float32, total),
         lambdas=array("lambdas", np.float32, QUALITIES),
     )
 
 
-def _analysis(arrays, name):
-    """A layer of the encoder, in floating point. Its weights are whole numbers times `m`, or have none."""
-    weights = arrays[name + "w"].astype(np.float32) * arrays.get(name + "m", np.float32(1))
-    return Conv(weights, np.float32(1), arrays[name + "b"].astype(np.float32), 0)
+def _analysis(array, arrays, patch, total):
+    """Weights and bias of the encoder's linear map, in float32.
+
+    The first weights have a residual network beside it that died in training: it adds the bias of its last layer.
+    """
+    weights, bias = array("a.linear.w", np.float16, patch, total), array("a.linear.b", np.float32, total)
+    if "a.tail.b" in arrays:
+        bias = bias + array("a.tail.b", np.float32, total)
+    return weights.astype(np.float32), bias
 
 
 def _groups(array):

@@ -1,13 +1,23 @@
 """A sketch in the page: built there, run with small models, laid out by what it has become, and saved."""
 
+import itertools
 import json
+import re
 from pathlib import Path
 
 from .sketch import Sketch
 
-FIRST_ID = 1000  # the page keeps values of the workflow that was open before under the ids of its nodes
+IDS = itertools.count(1000, 1000)  # a range for each: the page keeps the values of nodes that it had under their ids
+REPO = Path(__file__).resolve().parents[2]
+VERSION = re.search(r'^version = "(.+)"$', (REPO / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
 TITLE, GAP, BAND_GAP, PADDING = 30, 40, 70, 20
-SMALL = {"megapixels": 0.01, "bits_per_pixel": 0.5, "ckpt_name": "sdc-tiny.safetensors", "control_net_name": "sdc-tiny-canny.safetensors", "steps": 8}
+SMALL = {
+    "megapixels": 0.01,
+    "bits_per_pixel": 0.5,
+    "ckpt_name": "sdc-tiny.safetensors",
+    "control_net_name": "sdc-tiny-canny.safetensors",
+    "steps": 8,
+}
 
 BUILD = """async ([nodes, first]) => {
     app.graph.clear()
@@ -53,7 +63,8 @@ MEASURE = """async () => {
     for (const node of app.graph.nodes.filter(n => n.type === 'MarkdownNote')) {
         const text = node.widgets[0].element.querySelector('.tiptap') ?? node.widgets[0].element
         const copy = text.cloneNode(true)
-        copy.style.cssText = `position: absolute; visibility: hidden; height: auto; min-height: 0; width: ${node.size[0] - 20}px`
+        copy.style.cssText = 'position: absolute; visibility: hidden; height: auto; min-height: 0'
+        copy.style.width = `${node.size[0] - 20}px`
         text.parentElement.append(copy)
         node.setSize([node.size[0], Math.ceil(copy.scrollHeight) + 34])
         copy.remove()
@@ -77,7 +88,10 @@ RUN = """async values => {
         app.api.addEventListener(name, event => { window.sdcRan = { name, detail: event.detail } }, { once: true })
     const kept = []
     for (const node of app.graph.nodes) for (const widget of node.widgets ?? [])
-        if (widget.name in values) { kept.push([node.id, widget.name, widget.value]); widget.value = values[widget.name] }
+        if (widget.name in values) {
+            kept.push([node.id, widget.name, widget.value])
+            widget.value = values[widget.name]
+        }
     window.sdcKept = kept
     if (!(await app.queuePrompt(0))) window.sdcRan = { name: 'refused', detail: app.lastNodeErrors }
 }"""
@@ -109,18 +123,26 @@ class Board:
         self.open()
         nodes = [
             {
-                "id": node.id, "type": node.type, "title": node.title, "widgets": node.widgets, "width": node.width,
-                "height": node.height, "inputs": {name: [of.id, out] for name, (of, out) in node.inputs.items()}, "collapsed": node.collapsed,
+                "id": node.id,
+                "type": node.type,
+                "title": node.title,
+                "widgets": node.widgets,
+                "width": node.width,
+                "height": node.height,
+                "collapsed": node.collapsed,
+                "inputs": {name: [source.id, output] for name, (source, output) in node.inputs.items()},
             }
             for node in sketch.nodes
-        ]  # fmt: skip
-        ids = self.page.evaluate(BUILD, [nodes, FIRST_ID])
+        ]
+        ids = self.page.evaluate(BUILD, [nodes, next(IDS)])
         self.run(small)
         sizes = self.page.evaluate(MEASURE)
         places, groups = lay_out(sketch, {int(key): sizes[str(value)] for key, value in ids.items()})
         self.page.evaluate(ARRANGE, [{ids[str(key)]: place for key, place in places.items()}, groups])
         self.page.evaluate(RESTORE)
-        workflow = clean(self.page.evaluate("() => app.graph.serialize()"), sketch, {int(v): int(k) for k, v in ids.items()})
+        workflow = clean(
+            self.page.evaluate("() => app.graph.serialize()"), sketch, {int(v): int(k) for k, v in ids.items()}
+        )
         return workflow, self.prompt_of(workflow)
 
     def run(self, small: dict, patience: float = 240_000):
@@ -181,7 +203,8 @@ def clean(graph: dict, sketch: Sketch, ids: dict[int, int]) -> dict:
             slot["link"] = links.get(slot.get("link"))
         for slot in node.get("outputs", []):
             slot["links"] = [links[link] for link in slot.get("links") or []] or None
-        node["properties"].pop("ue_properties", None)
+        if node["type"].startswith("SDC"):
+            node["properties"] |= {"cnr_id": "comfyui-sdc", "ver": VERSION}
         if download := by_id[node["id"]].download:
             node["properties"]["models"] = [download]
     graph["nodes"].sort(key=lambda node: node["id"])
@@ -189,5 +212,5 @@ def clean(graph: dict, sketch: Sketch, ids: dict[int, int]) -> dict:
         [links[link[0]], ids[int(link[1])], link[2], ids[int(link[3])], *link[4:]] for link in graph["links"]
     ]
     graph["last_node_id"], graph["last_link_id"] = len(graph["nodes"]), len(graph["links"])
-    graph["extra"] = {"frontendVersion": graph.get("extra", {}).get("frontendVersion", "")}
+    graph["extra"] = {}
     return graph

@@ -51,21 +51,19 @@ best.
     models, edges = real_models(s)
     loaded, scaled = picture(s)
     encoded, quantised, saved = compressed(s, scaled, models, "paper", "SDC/picture")
-    decoded = s.node(
-        "VAEDecode", "VAE Decode (from the file)", samples=(saved, "LATENT"), vae=(models, "VAE")
-    )
+    decoded = s.node("VAEDecode", "VAE Decode (from the file)", samples=(saved, "LATENT"), vae=(models, "VAE"))
     words = prompt(s, models)
     up, down = two_nodes(s, models, edges, words, (saved, "LATENT"), decoded)
     again = s.node("VAEDecode", "VAE Decode (regenerated)", samples=(down, "LATENT"), vae=(models, "VAE"))
+    first = shown(s, "1 · Original", scaled, height=245, width=280)
     pictures = [
-        shown(s, "1 · Original", scaled, width=290, height=215),
         shown(s, "2 · Decoded from the .sdc file", decoded, width=290, height=215),
         shown(s, "3 · Edges that hold it in place", (down, "edges"), width=290, height=215),
         kept(s, "4 · Regenerated", again, "SDC/picture_regenerated", width=290, height=245),
     ]
     s.band(
         [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
-        [decoded, words, up], [down, again, knobs], pictures,
+        [decoded, words, up, first], [down, again, knobs], pictures,
     )  # fmt: skip
     s.group("1 · Compress", encoded, quantised, saved)
     return s
@@ -78,11 +76,11 @@ def table1() -> Sketch:
         f"""
 ## The paper's Table 1, for your picture
 
-*Without inversion* is what the `.sdc` file holds, about 3 kB for 512x512. *With inversion* is the same file, repainted by
-the model with the paper's settings.
+*Without inversion* is what the `.sdc` file holds, about 3 kB for 512x512. *With inversion* is the same file, repainted
+by the model with the paper's settings.
 
-Both stand beside the original, and beside JPEG, WebP and AVIF of the same number of bytes, with a zoom where they differ
-most, maps of the differences, a plot and the table. A CSV file with all figures lands in `output/SDC`.
+Both stand beside the original, and beside JPEG, WebP and AVIF of the same number of bytes, with a zoom where they
+differ most, maps of the differences, a plot and the table. A CSV file with all figures lands in `output/SDC`.
 
 LPIPS, the figure that comes closest to the eye, is optional: the last line under the table says what it needs.
 
@@ -92,19 +90,17 @@ LPIPS, the figure that comes closest to the eye, is optional: the last line unde
     models, edges = real_models(s)
     loaded, scaled = picture(s)
     encoded, quantised, saved = compressed(s, scaled, models, "paper", "SDC/picture")
-    decoded = s.node(
-        "VAEDecode", "VAE Decode (from the file)", samples=(saved, "LATENT"), vae=(models, "VAE")
-    )
+    decoded = s.node("VAEDecode", "VAE Decode (from the file)", samples=(saved, "LATENT"), vae=(models, "VAE"))
     words = prompt(s, models)
     up, down = two_nodes(s, models, edges, words, (saved, "LATENT"), decoded)
     again = s.node("VAEDecode", "VAE Decode (regenerated)", samples=(down, "LATENT"), vae=(models, "VAE"))
     table = s.node(
         "SDCCompare", original=scaled, image_1=decoded, sdc_1=(saved, "SDC"), image_2=again, sdc_2=(saved, "SDC"),
-        name_1="without inversion", name_2="with inversion", width=300,
+        name_1="without inversion", name_2="with inversion", width=300, collapsed=True,
     )  # fmt: skip
-    sheet = s.node("SaveImage", "Table 1", images=(table, 0), filename_prefix="SDC/table1", width=460, height=310)
-    plot = s.node("PreviewImage", "Quality over bytes", images=(table, 1), width=460, height=310)
-    figures = s.node("PreviewAny", "Figures", source=(table, 2), width=460, height=310)
+    sheet = s.node("SaveImage", "Table 1", images=(table, 0), filename_prefix="SDC/table1", width=310, height=310)
+    plot = s.node("PreviewImage", "Quality over bytes", images=(table, 1), width=310, height=310)
+    figures = s.node("PreviewAny", "Figures", source=(table, 2), width=310, height=310)
     s.band(
         [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
         [decoded, words, up], [down, again, table], [sheet, plot, figures],
@@ -142,7 +138,13 @@ ComfyUI's own *Detect Edges (Canny)* is another filter on another scale, so the 
     words = prompt(s, models)
     model = (models, "MODEL")
     up = s.node(
-        "SDCDDIMInvert", model=model, positive=words, latent=latent, sdc=(quantised, "SDC"), auto_strength=True, steps=50
+        "SDCDDIMInvert",
+        model=model,
+        positive=words,
+        latent=latent,
+        sdc=(quantised, "SDC"),
+        auto_strength=True,
+        steps=50,
     )
     down = s.node(
         "SDCRegenerateCanny", model=model, positive=words, control_net=edges, image=decoded, latent=(up, "LATENT"),
@@ -206,9 +208,7 @@ counts.
             )  # fmt: skip
             column += [back, shown(s, title, (back, "IMAGE"), width=290, height=270)]
         columns.append(column)
-    s.band(
-        [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved, words], *columns
-    )
+    s.band([note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved, words], *columns)
     return s
 
 

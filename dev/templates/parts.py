@@ -45,9 +45,7 @@ def compressed(sketch: Sketch, image: Node, models: Node, preset: str, prefix: s
     """(VAE Encode, SD Latent Quantize, Save SDC)."""
     vae = (models, "VAE")
     encoded = sketch.node("VAEEncode", pixels=image, vae=vae)
-    quantised = sketch.node(
-        "SDCLatentQuantize", latent=encoded, image=image, vae=vae, preset=preset, **settings
-    )
+    quantised = sketch.node("SDCLatentQuantize", latent=encoded, image=image, vae=vae, preset=preset, **settings)
     saved = sketch.node("SDCSave", sdc=(quantised, "SDC"), image=image, filename_prefix=prefix)
     return encoded, quantised, saved
 

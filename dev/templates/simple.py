@@ -3,7 +3,9 @@
 from .parts import SCALED, SD15, compressed, kept, picture, prompt, shown
 from .sketch import Sketch
 
-TINY = "The models are the small ones of the pack, loaded by **Load SDC Tiny Models**; nothing is downloaded or installed."
+TINY = (
+    "The models are the small ones of the pack, loaded by **Load SDC Tiny Models**; nothing is downloaded or installed."
+)
 BIG_ONES = (
     "For a model that knows what it paints, put **Load Checkpoint** (any SD 1.x) and **Load ControlNet Model** "
     "(its Canny) in its place."

@@ -40,7 +40,17 @@ class Sketch:
     bands: list[list[list[Node]]] = field(default_factory=list)
     groups: list[tuple[str, list[Node]]] = field(default_factory=list)
 
-    def node(self, type_: str, title: str | None = None, *, width=None, height=None, download=None, collapsed=False, **settings) -> Node:
+    def node(
+        self,
+        type_: str,
+        title: str | None = None,
+        *,
+        width=None,
+        height=None,
+        download=None,
+        collapsed=False,
+        **settings,
+    ) -> Node:
         """Add a node. A setting is the value of a widget, or what is wired to an input: a Node or (Node, output)."""
         widgets = {name: value for name, value in settings.items() if not isinstance(value, Node | tuple)}
         node = Node(

@@ -4,7 +4,6 @@ import json
 import time
 
 import pytest
-from sdc_pack.nodes.tiny import install
 
 BLUEPRINTS = {
     "SDC Compress": {"VAEEncode", "SDCLatentQuantize", "SDCSave"},

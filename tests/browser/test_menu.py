@@ -1,7 +1,6 @@
 """Compress with SDC in the nodes' menu, and finding nodes by what people type."""
 
 
-
 def links(page) -> set[tuple]:
     """(from type, to type, input name) of every link."""
     found = page.run(
@@ -68,7 +67,8 @@ def test_who_brings_the_vae_from_outside_is_asked_for_the_family(page):
     page.connect(loader, "VAE", encode, "vae")
     page.run(
         """([picture, encode]) => {
-            const { node } = app.graph.convertToSubgraph(new Set([picture, encode].map(id => app.graph.getNodeById(id))))
+            const nodes = [picture, encode].map(id => app.graph.getNodeById(id))
+            const { node } = app.graph.convertToSubgraph(new Set(nodes))
             app.canvas.openSubgraph(node.subgraph, node) }""",
         [picture, encode],
     )

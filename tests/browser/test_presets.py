@@ -14,9 +14,7 @@ GREY = {
 def greyed(page, node: int) -> set[str]:
     """Names of the widgets that are greyed where they are drawn."""
     page.settle()
-    return set(
-        page.run("id => app.graph.getNodeById(id).widgets.filter(w => w.disabled).map(w => w.name)", node)
-    )
+    return set(page.run("id => app.graph.getNodeById(id).widgets.filter(w => w.disabled).map(w => w.name)", node))
 
 
 def test_what_a_preset_does_not_go_by_is_greyed(page):

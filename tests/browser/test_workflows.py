@@ -56,6 +56,16 @@ def check_prompt(page, name: str):
     assert settled(made) == settled(shipped)
 
 
+def test_browse_templates_begins_with_the_demo(canvas_page):
+    page = canvas_page
+    page.page.get_by_role("button", name="Templates").click()
+    page.page.get_by_text("comfyui-sdc", exact=True).last.click()
+    page.page.get_by_text("sdc_table1", exact=True).last.wait_for()
+    titles = page.page.locator("h3", has_text="sdc_").all_inner_texts()
+    assert sorted(titles) == WORKFLOWS and titles[:3] == ["sdc_demo_tiny", "sdc_compress", "sdc_decompress"]
+    page.page.keyboard.press("Escape")
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_every_workflow_opens_from_browse_templates(canvas_page, name):
     page = canvas_page

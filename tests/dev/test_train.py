@@ -71,7 +71,7 @@ def test_every_model_is_trained_from_photographs(shared, tmp_path, monkeypatch, 
 
 @pytest.mark.skipif(not (SHARED / "models" / "lpips").is_dir(), reason="no models/lpips under SDC_SHARED")
 @pytest.mark.parametrize("family", ["SD1.x", "SDXL", "Flux"])
-def test_the_learned_trainedis_trained_to_a_file_of_weights_that_codes(family, shared, tmp_path, monkeypatch, capsys):
+def test_the_learned_coder_is_trained_to_a_file_of_weights_that_codes(family, shared, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "WEIGHTS", tmp_path / "weights")
     settings = {"shared": shared, "cache": tmp_path / "cache"}
     assert command.main(["coder", "--family", family, "--steps", "2", "--install"], settings) == 0
@@ -149,7 +149,7 @@ def test_what_is_held_out_is_not_trained_with(tmp_path):
     assert {path.parent.name for path in (*chosen, *held_out)} == {"flowers", "popos"}
 
 
-def test_the_trainers_tiny_autoentrainedis_a_copy_of_the_codecs():
+def test_the_trainers_tiny_autoencoder_is_a_copy_of_the_codecs():
     from sdc_pack.codec.autoencoder import tiny_vae
 
     encoder, decoder = data.halves(SHARED, "tiny")
@@ -161,7 +161,7 @@ def test_the_trainers_tiny_autoentrainedis_a_copy_of_the_codecs():
 
 @pytest.mark.skipif(not (SHARED / "models" / "vae_approx").is_dir(), reason="no models/vae_approx under SDC_SHARED")
 @torch.inference_mode()
-def test_the_tiny_autoentrainedis_as_good_as_its_teacher():
+def test_the_tiny_autoencoder_is_as_good_as_its_teacher():
     pixels = torch.from_numpy(skimage.data.astronaut()[:256, 100:356].copy()).permute(2, 0, 1)[None] / 255
     (encoder, decoder), (teacher, teachers_decoder) = (data.halves(SHARED, name) for name in ("tiny", "taesd"))
     latent, taught = encoder(pixels), teacher(pixels)

@@ -5,7 +5,6 @@ import io
 import json
 import re
 import time
-from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -157,7 +156,9 @@ def test_demo_needs_no_model_and_regenerates_towards_the_original(server, make_p
     outputs = server.client.run(prompt)
     pictures = shown(server, prompt, outputs)
     original = pictures["Original"]
-    decoded, regenerated = (np.abs(pictures[title] - original).mean() for title in ("What the file holds", "Regenerated"))
+    decoded, regenerated = (
+        np.abs(pictures[title] - original).mean() for title in ("What the file holds", "Regenerated")
+    )
     assert decoded < 12 and regenerated < 12
     (file,) = outputs[find(prompt, "SDCSave")[0]]["files"]
     assert 8 * file_size(server, file) / (original.shape[0] * original.shape[1]) <= 0.095
@@ -230,7 +231,8 @@ def test_a_part_under_the_mask_is_kept_finer_at_the_same_size(server, make_promp
     height, width, _ = pictures["Original"].shape
     part = np.s_[: height // 2, width // 4 : 5 * width // 8]
     with_mask, without = (
-        np.abs(pictures[title][part] - pictures["Original"][part]).mean() for title in ("With the mask", "Without the mask")
+        np.abs(pictures[title][part] - pictures["Original"][part]).mean()
+        for title in ("With the mask", "Without the mask")
     )
     assert with_mask < without
 

@@ -112,7 +112,8 @@ class Coder(nn.Module):
         super().__init__()
         self.channels, self.groups, self.lambdas = channels, groups, lambdas
         patch, total = 4 * channels, sum(groups)
-        self.analysis, self.synthesis = Transform(patch, total, 3), Transform(total, patch, 4)
+        # Linear is enough here: a residual network beside it, trained for 150 steps, gained at most 1 % of the loss.
+        self.analysis, self.synthesis = Conv2d(patch, total, 1), Transform(total, patch, 4)
         self.contexts = nn.ModuleList(Context(total + COUNT + 1, sum(groups[g] for g, _ in coded)) for coded in PASSES)
         log_lambda = torch.log(self.lambda_of(torch.linspace(0, 1, ANCHORS)))
         self.log_steps = nn.Parameter((0.5 * (math.log(8.6) - log_lambda))[:, None].repeat(1, total))
@@ -132,10 +133,11 @@ class Coder(nn.Module):
         centred = (patches - mean) @ seen
         _, components = torch.linalg.eigh(centred.T @ centred)
         basis = components.flip(1).T[:count]  # the largest first
-        for layer in (self.analysis.linear, self.synthesis.linear):
+        for layer in (self.analysis, self.synthesis.linear):
             layer.weight.mul_(0.02)
-        self.analysis.linear.weight[:count, :, 0, 0] = basis @ seen
-        self.analysis.linear.bias[:count] = -(basis @ seen @ mean)
+            layer.bias.zero_()
+        self.analysis.weight[:count, :, 0, 0] = basis @ seen
+        self.analysis.bias[:count] = -(basis @ seen @ mean)
         self.synthesis.linear.weight[:, :count, 0, 0] = back @ basis.T
         self.synthesis.linear.bias.copy_(mean)
 
@@ -147,8 +149,7 @@ class Coder(nn.Module):
         places = [[start + n for n in range(size)] for start, size in zip(self.starts, groups, strict=False)]
         kept = sum(places, [])
         beside = list(range(total, total + COUNT + 1))  # what the networks see besides the coefficients
-        picks = {"analysis.linear": (0, kept), "analysis.tail": (0, kept)}
-        picks |= {"synthesis.linear": (1, kept), "synthesis.head": (1, [*kept, total])}
+        picks = {"analysis": (0, kept), "synthesis.linear": (1, kept), "synthesis.head": (1, [*kept, total])}
         for number, coded in enumerate(PASSES):
             picks[f"contexts.{number}.first"] = 1, kept + beside
             sizes = [(self.groups[g], groups[g]) for g, _ in coded] * 2  # means, then scales
@@ -220,6 +221,6 @@ class Coder(nn.Module):
         """Scaled latents (B, C, h, w), sides even, and qualities (B,) -> decoded latents, bits of each (B,)."""
         x = F.pixel_unshuffle(z, 2)
         plane = (2 * q - 1)[:, None, None, None].expand(-1, 1, *x.shape[-2:])
-        y = self.analysis(x, plane)
+        y = self.analysis(x)
         y_hat, bits = self.code(y, self.steps(q), plane, hard)
         return F.pixel_shuffle(self.synthesis(y_hat, plane), 2), bits

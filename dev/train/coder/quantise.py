@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from sdc_pack.codec.learned import decoder, encoder
 from sdc_pack.codec.learned.layers import LIMITS
 from sdc_pack.codec.learned.weights import (
-    ANALYSIS_BLOCKS,
     FARTHEST,
     FIRST_GROUPS,
     QUALITIES,
@@ -112,7 +111,7 @@ def gains(network, batch, metric, q=0.45):
         quality = torch.full((len(batch),), q)
         plane = (2 * quality - 1)[:, None, None, None].expand(-1, 1, *x.shape[-2:])
         log_step = network.steps(quality)
-        y, _ = network.code(network.analysis(x, plane), log_step, plane, True)
+        y, _ = network.code(network.analysis(x), log_step, plane, True)
         base = network.synthesis(y, plane)
         for channel in range(y.shape[1]):
             noise = torch.zeros_like(y)
@@ -153,17 +152,8 @@ def to_file(network, family, latents, held_out, metric) -> bytes:
     arrays["log_steps"] = ((np.log(steps / UNIT) + math.log(SCALE_RANGE[0])) / INDEX).astype(np.float32)
     arrays["lambdas"] = network.lambda_of(q).numpy().astype(np.float32)
     arrays["gains"] = gains(network, batch[:8], metric)
-    a = network.analysis
-    parts = {"head": a.head, "tail": a.tail, "linear": a.linear}
-    parts |= {f"{i}.{n}": getattr(a.blocks[i], n) for i in range(ANALYSIS_BLOCKS) for n in ("first", "second")}
-    for name, module in parts.items():
-        if module.kernel_size == (3, 3):  # most of the weights: whole numbers take half the room
-            whole, unit, _ = integers(module, np.int8)
-            arrays |= {f"a.{name}.w": whole, f"a.{name}.m": unit.astype(np.float32)}
-        else:
-            w = module.weight.detach()
-            arrays[f"a.{name}.w"] = w.permute(2, 3, 1, 0).reshape(-1, w.shape[0]).half().numpy()
-        arrays[f"a.{name}.b"] = module.bias.detach().float().numpy()
+    arrays["a.linear.w"] = network.analysis.weight.detach()[..., 0, 0].T.contiguous().half().numpy()
+    arrays["a.linear.b"] = network.analysis.bias.detach().float().numpy()
     tables = logistic_tables()
     arrays["tables.lengths"] = np.array([len(table) for table in tables], np.int32)
     arrays["tables.frequencies"] = np.concatenate(tables).astype(np.uint16)
@@ -194,13 +184,16 @@ def from_file(data: bytes, family) -> Coder:
             fill(getattr(context, layer), f"c{t}.{layer}")
         fill(context.last, f"c{t}.last", np.repeat([float(UNIT), 1 / INDEX], context.last.out_channels // 2))
     arrays["s.linear.b"] = arrays["s.linear.b"] - family.shift
-    for name, transform, output_scale in (("s", network.synthesis, 1 / family.scale), ("a", network.analysis, 1.0)):
-        fill(transform.head, f"{name}.head")
-        for number, block in enumerate(transform.blocks):
-            fill(block.first, f"{name}.{number}.first")
-            fill(block.second, f"{name}.{number}.second")
-        fill(transform.tail, f"{name}.tail", output_scale)
-        fill(transform.linear, f"{name}.linear", output_scale)
+    transform, output_scale = network.synthesis, 1 / family.scale
+    fill(transform.head, "s.head")
+    for number, block in enumerate(transform.blocks):
+        fill(block.first, f"s.{number}.first")
+        fill(block.second, f"s.{number}.second")
+    fill(transform.tail, "s.tail", output_scale)
+    fill(transform.linear, "s.linear", output_scale)
+    weight, bias = parse_weights(data).analysis
+    network.analysis.weight.data.copy_(torch.from_numpy(weight.T)[..., None, None])
+    network.analysis.bias.data.copy_(torch.from_numpy(bias))
     places = np.linspace(0, QUALITIES, ANCHORS)
     log_steps = np.log(arrays["steps"].astype(np.float64) / UNIT)
     anchors = [np.interp(places, np.arange(QUALITIES), column) for column in log_steps.T]

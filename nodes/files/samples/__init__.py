@@ -12,4 +12,6 @@ def list_samples() -> list[str]:
 
 def find_sample(file: str) -> str | None:
     """The path of a sample by its name in the list; None for any other name."""
-    return str(Path(__file__).parent / file.removeprefix(PREFIX)) if file in list_samples() else None
+    if not file.startswith(PREFIX) or file not in list_samples():
+        return None
+    return str(Path(__file__).parent / file.removeprefix(PREFIX))

@@ -88,15 +88,16 @@ def test_no_question_is_asked_about_foreign_names(file, monkeypatch):
     def touched(*arguments, **options):
         raise AssertionError(f"the file system was asked about {arguments}")
 
-    for module, names in ((os.path, ("realpath", "isdir", "isfile", "exists")), (os, ("stat", "lstat", "open"))):
-        for name in names:
-            monkeypatch.setattr(module, name, touched)
-    with pytest.raises(ValueError, match="outside ComfyUI's folders|device"):
-        find_listed(file)
-    assert isinstance(SDCLoad.validate_inputs(file), str)
-    if file.startswith(paths.NETWORK):
-        with pytest.raises(ValueError, match="outside ComfyUI's folders"):
-            name_in_list(file)
+    with monkeypatch.context() as watched:  # pytest itself asks, once a test has failed
+        for module, names in ((os.path, ("realpath", "isdir", "isfile", "exists")), (os, ("stat", "lstat", "open"))):
+            for name in names:
+                watched.setattr(module, name, touched)
+        with pytest.raises(ValueError, match="outside ComfyUI's folders|device"):
+            find_listed(file)
+        assert isinstance(SDCLoad.validate_inputs(file), str)
+        if file.startswith(paths.NETWORK):
+            with pytest.raises(ValueError, match="outside ComfyUI's folders"):
+                name_in_list(file)
 
 
 def test_what_is_refused_is_what_windows_takes_for_foreign():
@@ -106,6 +107,14 @@ def test_what_is_refused_is_what_windows_takes_for_foreign():
         assert drive or rest.startswith(("/", "\\")), file
         if ntpath.splitdrive(file)[0].startswith(("\\\\", "//", "\\/", "/\\")):
             assert file.startswith(paths.NETWORK)
+
+
+def test_a_full_path_keeps_meaning_the_same_file(comfyui_folders):
+    """Also where its own end is one of ComfyUI's marks."""
+    for place, name in (("input", "a.sdc"), ("output", "a.sdc"), ("input", "b [output]"), ("output", "b [input]")):
+        path = comfyui_folders / place / name
+        path.touch()
+        assert find_listed(name_in_list(str(path))) == str(path)
 
 
 def test_ordinary_names_are_found(comfyui_folders):
