@@ -50,14 +50,17 @@ def test_what_was_saved_is_shown_again_when_its_tab_comes_back(page, sdc_file):
         page.menu(save, f"Download {told.split(':')[0]}")
 
 
-def test_the_file_is_listed_and_downloaded_in_the_assets_view(canvas_page, sdc_file):
+def test_the_file_is_shown_and_downloaded_in_the_assets_view(canvas_page, sdc_file):
     page = canvas_page
     _, save = add_saver(page, sdc_file, "assets.sdc")
     page.set(save, "filename_prefix", "SDC/asset")
     run(page)
     page.page.get_by_role("button", name="Assets").click()
     card = page.page.get_by_text(re.compile(r"asset_\d{5}_")).first
-    with page.page.expect_download() as download:
+    picture = r"/asset_\d{5}_\.jpg/.test(i.src) && i.naturalWidth === 96"
+    page.wait(f"() => [...document.images].some(i => {picture})")
+    # Both files of the job come; the thumbnail is the other one.
+    with page.page.expect_download(lambda file: file.suggested_filename.endswith(".sdc")) as download:
         page.choose(lambda: card.click(button="right"), "Download")
     assert re.fullmatch(r"asset_\d{5}_\.sdc", download.value.suggested_filename)
     with open(download.value.path(), "rb") as file:
