@@ -202,7 +202,7 @@ counts.
         for canny in CANNY:
             title = f"strength {strength:g} · canny {canny:g}"
             back = s.node(
-                "SDCRegenerate", title, sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words,
+                "SDCRegenerate", f"{strength:g} · {canny:g}", sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words,
                 vae=(models, "VAE"), control_net=edges, auto_strength=False, strength=strength, steps=STEPS,
                 canny_strength=canny, width=270, collapsed=True,
             )  # fmt: skip
