@@ -28,7 +28,7 @@ def test_buttons_menus_and_questions(foreign_page, sdc_file):
     picture = page.add("LoadImage", (700, 200))
     page.menu(picture, item)
     page.wait("() => app.graph.nodes.length === 6")
-    page.drop([sdc_file("foreign.sdc", workflow=WORKFLOW)], (400, 700))
+    page.drop([sdc_file("foreign.sdc", workflow=WORKFLOW)], (200, 500))  # beside the nodes
     page.page.get_by_text(title).wait_for()
     page.answer(answer)
     page.wait("() => app.graph.nodes.filter(n => n.type === 'SDCLoad').length === 2")
