@@ -5,6 +5,7 @@ import { warn } from "./files.js"
 import { say } from "./words.js"
 
 const GAP = 60
+const WIDE = 400 // what Vue gives a node, or a loader below it, at most
 
 const slotOf = (slots, type) => slots?.findIndex((slot) => slot.type === type) ?? -1
 
@@ -46,7 +47,7 @@ function vaeIn(graph) {
 function add(graph, type, after, below = 0) {
   const node = LiteGraph.createNode(type)
   graph.add(node)
-  node.pos = [after.pos[0] + after.size[0] + GAP, after.pos[1] + below]
+  node.pos = [after.pos[0] + Math.max(after.size[0], WIDE) + GAP, after.pos[1] + below]
   return node
 }
 

@@ -197,8 +197,8 @@ The same pipeline, at SDXL's size. {SCALED.format(size="1.0", model="SDXL")}
 The file must say which family of VAE brings the picture back: SD Latent Quantize asks the one that is wired to
 **vae** (latent_format *auto*), so that an SDXL picture never becomes one of SD 1.x.
 
-The preset *fine*, 256 colours without dither, takes about 20 kB for 1024x1024. **auto_strength** repaints just as much
-as the compression has disturbed.
+The preset *best* takes about 12 kB for 1024x1024. **auto_strength** repaints just as much as the compression has
+disturbed.
 
 * `checkpoints/{checkpoint_model["name"]}`: any SDXL checkpoint works.
 * `controlnet/{edges_model["name"]}`: or any Canny ControlNet of SDXL.
@@ -207,7 +207,7 @@ as the compression has disturbed.
     models = s.node("CheckpointLoaderSimple", ckpt_name=checkpoint_model["name"], download=checkpoint_model)
     edges = s.node("ControlNetLoader", control_net_name=edges_model["name"], download=edges_model)
     loaded, scaled = picture(s, 1.0)
-    encoded, quantised, saved = compressed(s, scaled, models, "fine", "SDC/sdxl")
+    encoded, quantised, saved = compressed(s, scaled, models, "best", "SDC/sdxl")
     words = prompt(s, models)
     back = s.node(
         "SDCRegenerate", sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),

@@ -199,7 +199,7 @@ def test_chapters_and_their_figures_come_from_the_files(tmp_path):
     assert text.startswith("## Kodak") and "| SDC, preset paper | 3000 | 20.00 |" in text
     assert "Measured at commit 0123456789ab with numpy 2.4.6." in text and "abc" not in text
     assert "![kodak](results/kodak.svg)" in text and (tmp_path / "results" / "kodak.svg").exists()
-    assert "* Commit 0123456789ab; vae taesd; p0 p1, whole." in text
+    assert "* Commit 0123456789ab; vae taesd; p0, whole." in text
     assert figures["bench"] == "rate" and figures["settings"] == {"vae": "taesd"} and figures["pictures"] == 1
     equal = json.loads(results.to_json(figures))["tables"]["At the bytes of the preset paper, picture by picture"]
     assert equal["header"][:3] == ["bytes", "PSNR", "SSIM"]

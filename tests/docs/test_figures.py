@@ -37,6 +37,11 @@ def quote(figures):
     return cells
 
 
+@pytest.fixture(scope="module")
+def rates() -> dict:
+    return json.loads(read("docs/rate/figures.json"))
+
+
 def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
@@ -57,14 +62,17 @@ def take_out(text: str, claims: list[str]) -> str:
     return text
 
 
-def test_readme(figures, quote):
+def test_readme(figures, quote, rates):
     columns = "bytes", "SSIM", "PSNR", "LPIPS"
+    kodak = rates["kodak"]["rows"]
+    learned = {"SDC, preset *best*: trained coder": 3200, "SDC, preset *best*, smaller": 1700}
+    claims = [row(label, *kodak[f"preset best, {size} bytes at most"]) for label, size in learned.items()]
     stored = {
         "SDC, preset *paper*: 64 colours, dithered": "SDC, preset paper",
         "SDC, 64 colours, no dither": "SDC, 64 colours, no dither",
         **{name: name for name in ("AVIF", "WebP", "JPEG")},
     }
-    claims = [row(label, *quote("kodak", RATE, name, *columns)) for label, name in stored.items()]
+    claims += [row(label, *quote("kodak", RATE, name, *columns)) for label, name in stored.items()]
     stages = {
         "inverted and regenerated": f"paper: {summary.BEST}",
         "the same without the ControlNet": "paper: 13 steps, strength 0.15, canny strength 0",
@@ -91,6 +99,18 @@ def test_readme(figures, quote):
 
 def row(*cells: str) -> str:
     return " ".join(f"| {' | '.join(cells)} |".split())
+
+
+def test_rate(rates):
+    """docs/rate.md says what the bench has printed, and that the palettes of both pages are the same."""
+    text = read("docs/rate.md")
+    for kept in rates.values():
+        for label, cells in kept["rows"].items():
+            assert row(label, *cells) in text
+        saved = ", ".join(f"{kept['bd_rate'][name]} % by {name}" for name in ("LPIPS", "SSIM", "PSNR"))
+        assert saved in " ".join(text.split())
+        wins = kept["better than 64 colours, no dither, at its bytes"]
+        assert set(wins.values()) == {kept["pictures"]}  # the text says so of all
 
 
 def test_first_picture_of_the_readme_says_its_bytes():
