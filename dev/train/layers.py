@@ -61,6 +61,7 @@ def train(own: nn.Sequential, taught: nn.Sequential, x, held_out, steps: int, ra
             unseen = [unseen.draw(loop.generator(1, part)) for part in range(8)]
 
             def error(layer, patches, teacher=teacher, scale=scale):
+                patches = patches.float()
                 with loop.autocast(device):
                     with torch.no_grad():
                         wanted = teacher(patches) / scale

@@ -26,12 +26,14 @@ def test_nodes_keep_their_sizes_when_they_are_run(canvas_page, name):
         assert page.overlaps() == []
         shipped = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
         sizes = page.run("() => Object.fromEntries(app.graph.nodes.map(n => [n.id, [...n.size]]))")
+        changed = []
         for node in shipped["nodes"]:
-            width, height = sizes[str(node["id"])]
             if (name, node["type"]) == ("sdc_folder_to_folder", "SDCRegenerate"):
                 continue  # tells about every file
-            assert abs(width - node["size"][0]) <= 1, node["type"]
-            assert abs(height - node["size"][1]) <= TALLER, node["type"]
+            wide, tall = (now - laid for now, laid in zip(sizes[str(node["id"])], node["size"], strict=True))
+            if abs(wide) > 1 or abs(tall) > TALLER:
+                changed.append((node["id"], node["type"], wide, tall))
+        assert changed == []
     finally:
         page.shoot(f"{name} after a run")
         page.page.set_viewport_size({"width": 1600, "height": 900})

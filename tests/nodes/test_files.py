@@ -479,7 +479,7 @@ def test_what_a_preset_does_not_go_by_is_told(latent):
     (note,) = notes(preset="custom", quality=9, dither_strength=0.5)
     assert note == "\u26a0 Not used by the preset custom: quality. Choose best to use it."
     (note,) = notes(preset="fine", max_bytes=900, latent_format="SDXL")
-    assert note == "\u26a0 Not used by the preset fine: max_bytes."  # best knows nothing of SDXL
+    assert note == "\u26a0 Not used by the preset fine: max_bytes. Choose best to use it."
     (note,) = notes(preset="best", quality=50, max_bytes=900)
     assert "beside quality: max_bytes" in note
 
