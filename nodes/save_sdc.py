@@ -43,6 +43,7 @@ class SDCSave(io.ComfyNode):
                 "save latent",
                 "save image",
                 "small file",
+                "jpeg",
             ],
             is_output_node=True,
             hidden=[io.Hidden.extra_pnginfo, io.Hidden.prompt, io.Hidden.unique_id],
