@@ -1,17 +1,28 @@
 """The page speaks its reader's language."""
 
+import json
+
 import pytest
 
-from .conftest import WORKFLOW
+from .comfy_page import ComfyPage
+from .conftest import SCREENSHOTS, WORKFLOW
 
 
 @pytest.fixture(params=["ja", "zh"])
-def foreign_page(page, request):
-    set_language = "value => app.extensionManager.setting.set('Comfy.Locale', value)"
-    page.run(set_language, request.param)
+def foreign_page(session_page, chromium, request):
+    """A page of its own: one that changes its language opens its workflow anew at some time after that."""
+    client = session_page.server.client
+    client.request("/settings", json.dumps({"Comfy.Locale": request.param}).encode())
+    context = chromium.new_context(viewport={"width": 1600, "height": 900})
+    page = ComfyPage(context.new_page(), session_page.server, SCREENSHOTS)
+    page.open()
+    page.use_renderer("canvas")
+    page.clear()
     page.language = request.param
     yield page
-    page.run(set_language, "en")
+    page.shoot(request.node.name)
+    context.close()
+    client.request("/settings", json.dumps({"Comfy.Locale": "en"}).encode())
 
 
 WORDS = {
