@@ -89,7 +89,7 @@ def name_of(photograph: Path) -> str:
 @torch.no_grad()
 def run(network: torch.nn.Module, x: torch.Tensor, device: torch.device) -> torch.Tensor:
     with loop.autocast(device):
-        return network(x.to(device, memory_format=torch.channels_last)).float().cpu()
+        return network(x.to(device, torch.float32, memory_format=torch.channels_last)).float().cpu()
 
 
 def cached(path: Path, recipe: dict, make) -> dict[str, torch.Tensor]:
