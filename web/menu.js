@@ -5,7 +5,7 @@ import { warn } from "./files.js"
 import { say } from "./words.js"
 
 const GAP = 60
-const WIDE = 400 // what Vue gives a node, or a loader below it, at most
+const COLUMN = 280 // nodes that are drawn by Vue are wider than they say before they are drawn
 
 const slotOf = (slots, type) => slots?.findIndex((slot) => slot.type === type) ?? -1
 
@@ -44,16 +44,16 @@ function vaeIn(graph) {
   return vae && [vae, slotOf(vae.outputs, "VAE")]
 }
 
-function add(graph, type, after, below = 0) {
+function add(graph, type, after) {
   const node = LiteGraph.createNode(type)
   graph.add(node)
-  node.pos = [after.pos[0] + Math.max(after.size[0], WIDE) + GAP, after.pos[1] + below]
+  node.pos = [after.pos[0] + Math.max(after.size[0], COLUMN) + GAP, after.pos[1]]
   return node
 }
 
 function addVae(graph, encoder) {
   const loader = add(graph, "CheckpointLoaderSimple", encoder)
-  loader.pos = [encoder.pos[0], encoder.pos[1] + encoder.size[1] + GAP]
+  loader.pos = [encoder.pos[0], encoder.pos[1] + encoder.size[1] + 2 * GAP]
   return [loader, slotOf(loader.outputs, "VAE")]
 }
 

@@ -88,7 +88,7 @@ RUN = """async values => {
         app.api.addEventListener(name, event => { window.sdcRan = { name, detail: event.detail } }, { once: true })
     const kept = []
     for (const node of app.graph.nodes) for (const widget of node.widgets ?? [])
-        if (widget.name in values) {
+        if (widget.name in values && !widget.disabled) {
             kept.push([node.id, widget.name, widget.value])
             widget.value = values[widget.name]
         }

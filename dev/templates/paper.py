@@ -202,9 +202,9 @@ counts.
         for canny in CANNY:
             title = f"strength {strength:g} · canny {canny:g}"
             back = s.node(
-                "SDCRegenerate", title, sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words,
-                vae=(models, "VAE"), control_net=edges, auto_strength=False, strength=strength, steps=STEPS,
-                canny_strength=canny, width=270, collapsed=True,
+                "SDCRegenerate", f"{strength:g} · {canny:g}", sdc=(saved, "SDC"), model=(models, "MODEL"),
+                positive=words, vae=(models, "VAE"), control_net=edges, auto_strength=False, strength=strength,
+                steps=STEPS, canny_strength=canny, width=270, collapsed=True,
             )  # fmt: skip
             column += [back, shown(s, title, (back, "IMAGE"), width=290, height=270)]
         columns.append(column)

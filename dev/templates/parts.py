@@ -37,7 +37,7 @@ The loaders name where both can be downloaded. None at hand? **sdc_demo_tiny** r
     )
 
 
-def prompt(sketch: Sketch, models: Node, title: str = "What the picture shows (may stay empty)", text="") -> Node:
+def prompt(sketch: Sketch, models: Node, title: str = "What it shows (may be empty)", text="") -> Node:
     return sketch.node("CLIPTextEncode", title, clip=(models, "CLIP"), text=text)
 
 

@@ -53,7 +53,7 @@ def wire_models(page, models: int, node: int):
 
 
 def test_what_one_blueprint_compresses_the_next_one_regenerates(page):
-    """Chained by SDC, and shown on both: bytes and file name, and the picture."""
+    """Chained by SDC."""
     picture, models = page.add("LoadImage", (100, 100)), page.add("SDCLoadTinyModels", (100, 500))
     compress = add(page, "SDC Compress", (650, 200))
     page.connect(picture, "IMAGE", compress, "pixels")
@@ -71,9 +71,6 @@ def test_what_one_blueprint_compresses_the_next_one_regenerates(page):
     years.add(time.strftime("%Y"))
     assert files[0]["filename"] in {f"{year}_00001_.sdc" for year in years}
     assert outputs[str(preview)]["images"]
-    text = page.status(compress, files[0]["filename"])
-    assert "bytes" in text or "kB" in text
-    assert len(page.pictures(compress)) == 1
 
 
 def test_the_sample_is_opened_as_it_is(canvas_page):

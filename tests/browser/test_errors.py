@@ -75,13 +75,14 @@ def test_the_tiny_models_are_installed_from_the_menu(bare_page, session_page):
     page.page.get_by_role("menuitem", name="Extensions").first.hover()
     page.page.get_by_text("SDC", exact=True).last.hover()
     page.page.get_by_text("Install the tiny models").last.click()
+    page.page.get_by_role("dialog", name="Install the tiny models?").wait_for()
     page.page.keyboard.press("Escape")  # asked first, and nothing is written
     page.page.get_by_role("dialog").wait_for(state="detached")
     assert not list(models.rglob("sdc-tiny*"))
     loader = page.add("CheckpointLoaderSimple")
     listed = "id => app.graph.getNodeById(id).widgets[0].options.values"
     assert install.NAMES["checkpoint"] not in page.run(listed, loader)
-    page.run("() => { app.extensionManager.command.execute('sdc.installTinyModels') }")  # ends with the answer below
+    page.run("() => { app.extensionManager.command.execute('sdc.installTinyModels') }")  # ends with the installation
     page.page.get_by_text("This writes 390 MB").wait_for()
     page.answer("Write 390 MB")
     page.toast("Installed: sdc-tiny.safetensors, sdc-tiny-canny.safetensors")

@@ -28,6 +28,8 @@ def test_nodes_keep_their_sizes_when_they_are_run(canvas_page, name):
         sizes = page.run("() => Object.fromEntries(app.graph.nodes.map(n => [n.id, [...n.size]]))")
         changed = []
         for node in shipped["nodes"]:
+            if (name, node["type"]) == ("sdc_folder_to_folder", "SDCRegenerate"):
+                continue  # tells about every file
             wide, tall = (now - laid for now, laid in zip(sizes[str(node["id"])], node["size"], strict=True))
             if abs(wide) > 1 or abs(tall) > TALLER:
                 changed.append((node["id"], node["type"], wide, tall))

@@ -23,7 +23,7 @@ def use_standins(page, steps):
     """Put this machine's models into the opened workflow, as its user would."""
     page.run(
         """settings => { for (const node of app.graph.nodes) for (const widget of node.widgets ?? [])
-               if (settings[widget.name]) {
+               if (settings[widget.name] && !widget.disabled) {
                    widget.value = settings[widget.name]; widget.callback?.(widget.value) } }""",
         {
             "ckpt_name": STANDINS["checkpoint"],

@@ -143,7 +143,8 @@ def test_api_format_is_taken_with_the_graph_beside_it_and_a_graph_is_refused(tmp
     workflows = REPO / "workflows"
     graph = workflows / "sdc_demo_tiny.json"
     prompt, found = demo.load_prompt(workflows / "api" / graph.name)
-    assert all(node["class_type"] for node in prompt.values()) and found == json.loads(graph.read_text(encoding="utf-8"))
+    assert prompt and all(node["class_type"] for node in prompt.values())
+    assert found == json.loads(graph.read_text(encoding="utf-8"))
     alone = tmp_path / "mine.json"
     alone.write_text(json.dumps(prompt))
     assert demo.load_prompt(alone) == (prompt, None)

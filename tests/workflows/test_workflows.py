@@ -149,21 +149,30 @@ def shown(server, prompt: dict, outputs: dict) -> dict[str, np.ndarray]:
     }
 
 
-def test_demo_needs_no_model_and_regenerates_towards_the_original(server, make_prompt, tmp_path):
+def test_demo_needs_no_model_and_leaves_files_of_one_number(server, make_prompt, tmp_path):
     Image.fromarray(skimage.data.astronaut()).save(tmp_path / "photograph.png")
     prompt = make_prompt("sdc_demo_tiny", picture=tmp_path / "photograph.png", megapixels=0.26)
     assert not [node for node in prompt.values() if "LoaderSimple" in node["class_type"]]
     outputs = server.client.run(prompt)
     pictures = shown(server, prompt, outputs)
     original = pictures["Original"]
-    decoded, regenerated = (
-        np.abs(pictures[title] - original).mean() for title in ("What the file holds", "Regenerated")
-    )
+    titles = "What the file holds", "Regenerated"
+    decoded, regenerated = (np.abs(pictures[title] - original).mean() for title in titles)
     assert decoded < 12 and regenerated < 12
     (file,) = outputs[find(prompt, "SDCSave")[0]]["files"]
     assert 8 * file_size(server, file) / (original.shape[0] * original.shape[1]) <= 0.095
     numbers = {re.search(r"_(\d{5})_", name)[1] for name in (file["filename"], saved_name(prompt, outputs))}
     assert len(numbers) == 1, "the file and the picture of a run have one number"
+
+
+def test_demo_repairs_what_the_papers_preset_disturbs(server, make_prompt, tmp_path):
+    Image.fromarray(skimage.data.astronaut()).save(tmp_path / "photograph.png")
+    prompt = make_prompt("sdc_demo_tiny", picture=tmp_path / "photograph.png", megapixels=0.26)
+    find(prompt, "SDCLatentQuantize")[1]["inputs"]["preset"] = "paper"
+    pictures = shown(server, prompt, server.client.run(prompt))
+    titles = "What the file holds", "Regenerated"
+    decoded, regenerated = (np.abs(pictures[title] - pictures["Original"]).mean() for title in titles)
+    assert regenerated < decoded < 20
 
 
 def file_size(server, file: dict) -> int:
