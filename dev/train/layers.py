@@ -31,7 +31,7 @@ class Patches:
             sides = self.features.shape[-2:]
             top, left = (torch.randint(side - self.side + 1, (), generator=generator).item() for side in sides)
             patches.append(self.features[number, :, top : top + self.side, left : left + self.side])
-        return torch.stack(patches).to(loop.device(), memory_format=torch.channels_last)
+        return torch.stack(patches).to(loop.device(), torch.float32, memory_format=torch.channels_last)
 
 
 def train(own: nn.Sequential, taught: nn.Sequential, x, held_out, steps: int, rate: float, folder: Path, recipe=""):
