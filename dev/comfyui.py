@@ -33,6 +33,7 @@ NEEDED = {
     "fuzz": {"numpy": "numpy", "zstandard": "zstandard"},
 }  # fmt: skip
 NEEDED["bench"] = {**NEEDED["demo"], "lpips": "lpips", "matplotlib": "matplotlib", "tqdm": "tqdm"}
+NEEDED["bulk"] = {**NEEDED["demo"], "pyarrow": "pyarrow", "ray": "ray[data]", "tqdm": "tqdm"}
 NEEDED["models"] = {"safetensors": "safetensors", "torch": "torch"}
 NEEDED["train"] = {**NEEDED["demo"], "lpips": "lpips"}
 NEEDED["test"] = {
@@ -58,7 +59,8 @@ def choose(command: str, given: Path | None, version: str | None, python: Path |
         say(f"ComfyUI: yours, in {own}, run by {own_python}")
         return Install(own, own_python, None)
     version = version or NEWEST
-    env_python = prepare(lock.paths(version), python or Path(sys.executable), cache)
+    locks = [*lock.paths(version), lock.BULK] if command == "bulk" else lock.paths(version)
+    env_python = prepare(locks, python or Path(sys.executable), cache)
     return Install(fetch(version, env_python, cache), env_python, version)
 
 

@@ -66,6 +66,10 @@ def main(command: str, settings: dict) -> int:
     if command != "train":
         install.install_models(lambda kind: models / kind)
         remember(models, "checkouts", str(REPO))
+    if command == "bulk":
+        from dev.bulk import command as bulk
+
+        return bulk.main(settings["arguments"], settings, models)
     if command in ("bench", "test"):
         load_package("benchmarks", REPO / "benchmarks")
     if command == "test":

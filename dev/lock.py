@@ -1,8 +1,8 @@
 """Regenerates dev/locks: exact versions and hashes of everything the development environments install.
 
 One lock a supported ComfyUI would be almost equal files of 3,000 lines, so what all of them share is in common.txt, and
-each comfyui-<version>.txt holds the rest. Install the two together. What is locked stays at its version wherever the
-requirements let it; `--upgrade` takes the newest of everything.
+each comfyui-<version>.txt holds the rest. Install the two together; for `run.py bulk` with bulk.txt. What is locked
+stays at its version wherever the requirements let it; `--upgrade` takes the newest of everything.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 DEV = Path(__file__).resolve().parent
 LOCKS = DEV / "locks"
+BULK = LOCKS / "bulk.txt"
 HEADER = "# Written by `python run.py lock`; edit dev/requirements.in instead.\n"
 
 
@@ -34,14 +35,25 @@ def regenerate(uv: Path, comfyuis: dict[str, Path], upgrade: bool):
             print(f"resolving for ComfyUI {version}", flush=True)
             start_from(paths(version))
             blocks[version] = compile_lock(uv, [DEV / "requirements.in", comfyui / "requirements.txt"], output)
+        print("resolving for run.py bulk", flush=True)
+        version = next(iter(comfyuis))
+        start_from([*paths(version), BULK])
+        bulk = compile_bulk(uv, comfyuis[version], blocks[version], output)
         print("resolving uv itself", flush=True)
         output.unlink()
         start_from([LOCKS / "uv.txt"])
+        write(BULK, bulk)
         write(LOCKS / "uv.txt", compile_lock(uv, [DEV / "uv.in"], output))
     shared = set.intersection(*map(set, blocks.values()))
     write(LOCKS / "common.txt", [block for block in next(iter(blocks.values())) if block in shared])
     for version, own in blocks.items():
         write(LOCKS / f"comfyui-{version}.txt", [block for block in own if block not in shared])
+
+
+def compile_bulk(uv: Path, comfyui: Path, others: list[str], output: Path) -> list[str]:
+    """What `run.py bulk` needs besides the `others`, which stay as they are."""
+    inputs = [DEV / "requirements.in", comfyui / "requirements.txt", DEV / "bulk.in"]
+    return [block for block in compile_lock(uv, inputs, output) if block not in others]
 
 
 def compile_lock(uv: Path, inputs: list[Path], output: Path) -> list[str]:
