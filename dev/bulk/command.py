@@ -35,7 +35,7 @@ def parse(arguments: list[str]):
         prog="run.py bulk", description=__doc__, allow_abbrev=False, epilog="docs/bulk.md says more."
     )
     parser.add_argument("command", choices=list(KINDS), help="pictures to .sdc, .sdc to .png, or that and cleaned up")
-    parser.add_argument("input", metavar="INPUT", help="a folder with its subfolders, or an address: s3://bucket/folder")
+    parser.add_argument("input", metavar="INPUT", help="a folder with its subfolders, or s3://bucket/folder")
     parser.add_argument("output", metavar="OUTPUT", help="another one; nothing there is overwritten")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the small models of the pack")
     parser.add_argument("--vae", type=Path, metavar="FILE", help="default: that of the checkpoint")
@@ -44,7 +44,7 @@ def parse(arguments: list[str]):
     parser.add_argument("--bpp", type=float, metavar="X", help="most bits per pixel, with the preset best")
     parser.add_argument("--latent-format", default="auto", help="family of the VAE, where it does not show")
     parser.add_argument("--keep-prompts", action="store_true", help="prompt and settings out of ComfyUI's PNG files")
-    parser.add_argument("--shards", type=int, default=0, metavar="N", help="Parquet files of N results, no single files")
+    parser.add_argument("--shards", type=int, default=0, metavar="N", help="Parquet files of N results each")
     parser.add_argument("--manifest", type=Path, metavar="FILE", help=f"default: {NAME} in OUTPUT")
     parser.add_argument("--workers", type=int, metavar="N", help="default: one for each card, or else for each core")
     parser.add_argument("--cores", type=int, default=1, metavar="N", help="for each worker without a card (default: 1)")
@@ -69,8 +69,8 @@ def run(options, comfyui: Path, models: Path) -> int:
         raise SetupError(f"There is nothing to {options.command} in {source}.")
     if isinstance(output, Bucket) and not options.manifest:
         raise SetupError("A manifest grows line by line, and no file in a bucket can: say --manifest FILE.")
-    kept = {"source": str(source), "output": str(output), **choices(options)}
-    with Manifest(options.manifest or output.path / NAME, kept) as manifest:
+    chosen = {"source": str(source), **choices(options)}
+    with Manifest(options.manifest or output.path / NAME, chosen) as manifest:
         results = Shards(output, manifest, options.shards) if options.shards else Files(output, manifest)
         jobs, refused, done = find_jobs(options.command, names, results.done())
         say(f"{len(jobs)} to do, {done} done already")
@@ -78,7 +78,10 @@ def run(options, comfyui: Path, models: Path) -> int:
             manifest.add(row)
         failed = len(refused)
         if jobs:
-            about = {**kept, **model_files(options, models), "comfyui": str(comfyui), "repository": str(REPOSITORY)}
+            about = {
+                **chosen, **model_files(options, models), "output": str(output), "comfyui": str(comfyui),
+                "repository": str(REPOSITORY),
+            }  # fmt: skip
             failed += work_through(options, jobs, about, results)
         say(f"{len(jobs) + len(refused) - failed} done, {failed} failed. {manifest.path} says which and why.")
     return 1 if failed else 0
@@ -113,7 +116,7 @@ def work_through(options, jobs: list[dict], about: dict, results) -> int:
     with engine.ray_running(options.address, wanted) as ray:
         workers, each = engine.share(ray.cluster_resources(), options.cores, options.workers)
         about = {**about, "cpu": engine.uses_processor(each), "cores": options.cores}
-        failed, started = 0, time.monotonic()
+        failed, started, first = 0, time.monotonic(), None
         watched = sys.stderr.isatty()
         bar = tqdm(
             engine.work_through(ray, jobs, about, workers, each), total=len(jobs), unit=" pictures",
@@ -121,12 +124,15 @@ def work_through(options, jobs: list[dict], about: dict, results) -> int:
         )  # fmt: skip
         try:
             for row in bar:
+                first = first or time.monotonic()
                 bad = bool(row["error"])
                 failed += bad
                 keys = ("name", "target", "seconds", "error") if bad else ("name", "target", "bytes", "bpp", "seconds")
                 results.keep({key: row[key] for key in keys}, row.get("data", b""))
         finally:
             results.finish()
-        seconds = time.monotonic() - started
-    say(f"{len(jobs) / seconds:.2f} pictures a second by {workers} workers")
+        ended = time.monotonic()
+    if first and len(jobs) > 1:
+        rate = (len(jobs) - 1) / (ended - first)
+        say(f"{workers} workers, after {first - started:.0f} s of loading: {rate:.2f} pictures a second")
     return failed

@@ -1,8 +1,8 @@
 """The manifest: a text file that every run adds to, with one line of JSON for each picture.
 
 The first line holds the settings that all results in that place were made with. The others have "name" and "target",
-and either "bytes", "bpp" (bits per pixel of the .sdc file) and "seconds", or "error". Of several lines for a picture the
-last one counts.
+and either "bytes", "bpp" (bits per pixel of the .sdc file) and "seconds", or "error". Of several lines for a picture
+the last one counts.
 """
 
 import json
@@ -36,7 +36,8 @@ class Manifest:
         if before is None:
             self.add({"settings": settings})
         elif before != settings:
-            other = [f"{key} {before.get(key)}" for key in {**before, **settings} if before.get(key) != settings.get(key)]
+            different = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
+            other = [f"{key} {before.get(key)}" for key in different]
             raise SetupError(
                 f"The results in {self.path.parent} were made with {', '.join(other)}. Choose another OUTPUT, or the "
                 "same settings to go on."

@@ -1,4 +1,4 @@
-"""What becomes of finished pictures: files, which the workers have written, or Parquet shards, which are written here."""
+"""What becomes of finished pictures: files, which workers have written, or Parquet shards, which are written here."""
 
 import io
 import re

@@ -117,7 +117,8 @@ def figures(picture: codec.EncodedPicture) -> dict:
 
 def run_node(node, **inputs) -> tuple:
     """Run a node of the pack; inputs that are not given have the defaults of its schema."""
-    defaults = {each.id: each.default for each in node.define_schema().inputs if getattr(each, "default", None) is not None}
+    known = {each.id: getattr(each, "default", None) for each in node.define_schema().inputs}
+    defaults = {key: value for key, value in known.items() if value is not None}
     return node.execute(**{**defaults, **inputs}).result
 
 

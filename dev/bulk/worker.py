@@ -6,6 +6,7 @@ once it has made ComfyUI ready.
 
 import importlib.util
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def load_packages(settings: dict):
     repository, comfyui = Path(settings["repository"]), Path(settings["comfyui"])
     for folder in (repository / "dev" / "bulk", comfyui / "comfy"):
         if not folder.is_dir():
-            raise FileNotFoundError(f"machine {os.uname().nodename} has no folder {folder}, and every one must")
+            raise FileNotFoundError(f"machine {platform.node()} has no folder {folder}, and every one must")
     # Ray puts the folder of run.py's own program on the path, where `server` would hide ComfyUI's.
     own = {repository, repository / "dev"}
     sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() not in own]

@@ -1,5 +1,7 @@
 """The latent formats that files name, as ComfyUI's models have them. The one place where the two are matched."""
 
+from weakref import WeakKeyDictionary
+
 import comfy.latent_formats
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ OTHERS = {12: "Mochi", 48: "Wan 2.2", 64: "HunyuanImage", 128: "Flux.2 and LTX-V
 # RMS error, in units of -1..1, of the rough colours of a chart. By TAESD, TAESDXL, TAESD3 and TAEF1 it is 0.20 to 0.41
 # by the table of their own format, and 0.63 to 1.12 by that of the other one with as many channels.
 MOST_ERROR = 0.55
+ASKED: WeakKeyDictionary = WeakKeyDictionary()  # what each VAE has answered: to ask takes as long as a small picture
 
 
 def format_of_model(model) -> str | None:
@@ -32,6 +35,12 @@ def format_of_vae(vae) -> str | None:
     A VAE does not say to which family it belongs, and two may be built alike. So it is given a chart of colours, and
     ComfyUI's own table of rough colours for each format says whose latent came back.
     """
+    if vae not in ASKED:
+        ASKED[vae] = nearest_format(vae)
+    return ASKED[vae]
+
+
+def nearest_format(vae) -> str | None:
     names = formats_with(vae.latent_channels)
     if vae.latent_dim != 2 or not names:
         return None
