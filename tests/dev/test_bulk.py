@@ -1,0 +1,64 @@
+"""`run.py bulk` from end to end, with Ray itself. Where its environment is not set up yet this says so and is skipped."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sdc_pack.codec as codec
+import skimage.data
+from PIL import Image
+
+from dev import comfyui, environment, lock
+
+REPO = Path(environment.__file__).parents[1]
+READ = """
+import json, sys, pyarrow.parquet
+tables = [pyarrow.parquet.read_table(path).to_pylist() for path in sys.argv[1:]]
+print(json.dumps([[{**row, "data": row["data"].hex()} for row in table] for table in tables]))
+"""
+
+
+@pytest.fixture(scope="module")
+def bulk_python():
+    described = environment.describe_python(Path(sys.executable))
+    locks = [environment.UV_LOCK, *lock.paths(comfyui.NEWEST), lock.BULK]
+    env = environment.cache_root() / environment.environment_name(described, locks)
+    if not (env / environment.MARK).exists():
+        pytest.skip("the environment of run.py bulk is not set up; `python run.py bulk --help` does it")
+    return environment.bin_path(env, "python")
+
+
+def test_a_folder_becomes_shards_and_a_bad_picture_one_named_error(bulk_python, tmp_path):
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    (pictures / "sub").mkdir(parents=True)
+    for name in ("a.png", "b.jpg", "sub/a.png"):
+        Image.fromarray(skimage.data.astronaut()[:64, :72]).save(pictures / name)
+    (pictures / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nno picture")
+
+    def run():
+        command = [sys.executable, REPO / "run.py", "--comfyui-version", comfyui.NEWEST, "bulk", "compress"]
+        command += [pictures.as_uri(), out, "--shards", "2", "--workers", "1", "--preset", "clean"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=280)
+
+    done = run()
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "3 done, 1 failed" in done.stdout and "Traceback" not in done.stderr, done.stdout + done.stderr
+    settings, *rows = map(json.loads, (out / "manifest.jsonl").read_text().splitlines())
+    assert settings["settings"]["command"] == "compress"
+    assert sorted(row["target"] for row in rows) == ["a.sdc", "b.sdc", "bad.sdc", "sub/a.sdc"]
+    (failed,) = (row for row in rows if "error" in row)
+    assert failed["name"] == "bad.png" and "UnidentifiedImageError" in failed["error"]
+
+    shards = sorted(out.glob("shard-*.parquet"))
+    read = subprocess.run([bulk_python, "-c", READ, *shards], capture_output=True, text=True, check=True)
+    first, second = json.loads(read.stdout)
+    stored = {row["name"]: codec.load(bytes.fromhex(row["data"])) for row in first + second}
+    assert sorted(stored) == ["a.sdc", "b.sdc", "sub/a.sdc"] and (len(first), len(second)) == (2, 1)
+    about = {(picture.width, picture.height, picture.latent_format) for picture in stored.values()}
+    assert about == {(72, 64, "SD1.x")}
+
+    (pictures / "bad.png").unlink()
+    again = run()
+    assert again.returncode == 0 and "0 to do, 3 done already" in again.stdout, again.stdout + again.stderr

@@ -1,0 +1,75 @@
+"""What one worker of `run.py bulk` does, in this process and without Ray, on good and on bad pictures."""
+
+import json
+
+import pytest
+import sdc_pack.codec as codec
+import skimage.data
+import torch
+from comfy.cli_args import args
+from PIL import Image, PngImagePlugin
+
+args.cpu = not torch.cuda.is_available()  # before ComfyUI looks for a device
+
+from dev.bulk.work import Work  # noqa: E402
+
+GRAPH = {
+    "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "best.safetensors"}},
+    "2": {"class_type": "CLIPTextEncode", "inputs": {"text": "a cat", "clip": ["1", 1]}},
+    "3": {"class_type": "KSampler", "inputs": {"seed": 7, "model": ["1", 0], "positive": ["2", 0]}},
+    "4": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["1", 2]}},
+    "5": {"class_type": "SaveImage", "inputs": {"images": ["4", 0]}},
+}
+
+
+@pytest.fixture
+def worker(models):
+    def start(command, source, output, **others):
+        return Work(
+            {
+                "command": command, "source": str(source), "output": str(output), "cpu": args.cpu, "cores": 1,
+                "checkpoint": str(models / "checkpoints" / "sdc-tiny.safetensors"), "vae": None, "shards": False,
+                "controlnet": str(models / "controlnet" / "sdc-tiny-canny.safetensors"), "preset": "clean", "bpp": None,
+                "latent_format": "auto", "keep_prompts": True, **others,
+            }
+        )  # fmt: skip
+
+    return start
+
+
+def test_a_worker_compresses_and_brings_back_and_a_bad_picture_costs_itself_alone(worker, tmp_path):
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    pictures.mkdir()
+    info = PngImagePlugin.PngInfo()
+    info.add_text("prompt", json.dumps(GRAPH))
+    Image.fromarray(skimage.data.astronaut()[:64, :90]).save(pictures / "face.png", pnginfo=info)
+    Image.fromarray(skimage.data.camera()[:64, :64]).save(pictures / "grey.jpg")
+    (pictures / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nno picture")
+
+    compress = worker("compress", pictures, out)
+    done = compress.do("face.png", "sub/face.sdc")
+    face = codec.load_file(out / "sub" / "face.sdc")
+    assert (face.width, face.height, face.latent_format) == (90, 64, "SD1.x") and face.vae is not None
+    assert face.metadata == {"prompt": "a cat", "seed": 7, "model": "best.safetensors", "vae": "best.safetensors"}
+    assert done["bytes"] == face.size and done["bpp"] == round(face.bits_per_pixel, 4) and "error" not in done
+    assert (
+        codec.load_file(out / "grey.sdc").metadata == {} if not compress.do("grey.jpg", "grey.sdc").get("error") else 0
+    )
+    assert "UnidentifiedImageError" in compress.do("bad.png", "bad.sdc")["error"]
+    assert not (out / "bad.sdc").exists()
+    # Given once more, as after a worker that was killed before it could say so, nothing is done again.
+    again = compress.do("face.png", "sub/face.sdc")
+    assert {**again, "seconds": 0} == {**done, "seconds": 0}
+    (out / "other.sdc").write_bytes(b"of somebody")
+    assert "other.sdc is there already and is no result" in compress.do("grey.jpg", "other.sdc")["error"]
+    assert (out / "other.sdc").read_bytes() == b"of somebody"
+
+    (out / "cut.sdc").write_bytes(face.data[:-9])
+    for command in ("decompress", "regenerate"):
+        back = worker(command, out, tmp_path / command)
+        assert back.do("sub/face.sdc", "face.png")["bytes"] == face.size
+        assert Image.open(tmp_path / command / "face.png").size == (90, 64)
+        assert "SdcTruncatedError" in back.do("cut.sdc", "cut.png")["error"]
+    # For shards the file itself is handed on.
+    shard = worker("compress", pictures, tmp_path / "shards", shards=True).do("face.png", "face.sdc")
+    assert shard["data"] == face.data and not (tmp_path / "shards").exists()
