@@ -1,4 +1,4 @@
-"""`run.py bulk` from end to end, with Ray itself. Where its environment is not set up yet this says so and is skipped."""
+"""`run.py bulk` from end to end, with Ray itself. Where its environment is not set up yet it is skipped, and says so."""
 
 import json
 import subprocess
