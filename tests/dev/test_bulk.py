@@ -1,4 +1,4 @@
-"""`run.py bulk` from end to end, with Ray itself. Where its environment is not set up yet it is skipped, and says so."""
+"""`run.py bulk` from end to end, with Ray itself; skipped, with a word, where its environment is not set up yet."""
 
 import json
 import subprocess
