@@ -1,27 +1,29 @@
 """The way of the jobs through Ray Data. Ray starts workers and replaces them, gives work out and holds it back."""
 
+import contextlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from .. import accelerator
-from ..environment import SetupError, tail
+from ..environment import SetupError, say, tail
 from . import worker
 
 STORE = 200 << 20  # bytes of shared memory; names and small files travel through it
-# Ray waits half a minute for its own processes, and a machine that has other work may need longer.
-PATIENCE = {"RAY_raylet_start_wait_time_s": "300", "RAY_agent_register_timeout_ms": "300000"}
+ATTEMPTS = 4
+# Seconds for Ray's own processes, which have half a minute by themselves.
+PATIENCE = {"RAY_raylet_start_wait_time_s": "45", "RAY_agent_register_timeout_ms": "60000"}
 RETRIES = 2  # of what a worker was at when it ended
 RESTARTS = 5  # of a worker; then Ray makes a new one, unless it has never come up
 MOST_TOGETHER = 64  # pictures that are given out at once; fewer where there are few, so that all workers end together
 
 
-@contextmanager
+@contextlib.contextmanager
 def ray_running(address: str | None, processors: int | None):
     """Ray itself: that of a cluster, or one for this run alone, of which nothing is left afterwards."""
     for name, value in PATIENCE.items():
@@ -36,31 +38,49 @@ def ray_running(address: str | None, processors: int | None):
     import ray.data
 
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    # Not in the folder for temporary files, whose name may be too long for that of a socket.
-    folder = None if address else tempfile.mkdtemp(prefix="sdc-ray-", dir=None if os.name == "nt" else "/tmp")
-    try:
-        start(ray, address, processors, folder)
-        yield ray
-    finally:
-        ray.shutdown()
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def start(ray, address: str | None, processors: int | None, folder: str | None):
-    try:
+    with contextlib.ExitStack() as closing:
         if address:
-            ray.init(address=address, log_to_driver=False)
+            closing.callback(ray.shutdown)
+            try:
+                ray.init(address=address, log_to_driver=False)
+            except Exception as error:
+                raise SetupError(f"Ray does not answer at {address}: {error}") from None
         else:
-            ray.init(
-                num_cpus=processors, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False,
-                object_store_memory=STORE, logging_level="error", _temp_dir=folder,
-            )  # fmt: skip
-    except Exception as error:
-        logs = Path(folder).glob("session_latest/logs/*.err") if folder else []
-        said = "".join(f"\n{log.name}: {tail(log, 5)}" for log in logs if log.stat().st_size)
-        more = "With RAY_BACKEND_LOG_LEVEL=info in the environment it says more."
-        raise SetupError(f"Ray did not start{f' at {address}' if address else ''}: {error}{said}\n{more}") from None
+            start_here(ray, processors, closing)
+        yield ray
+
+
+def start_here(ray, processors: int | None, closing: contextlib.ExitStack):
+    """Start Ray on this machine. `closing` ends it and removes its folder.
+
+    Ray gives its own processes 15 seconds to start, which no setting changes, and on a machine that has much other work
+    they may need more. So it is started anew, several times if need be.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        with contextlib.ExitStack() as failing:
+            # Not in the usual folder, whose name may be too long for that of a socket.
+            folder = tempfile.mkdtemp(prefix="sdc-ray-", dir=None if os.name == "nt" else "/tmp")
+            failing.callback(shutil.rmtree, folder, ignore_errors=True)
+            failing.callback(ray.shutdown)
+            try:
+                ray.init(
+                    num_cpus=processors, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False,
+                    object_store_memory=STORE, logging_level="error", _temp_dir=folder,
+                )  # fmt: skip
+            except Exception as error:
+                if attempt == ATTEMPTS:
+                    raise SetupError(why_not(error, Path(folder))) from None
+                say(f"Ray did not start in time; trying again ({attempt + 1} of {ATTEMPTS})")
+            else:
+                closing.push(failing.pop_all())
+                return
+
+
+def why_not(error: Exception, folder: Path) -> str:
+    logs = folder.glob("session_latest/logs/*.err")
+    fatal = [line for log in logs for line in tail(log, 100).splitlines() if re.match(r"\[.* [CF] ", line)]
+    more = "On a machine that is busy try again later. RAY_BACKEND_LOG_LEVEL=info in the environment tells more."
+    return "\n".join([f"Ray did not start: {error}", *fatal[:3], more])
 
 
 def share(resources: dict, cores: int, wanted: int | None) -> tuple[int, dict]:
