@@ -1,6 +1,7 @@
 """The way of the jobs through Ray Data. Ray starts workers and replaces them, gives work out and holds it back."""
 
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -54,8 +55,12 @@ def start_here(ray, processors: int | None, closing: contextlib.ExitStack):
     """Start Ray on this machine. `closing` ends it and removes its folder.
 
     Ray gives its own processes 15 seconds to start, which no setting changes, and on a machine that has much other work
-    they may need more. So it is started anew, several times if need be.
+    they may need more. So two of them are left out, which would tell of logs and of machines to rent, and it is started
+    anew, several times if need be.
     """
+    from ray._private import parameter
+
+    parameter.RayParams = functools.partial(parameter.RayParams, include_log_monitor=False, no_monitor=True)
     for attempt in range(1, ATTEMPTS + 1):
         with contextlib.ExitStack() as failing:
             # Not in the usual folder, whose name may be too long for that of a socket.
