@@ -65,7 +65,8 @@ def clean(cache: Path, python: Path, everything: bool, agreed: bool) -> int:
 def wanted(python: Path, cache: Path) -> set[str]:
     """Names of what this checkout uses by itself, when run by `python`."""
     described = describe_python(python)
-    names = {environment_name(described, [UV_LOCK, *lock.paths(version)]) for version in comfyui.PINNED}
+    environments = [[*lock.paths(version), *more] for version in comfyui.PINNED for more in ([], [lock.BULK])]
+    names = {environment_name(described, [UV_LOCK, *locks]) for locks in environments}
     return names | {models_folder(cache).name} | {f"comfyui-{version}" for version in comfyui.PINNED}
 
 

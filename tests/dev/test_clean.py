@@ -28,6 +28,7 @@ def cache(tmp_path):
     described = environment.describe_python(PYTHON)
     locks = [environment.UV_LOCK, *lock.paths(comfyui.NEWEST)]
     put(cache / environment.environment_name(described, locks) / environment.MARK, "")
+    put(cache / environment.environment_name(described, [*locks, lock.BULK]) / environment.MARK, "")
     put(cache / "env-000000000000" / environment.MARK, "")
     put(cache / "env-111111111111" / "half")
     put(environment.models_folder(cache) / "checkpoints" / "sdc-tiny.safetensors")

@@ -98,13 +98,12 @@ def test_missing_program_is_a_set_up_error(tmp_path):
 
 
 def test_locks_name_no_host_and_keep_linux_packages_on_linux():
-    for version in comfyui.PINNED:
-        for path in lock.paths(version):
-            text = path.read_text()
-            assert "://" not in text and "--index-url" not in text and "--find-links" not in text
-            requirements = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
-            assert requirements and all("==" in line for line in requirements)
-            assert all("sys_platform == 'linux'" in line for line in requirements if line.startswith("nvidia-"))
+    for path in (*(path for version in comfyui.PINNED for path in lock.paths(version)), lock.BULK):
+        text = path.read_text()
+        assert "://" not in text and "--index-url" not in text and "--find-links" not in text
+        requirements = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
+        assert requirements and all("==" in line for line in requirements)
+        assert all("sys_platform == 'linux'" in line for line in requirements if line.startswith("nvidia-"))
 
 
 def archive(path, files):
