@@ -13,6 +13,8 @@ VERSION = re.search(r'^version = "(.+)"$', (REPO / "pyproject.toml").read_text(e
 TITLE, GAP, BAND_GAP, PADDING = 30, 40, 70, 20
 SMALL = {
     "megapixels": 0.01,
+    "width": 128,
+    "height": 96,
     "bits_per_pixel": 0.5,
     "ckpt_name": "sdc-tiny.safetensors",
     "control_net_name": "sdc-tiny-canny.safetensors",

@@ -11,10 +11,11 @@ from playwright.sync_api import sync_playwright
 from .. import browser
 from ..environment import say
 from ..server import Server
-from . import paper, simple
+from . import families, many, paper, simple
 from .board import REPO, SMALL, Board
+from .sketch import PICTURE, SAMPLE_FOLDER
 
-SKETCHES = [*simple.SKETCHES, *paper.SKETCHES]
+SKETCHES = [*simple.SKETCHES, *many.SKETCHES, *families.SKETCHES, *paper.SKETCHES]
 WINDOW = {"width": 1600, "height": 1000}
 
 
@@ -25,8 +26,9 @@ def main(names: list[str], settings: dict, models: Path) -> int:
     sketches = [sketch for sketch in (make() for make in SKETCHES) if not names or sketch.name in names]
     with tempfile.TemporaryDirectory(prefix="sdc-templates-", ignore_cleanup_errors=True) as folder:
         base = Path(folder)
-        (base / "input").mkdir()
-        shutil.copy(REPO / "web" / "sample" / "sdc_cat.jpg", base / "input")
+        for place in (base / "input", base / "input" / SAMPLE_FOLDER):
+            place.mkdir()
+            shutil.copy(REPO / "web" / "sample" / PICTURE, place)
         say("Starting ComfyUI")
         with (
             Server(Path(settings["comfyui"]), Path(sys.executable), pack=REPO, models=[models], base=base) as server,

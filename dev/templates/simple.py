@@ -1,6 +1,6 @@
 """Templates for every day: compress, open again, and the two in one go."""
 
-from .parts import SCALED, SD15, compressed, kept, picture, prompt, shown
+from .parts import SD15, compressed, kept, picture, prompt, shown
 from .sketch import Sketch
 
 TINY = (
@@ -176,51 +176,4 @@ The picture in the middle has the same number of bytes without the mask.
     return s
 
 
-def sdxl() -> Sketch:
-    s = Sketch("sdc_sdxl")
-    checkpoint_model = {
-        "name": "sd_xl_base_1.0.safetensors",
-        "url": "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/sd_xl_base_1.0.safetensors",
-        "directory": "checkpoints",
-    }
-    edges_model = {
-        "name": "diffusers_xl_canny_mid.safetensors",
-        "url": "https://huggingface.co/lllyasviel/sd_control_collection/resolve/main/diffusers_xl_canny_mid.safetensors",
-        "directory": "controlnet",
-    }
-    note = s.note(
-        "What this does",
-        f"""
-## Compress and regenerate with SDXL
-
-The same pipeline, at SDXL's size. {SCALED.format(size="1.0", model="SDXL")}
-
-The file must say which family of VAE brings the picture back: SD Latent Quantize asks the one that is wired to
-**vae** (latent_format *auto*), so that an SDXL picture never becomes one of SD 1.x.
-
-The preset *best* takes about 12 kB for 1024x1024. **auto_strength** repaints just as much as the compression has
-disturbed.
-
-* `checkpoints/{checkpoint_model["name"]}`: any SDXL checkpoint works.
-* `controlnet/{edges_model["name"]}`: or any Canny ControlNet of SDXL.
-""",
-    )
-    models = s.node("CheckpointLoaderSimple", ckpt_name=checkpoint_model["name"], download=checkpoint_model)
-    edges = s.node("ControlNetLoader", control_net_name=edges_model["name"], download=edges_model)
-    loaded, scaled = picture(s, 1.0)
-    encoded, quantised, saved = compressed(s, scaled, models, "best", "SDC/sdxl")
-    words = prompt(s, models)
-    back = s.node(
-        "SDCRegenerate", sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
-        control_net=edges,
-    )  # fmt: skip
-    pictures = [
-        shown(s, "Original", scaled),
-        shown(s, "What the file holds", (back, "before")),
-        kept(s, "Regenerated", (back, "IMAGE"), "SDC/sdxl_regenerated"),
-    ]
-    s.band([note, models, edges], [loaded, scaled, encoded], [quantised, saved], [words, back], pictures)
-    return s
-
-
-SKETCHES = [demo, compress, decompress, folder, keep_a_part, sdxl]
+SKETCHES = [demo, compress, decompress, folder, keep_a_part]

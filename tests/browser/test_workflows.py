@@ -30,6 +30,8 @@ def use_standins(page, steps):
             "control_net_name": STANDINS["controlnet"],
             "steps": steps,
             "megapixels": 0.01,
+            "width": 128,
+            "height": 96,
             "bits_per_pixel": 0.5,
         },
     )

@@ -14,6 +14,8 @@ TITLE = 30
 # It leaves 10 free on each side.
 WIDEST, HIGHEST = 0.75 * 1600 / 0.6 - 20, 0.75 * 960 / 0.6 - 20
 
+LOADERS = {"LoadImage", "LoadImageDataSetFromFolder"}  # of photographs
+
 
 def boxes(workflow: dict) -> dict[str, tuple]:
     """Left, top, right, bottom of every node with its title."""
@@ -68,13 +70,13 @@ def test_wires_run_from_left_to_right(name):
 def test_photographs_of_any_size_are_scaled_first(name):
     workflow = load(name)
     by_id = {node["id"]: node for node in workflow["nodes"]}
-    megapixels = 1.0 if name == "sdc_sdxl" else 0.26
+    megapixels = 1.0 if name in ("sdc_sdxl", "sdc_sd3", "sdc_flux") else 0.26
     for _, origin, slot, target, *_ in workflow["links"]:
-        if by_id[origin]["type"] == "LoadImage" and slot == 0:
+        if by_id[origin]["type"] in LOADERS and slot == 0:
             scale = by_id[target]
             assert scale["type"] == "ImageScaleToTotalPixels" and scale["widgets_values"] == ["lanczos", megapixels, 8]
     notes = " ".join(node["widgets_values"][0] for node in workflow["nodes"] if node["type"] == "MarkdownNote")
-    photographs = any(node["type"] == "LoadImage" for node in workflow["nodes"])
+    photographs = any(node["type"] in LOADERS for node in workflow["nodes"])
     assert (f"{megapixels} megapixels" in " ".join(notes.split())) == photographs
 
 
