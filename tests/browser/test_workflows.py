@@ -32,7 +32,7 @@ def use_standins(page, steps):
             "megapixels": 0.01,
             "width": 128,
             "height": 96,
-            "bits_per_pixel": 0.5,
+            "bits_per_pixel": 2.0,  # noise of the stand-ins takes more than a picture
         },
     )
 

@@ -63,7 +63,7 @@ def test_a_picture_is_made_again_by_what_its_file_says(server):
 def test_the_template_paints_by_what_the_file_says(server, make_prompt):
     prompt = make_prompt("sdc_generated_art", steps=2)
     find(prompt, "EmptyLatentImage")[1]["inputs"] |= {"width": 128, "height": 96}
-    find(prompt, "SDCLatentQuantize")[1]["inputs"]["bits_per_pixel"] = 0.5
+    find(prompt, "SDCLatentQuantize")[1]["inputs"]["bits_per_pixel"] = 2.0
     save, painted = find(prompt, "SDCSave")[0], find(prompt, "SaveImage")[0]
     later = {painted, find(prompt, "PreviewImage", "2 · What the file holds")[0]}
     first = {node_id: node for node_id, node in prompt.items() if node_id not in later}
