@@ -57,7 +57,7 @@ BUILD = """async ([nodes, first]) => {
     return Object.fromEntries(Object.entries(made).map(([id, node]) => [id, node.id]))
 }"""
 
-# A note is as high as its text; other nodes as they are after a run.
+# A note is as high as its text, which takes a quarter more room where Vue draws it; other nodes as they are after a run.
 MEASURE = """async () => {
     app.canvas.ds.scale = 1
     app.canvas.draw(true, true)
@@ -68,7 +68,7 @@ MEASURE = """async () => {
         copy.style.cssText = 'position: absolute; visibility: hidden; height: auto; min-height: 0'
         copy.style.width = `${node.size[0] - 20}px`
         text.parentElement.append(copy)
-        node.setSize([node.size[0], Math.ceil(copy.scrollHeight) + 34])
+        node.setSize([node.size[0], Math.ceil(1.25 * copy.scrollHeight) + 34])
         copy.remove()
     }
     return Object.fromEntries(app.graph.nodes.map(node => [node.id, [...node.size]]))

@@ -111,6 +111,8 @@ def test_rate(rates):
         assert saved in " ".join(text.split())
         wins = kept["better than 64 colours, no dither, at its bytes"]
         assert set(wins.values()) == {kept["pictures"]}  # the text says so of all
+    families = json.loads(read("docs/rate/families.json"))["rows"]
+    assert all(row(label, *cells) in text for label, cells in families.items())
 
 
 def test_first_picture_of_the_readme_says_its_bytes():
