@@ -52,7 +52,10 @@ def report(rows: list[dict]) -> list[Table]:
     ]
     lines = [[name, *cells_with_bytes(means(values))] for name, values in groups.items()]
     carried = [row for row in rows if "vae" not in row["key"]]
-    return [Table("Latent families", ["", "bytes", *HEADER], lines, notes), *(metadata.report(carried) if carried else [])]
+    return [
+        Table("Latent families", ["", "bytes", *HEADER], lines, notes),
+        *(metadata.report(carried) if carried else []),
+    ]
 
 
 def label(key: dict) -> str:

@@ -57,7 +57,7 @@ BUILD = """async ([nodes, first]) => {
     return Object.fromEntries(Object.entries(made).map(([id, node]) => [id, node.id]))
 }"""
 
-# A note is as high as its text, which takes a quarter more room where Vue draws it; other nodes as they are after a run.
+# A note is as high as its text, which takes a quarter more room where Vue draws it. Other nodes are as after a run.
 MEASURE = """async () => {
     app.canvas.ds.scale = 1
     app.canvas.draw(true, true)

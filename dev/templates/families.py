@@ -114,7 +114,7 @@ def both_ways(name: str, text: str, prefix: str, checkpoint: dict, edges: dict |
     words = prompt(s, models)
     back = s.node(
         "SDCRegenerate", sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
-        **{"control_net": loader for loader in held},
+        **({"control_net": held[0]} if held else {}),
     )  # fmt: skip
     pictures = [
         shown(s, "Original", scaled),

@@ -12,9 +12,9 @@ def generated_art() -> Sketch:
         f"""
 ## Generated pictures, with the words they were made by
 
-**1 · Generate, compress.** SD Latent Quantize takes the latent straight from **KSampler**: without VAE Encode nothing is
-lost before the file. Save SDC's **embed** *prompt and settings* stores both prompts, seed, sampler and model, in about
-200 bytes.
+**1 · Generate, compress.** SD Latent Quantize takes the latent straight from **KSampler**: without VAE Encode nothing
+is lost before the file. Save SDC's **embed** *prompt and settings* stores both prompts, seed, sampler and model, in
+about 200 bytes.
 
 **2 · Open, paint again.** Load SDC gives all that back. Here the prompts, seed, cfg, sampler and scheduler of the file
 go into another KSampler, which paints the stored picture again: **denoise** 0.3 mends, more invents.

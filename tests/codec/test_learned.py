@@ -169,7 +169,9 @@ def test_bits_per_pixel_are_those_of_the_true_picture():
 
 
 def test_what_cannot_get_so_small_says_what_would_do():
-    with pytest.raises(codec.SdcArgumentError, match=r"^bits_per_pixel is 0\.01, 77 bytes here; even at its") as refused:
+    with pytest.raises(
+        codec.SdcArgumentError, match=r"^bits_per_pixel is 0\.01, 77 bytes here; even at its"
+    ) as refused:
         codec.encode_learned(latent_of(32, 32), bits_per_pixel=0.01, width=250, height=249)
     least = float(re.search(r"ask for ([0-9.]+) or more", str(refused.value))[1])
     assert codec.encode_learned(latent_of(32, 32), bits_per_pixel=least, width=250, height=249).bits_per_pixel <= least
