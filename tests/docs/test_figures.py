@@ -107,7 +107,7 @@ def test_rate(figures, quote):
         claims = [row(label.removeprefix("SDC, "), *quote(name, ALL, label, *columns)) for label in ours]
         rivals = [label for label in equal["rows"] if not label.startswith("SDC, ")]
         claims += [row(label, *quote(name, RATE, label, *columns)) for label in rivals]
-        claims += [f"* {note.replace('-', '−')}\n" for note in equal["notes"] if "preset best" in note]
+        claims += [f"* {re.sub(r'-(?=[0-9])', '−', note)}\n" for note in equal["notes"] if "preset best" in note]
         claims.append(f"Commit {', '.join(figures[name]['commits'])}.")
         assert len(ours) > 10 and [claim for claim in claims if claim not in text] == []
 
