@@ -1,14 +1,17 @@
 """Pictures of README and of Browse Templates, made anew: `python run.py pictures [NAME ...]`.
 
-A NAME is that of a file without its ending: `rocket` for docs/rocket.jpg, `sdc_demo_tiny` for its thumbnail.
+A NAME is that of a file without its ending: `espresso` for docs/espresso.jpg, `sdc_demo_tiny` for its thumbnail.
 """
 
 import io
 import json
 from pathlib import Path
 
+import numpy as np
 import skimage.data
 from PIL import Image, ImageDraw, ImageFont
+from sdc_pack import codec
+from sdc_pack.codec.autoencoder import tiny_vae
 
 from ..environment import SetupError, say
 from ..server import Server
@@ -19,8 +22,8 @@ from .sketch import Sketch
 
 DOCS = REPO / "docs"
 TINY = {"ckpt_name": "sdc-tiny.safetensors", "control_net_name": "sdc-tiny-canny.safetensors"}
-# In the public domain, and part of scikit-image: a launch pad by SpaceX, Eileen Collins by NASA.
-PHOTOGRAPHS = {"rocket": skimage.data.rocket, "astronaut": skimage.data.astronaut}
+# Part of scikit-image, and free of rights: a cup by Rachel Michetti (CC0), Eileen Collins by NASA (public domain).
+PHOTOGRAPHS = {"espresso": skimage.data.coffee, "astronaut": skimage.data.astronaut}
 GAP, LABEL = 8, 20
 # Around what lies on the canvas, without the page's own bars.
 FRAME = """() => {
@@ -35,6 +38,7 @@ def main(names: list[str], settings: dict, models: Path) -> int:
     made = {
         **{name: photograph for name in PHOTOGRAPHS},
         **{name: thumbnail for name in thumbnails.SHOWN},
+        "SDCContactSheet": contact_sheet,
         "full_pipeline": demo_in_the_page,
         "load_and_save": load_and_save_in_the_page,
     }
@@ -78,6 +82,24 @@ def thumbnail(name: str, _board: Board, server: Server) -> Path:
     labelled = {label.format(size=kilobytes): found[title] for label, title in about.pictures.items()}
     path = REPO / "workflows" / f"{name}.jpg"
     thumbnails.draw(labelled, about.footer, about.columns).save(path, quality=88)
+    return path
+
+
+def contact_sheet(name: str, _board: Board, server: Server) -> Path:
+    """web/docs/pictures/SDCContactSheet.jpg, of files in a folder."""
+    folder = server.base / "input" / "pictures"
+    folder.mkdir()
+    for file in ("astronaut", "chelsea", "coffee", "rocket"):
+        small = Image.fromarray(getattr(skimage.data, file)())
+        small.thumbnail((256, 256))
+        latent = tiny_vae.encode_pixels(np.asarray(small))
+        encoded = codec.encode_learned(latent, quality=140, width=small.width, height=small.height)
+        (folder / f"{file}.sdc").write_bytes(encoded.data)
+    prompt = shipped("sdc_folder_to_folder", {"place": "input", "folder": folder.name, "columns": 4})
+    wanted = "SDCLoadFolder", "SDCContactSheet", "PreviewImage"
+    prompt = {node_id: node for node_id, node in prompt.items() if node["class_type"] in wanted}
+    path = REPO / "web" / "docs" / "pictures" / f"{name}.jpg"
+    shown(prompt, server.client.run(prompt), server)["What is in the folder"].save(path, quality=88)
     return path
 
 

@@ -28,7 +28,7 @@ MENDED = {"strength": 0.15, "steps": 13, "canny_strength": 1.0}
 # The others show what the small models can not draw, or what is in no preview.
 SHOWN = {
     "sdc_demo_tiny": Thumbnail(
-        {"original": "Original", "from {size}": "Regenerated"}, f"start here: no model file needed · {BY_SMALL}"
+        {"original": "Original", "from {size}": "Regenerated"}, f"start here · {BY_SMALL}"
     ),
     "sdc_compress": Thumbnail(
         {"original": "Original", "from {size}": "What the file holds"}, f"compress · {BY_SMALL}"
