@@ -172,9 +172,7 @@ The picture in the middle has the same number of bytes without the mask.
         shown(s, "Without the mask", without, width=380, height=355),
         shown(s, "With the mask", masked, width=380, height=355),
     ]
-    s.band(
-        [note, models], [loaded, scaled, encoded, original], [quantised, saved], [plain, without, masked], pictures
-    )
+    s.band([note, models], [loaded, scaled, encoded, original], [quantised, saved], [plain, without, masked], pictures)
     return s
 
 

@@ -41,7 +41,8 @@ def test_a_template_opens_at_a_size_that_can_be_read(name):
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_no_result_hides_under_the_minimap(name):
     placed = boxes(load(name))
-    left, top, right, bottom = (f(sides) for f, sides in zip((min, min, max, max), zip(*placed.values()), strict=True))
+    lefts, tops, rights, bottoms = zip(*placed.values(), strict=True)
+    left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
     zoom = 0.6 * min((WIDEST + 20) / (right - left + 20), (HIGHEST + 20) / (bottom - top + 20))
     for title, (_, _, x, y) in placed.items():
         corner = 800 + (x - (left + right) / 2) * zoom, 500 + (y - (top + bottom) / 2) * zoom
