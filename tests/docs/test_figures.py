@@ -113,7 +113,7 @@ def test_rate(rates):
 
 @pytest.mark.parametrize("name", ["espresso", "astronaut"])
 def test_pictures_of_the_readme_say_their_bytes(name):
-    """Those on the label, which `run.py pictures` keeps in the picture's comment; and of the size that is the default."""
+    """Those on the label, which `run.py pictures` keeps in the picture's comment; of the size that is the default."""
     (paragraphs,) = re.findall(rf"!\[[^]]*\]\(docs/{name}\.jpg\)\n\n.+?\n\n", read("README.md"), re.DOTALL)
     picture = Image.open(ROOT / f"docs/{name}.jpg")
     label = picture.info["comment"].decode()
