@@ -1,7 +1,7 @@
 """docs/results.md: the tables and plots of other benches from their JSON files, and a gallery of what is lost.
 
 Plots and gallery go to docs/results/, and so does figures.json: what the tables show, for programs. Each JSON file
-becomes a chapter that has its name.
+becomes a chapter that has its name; a chapter whose file is not there stays as it is.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from .harness import comfy, stale
 from .harness.regenerator import BEST, PAPER, add_options, load_regenerator
 from .harness.results import REPO
 from .harness.stored import UNDITHERED, add_autoencoder_option, load_lpips
-from .harness.summary import first_screen
+from .harness.summary import first_screen, unfold_tables
 
 TRIED = "13:0.15:1 13:0.15:0 0:0.35:1 20:0.15:1 50:0.1:1"  # the others take up to ten times as long
 CHAPTERS = {  # file name -> heading and how the file is made
@@ -87,21 +87,34 @@ def run(options, results):
         page.write_text(marked(page.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
         say(f"Marked {page}")
         return
-    files = sorted(options.folder.glob("*.json"), key=lambda path: [*CHAPTERS, path.stem].index(path.stem))
+    files = sorted(options.folder.glob("*.json"))
     if not files:
         raise SetupError(f"There is no .json file in {options.folder}; make some: python run.py bench NAME --json FILE")
     (options.docs / "results").mkdir(parents=True, exist_ok=True)
-    texts, figures = {}, {}
-    for path in files:
-        texts[path.stem], figures[path.stem] = chapter(path, options.docs)
+    path = options.docs / "results" / "figures.json"
+    texts, figures = measured_before(page, path)
+    for file in files:
+        texts[file.stem], figures[file.stem] = chapter(file, options.docs)
+    order = sorted(texts, key=[*CHAPTERS, *texts].index)
+    texts, figures = ({name: made[name] for name in order} for made in (texts, figures))
     speed = [texts.pop(name) for name in ("speed",) if name in texts]
     pictures, shown = gallery(options)
     figures["gallery"] = {"bench": "results", "commits": [results.commit], "tables": numbers([shown])}
     text = first_screen("\n".join([introduction(), *texts.values(), pictures, *speed]), figures)
     page.write_text(marked(text), encoding="utf-8", newline="\n")
-    path = options.docs / "results" / "figures.json"
     path.write_text(to_json(figures), encoding="utf-8", newline="\n")
     say(f"Wrote {page} and {path}")
+
+
+def measured_before(page: Path, figures: Path) -> tuple[dict[str, str], dict[str, dict]]:
+    """Chapters of the page that is there, without their folds, and their part of figures.json."""
+    if not (page.is_file() and figures.is_file()):
+        return {}, {}
+    parts = re.split(r"^(?=## )", unfold_tables(page.read_text(encoding="utf-8")), flags=re.MULTILINE)
+    texts = {part.partition("\n")[0].removeprefix("## "): part.rstrip("\n") + "\n" for part in parts}
+    kept = json.loads(figures.read_text(encoding="utf-8"))
+    names = [name for name, (heading, _) in CHAPTERS.items() if heading in texts and name in kept]
+    return {name: texts[CHAPTERS[name][0]] for name in names}, {name: kept[name] for name in names}
 
 
 def marked(page: str) -> str:

@@ -74,9 +74,14 @@ FAMILIES = {
 }  # fmt: skip
 
 
-def build(family: str, seed: int = 1, dtype: torch.dtype = torch.float32):
-    """MODEL, with weights and activations of `dtype`, and CONDITIONING of a family; see FAMILIES for the names."""
+def build(family: str, seed: int = 1, dtype: torch.dtype = torch.float32, context: int | None = None):
+    """MODEL, with weights and activations of `dtype`, and CONDITIONING of a family; see FAMILIES for the names.
+
+    `context` is another width of the prompt's encoding than the small one, for the words of a real text encoder.
+    """
     name, network, width, pooled = FAMILIES[family]
+    if context:
+        network, width = {**network, "context_dim": context}, context
     config = getattr(comfy.supported_models, name)({**network, "dtype": dtype})
     state = {}
     if family == "SD2.x v":  # by the spread of this norm does ComfyUI tell that a model predicts v

@@ -19,7 +19,7 @@ JSON_PIECES = (b"[", b"]", b"{", b"}", b'"', b",", b":", b"-", b"null", b"NaN", 
 JSON_PIECES += (b"\\ud800", b"\\u0000", b"\xff", b"\xf0\x9f\x98\x80", b"\xef\xbb\xbf", b'"prompt":1', b'"workflow":[]')
 # One case in so many is a costly one: they take a tenth of a second, the others a ten-thousandth. And one in so many is
 # of the learned coder, whose networks take a hundredth.
-COSTLY, LEARNED = 20_000, 50
+COSTLY, LEARNED = 20_000, 100
 
 
 class Inputs:

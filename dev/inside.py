@@ -42,9 +42,12 @@ def sharing(arguments: list[str]) -> list[str]:
     """pytest's options for sharing the tests out between processes. One file alone is sooner through without."""
     if sum(".py" in argument for argument in arguments) == 1 or any("no:xdist" in argument for argument in arguments):
         return []
+    import psutil
+
     for threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # of torch, here and in the servers: the cores are taken
         os.environ.setdefault(threads, "1")
-    processes = max(2, min(4, os.cpu_count() or 2))  # a process and its servers take up to 4 GB
+    # One more than there are cores: many a test waits for a page. A process and its servers take up to 4 GB.
+    processes = max(2, min(4, (os.cpu_count() or 2) + 1, psutil.virtual_memory().available // 4_000_000_000))
     return [f"--numprocesses={processes}", "--dist=loadscope", "--no-loadscope-reorder"]
 
 

@@ -113,8 +113,8 @@ class SDCDDIMInvert(io.ComfyNode):
                     default=False,
                     optional=True,
                     tooltip=(
-                        "Goes just as far towards noise as the compression itself has disturbed the picture, judged by "
-                        "its palette: cleans up and changes least. Needs sdc, and then strength does not count."
+                        "Goes just as far towards noise as the compression itself has disturbed the picture, as the "
+                        "file tells: cleans up and changes least. Needs sdc, and then strength does not count."
                     ),
                 ),
                 SDC.Input(

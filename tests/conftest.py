@@ -33,9 +33,10 @@ sys.path.insert(0, os.environ["SDC_COMFYUI"])
 
 from dev.server import Server  # noqa: E402
 
-# These go in this order to whatever process is free, and all that one line names to the same process. What talks to the
-# server is the longest chain, so it goes first; the short files of the codec come last, to end together.
-CHAINS = ("browser/", "workflows/", "dev/test_server"), ("dev/test_demo",), ("nodes/",), ("contracts/",), ("",)
+# These go in this order to whatever process is free. What talks to a server takes longest, so it goes first, and all
+# that shares one to the same process; the short files of the codec come last, to end together.
+CHAINS = ("browser/",), ("workflows/", "dev/test_server"), ("dev/",), ("nodes/",), ("contracts/",), ("",)
+SHARING = CHAINS[:2]
 
 
 def place(nodeid: str) -> tuple[int, int, str]:
@@ -57,7 +58,7 @@ def pytest_xdist_make_scheduler(config, log):
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             chain, _, file = place(nodeid)
-            return "server" if chain == 0 else file
+            return f"server {chain}" if chain < len(SHARING) else file
 
     return ByFile(config, log)
 

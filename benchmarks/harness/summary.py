@@ -83,6 +83,12 @@ def fold_tables(page: str) -> str:
     return re.sub(r"^(?:(?:\* .*\n)+\n)?(?P<table>(?:\|.*\n)+)", fold, page, flags=re.MULTILINE)
 
 
+def unfold_tables(page: str) -> str:
+    """The page as it was before `fold_tables`."""
+    page = re.sub(r"^<details>\n<summary>Table of \d+ rows?</summary>\n\n", "", page, flags=re.MULTILINE)
+    return page.replace("\n\n</details>\n", "\n")
+
+
 def summary(figures: dict) -> str:
     """`figures` is the content of figures.json."""
     named = {}

@@ -9,7 +9,7 @@ from .noise import noise_scaling
 def quantisation_noise(model, latent: dict, sdc) -> float:
     """Estimated quantisation error in the units of the model's noise; the largest one of a batch."""
     if not sdc:
-        raise ValueError("auto_strength judges the palette of the file: connect sdc, or switch auto_strength off.")
+        raise ValueError("auto_strength asks the file what was lost: connect sdc, or switch auto_strength off.")
     channels = latent["samples"].shape[1]
     if any(picture.channels != channels for picture in sdc):
         raise ValueError(f"sdc is of another model family than latent, which has {channels} channels.")

@@ -209,7 +209,7 @@ def test_chapters_and_their_figures_come_from_the_files(tmp_path):
         results.chapter(path, tmp_path)
 
 
-def test_docs_and_figures_are_written_from_every_file(tmp_path, monkeypatch):
+def test_docs_and_figures_are_written_from_every_file_and_what_was_there(tmp_path, monkeypatch):
     shown = Table(
         "Figures of the gallery", ["", "bytes"], [["faces, AVIF", "3000 (its smallest)"], ["faces, SDC", "3100"]]
     )
@@ -226,6 +226,11 @@ def test_docs_and_figures_are_written_from_every_file(tmp_path, monkeypatch):
     figures = json.loads((docs / "results" / "figures.json").read_text(encoding="utf-8"))
     assert list(figures) == ["kodak", "generated", "gallery"] and figures["kodak"]["commits"] == ["0123456789ab"]
     assert figures["gallery"]["tables"]["Figures of the gallery"]["rows"] == {"faces, SDC": [3100]}
+    # A chapter whose file is gone stays, and its order with it.
+    (tmp_path / "kodak.json").unlink()
+    results.run(argparse.Namespace(folder=tmp_path, docs=docs, mark=False), Results(None, "results"))
+    assert (docs / "results.md").read_text(encoding="utf-8") == text
+    assert json.loads((docs / "results" / "figures.json").read_text(encoding="utf-8")) == figures
 
 
 def test_numbers_are_read_from_the_cells():

@@ -60,8 +60,10 @@ def test_only_code_that_figures_depend_on_makes_them_stale(repo):
     assert stale.changed_since(commit, "rate", path) == []
     assert stale.changed_since(commit, "speed", path) == ["benchmarks/speed.py"]
     write("codec/a.py", "two")
+    write("weights/learned/a.npz", "numbers")
     write("weights/a.safetensors", "numbers")
-    assert stale.changed_since(commit, "rate", path) == ["codec/a.py", "weights/a.safetensors"]
+    assert stale.changed_since(commit, "rate", path) == ["codec/a.py", "weights/learned/a.npz"]
+    assert "weights/a.safetensors" in stale.changed_since(commit, "quality", path)
     assert stale.changed_since("0123456789ab", "rate", path) is None
 
 

@@ -61,6 +61,12 @@ def canvas_page(session_page, request):
     yield from fresh(session_page, "canvas", request.node.name)
 
 
+@pytest.fixture
+def vue_page(session_page, request):
+    """An empty graph in the Vue node renderer alone."""
+    yield from fresh(session_page, "vue", request.node.name)
+
+
 def fresh(page: ComfyPage, renderer: str, name: str):
     page.use_renderer(renderer)
     page.clear()

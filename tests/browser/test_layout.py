@@ -1,4 +1,4 @@
-"""Every template after a run, as it opens in a window of 1600x1000: nodes have the sizes that it was laid out by."""
+"""Every template as it opens in a window of 1600x1000, and after a run: nodes keep the sizes it was laid out by."""
 
 import json
 
@@ -11,13 +11,41 @@ TALLER = 24  # pixels by which a line more or less on a node may change it
 LINES = 180  # all that a node ever shows at once
 
 
+def check_prompt(page, name: str):
+    """What the page would submit is what workflows/api holds. It is left beside the screenshots, to be copied there."""
+    object_info = page.server.client.object_info()
+
+    def settled(prompt: dict) -> dict:
+        """Without titles, which ComfyUI words anew now and then, and widgets that only the front end knows."""
+        known = {kind: {name for part in info["input"].values() for name in part} for kind, info in object_info.items()}
+        return {
+            node_id: (
+                node["class_type"],
+                {name: value for name, value in node["inputs"].items() if name in known[node["class_type"]]},
+            )
+            for node_id, node in prompt.items()
+        }
+
+    made = page.run("async () => (await app.graphToPrompt()).output")
+    (page.screenshots / f"{name}.json").write_text(json.dumps(made, indent=2), encoding="utf-8")
+    shipped = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    assert settled(made) == settled(shipped)
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_nodes_keep_their_sizes_when_they_are_run(canvas_page, name):
+def test_a_template_opens_whole_and_its_nodes_keep_their_sizes_when_they_are_run(canvas_page, name):
     page = canvas_page
+    shipped = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
     page.page.set_viewport_size({"width": 1600, "height": 1000})
     try:
         open_template(page, name)
         assert page.run("() => app.canvas.ds.scale") >= 0.6
+        assert page.run("() => [app.graph.nodes.length, app.graph.links.size]") == [
+            len(shipped["nodes"]), len(shipped["links"]),
+        ]  # fmt: skip
+        missing = "app.graph.nodes.filter(node => !LiteGraph.registered_node_types[node.type]).map(node => node.type)"
+        assert page.run(f"() => {missing}") == []
+        check_prompt(page, name)
         use_standins(page, steps=2)
         page.queue()
         page.wait_until_idle()
@@ -25,7 +53,6 @@ def test_nodes_keep_their_sizes_when_they_are_run(canvas_page, name):
         page.page.keyboard.press(".")  # fit the view
         page.page.wait_for_timeout(1000)  # pictures are fetched and drawn
         assert page.overlaps() == []
-        shipped = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
         sizes = page.run("() => Object.fromEntries(app.graph.nodes.map(n => [n.id, [...n.size]]))")
         changed = []
         for node in shipped["nodes"]:
@@ -40,9 +67,9 @@ def test_nodes_keep_their_sizes_when_they_are_run(canvas_page, name):
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_nodes_drawn_by_vue_do_not_lie_on_each_other(page, name):
-    if not page.is_vue():
-        pytest.skip("seen above, after a run")
-    open_template(page, name)
+def test_nodes_drawn_by_vue_do_not_lie_on_each_other(vue_page, name):
+    page = vue_page
+    shipped = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    page.run("workflow => app.loadGraphData(workflow)", shipped)
     page.settle()
     assert page.overlaps() == []

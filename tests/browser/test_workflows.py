@@ -1,8 +1,4 @@
-"""The shipped workflows in the page: opened from Browse Templates, run to their pictures, cancelled."""
-
-import json
-
-import pytest
+"""The shipped workflows in the page: listed, run to their pictures, cancelled. Each is opened in test_layout.py."""
 
 from .conftest import ROOT, STANDINS
 
@@ -35,27 +31,6 @@ def use_standins(page, steps):
     )
 
 
-def check_prompt(page, name: str):
-    """What the page would submit is what workflows/api holds. It is left beside the screenshots, to be copied there."""
-    object_info = page.server.client.object_info()
-
-    def settled(prompt: dict) -> dict:
-        """Without titles, which ComfyUI words anew now and then, and widgets that only the front end knows."""
-        known = {kind: {name for part in info["input"].values() for name in part} for kind, info in object_info.items()}
-        return {
-            node_id: (
-                node["class_type"],
-                {name: value for name, value in node["inputs"].items() if name in known[node["class_type"]]},
-            )
-            for node_id, node in prompt.items()
-        }
-
-    made = page.run("async () => (await app.graphToPrompt()).output")
-    (page.screenshots / f"{name}.json").write_text(json.dumps(made, indent=2), encoding="utf-8")
-    shipped = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
-    assert settled(made) == settled(shipped)
-
-
 def test_browse_templates_begins_with_the_demo(canvas_page):
     page = canvas_page
     page.page.get_by_role("button", name="Templates").click()
@@ -64,19 +39,6 @@ def test_browse_templates_begins_with_the_demo(canvas_page):
     titles = page.page.locator("h3", has_text="sdc_").all_inner_texts()
     assert sorted(titles) == WORKFLOWS and titles[:3] == ["sdc_demo_tiny", "sdc_compress", "sdc_decompress"]
     page.page.keyboard.press("Escape")
-
-
-@pytest.mark.parametrize("name", WORKFLOWS)
-def test_every_workflow_opens_from_browse_templates(canvas_page, name):
-    page = canvas_page
-    open_template(page, name)
-    workflow = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
-    assert page.run("() => app.graph.nodes.length") == len(workflow["nodes"])
-    assert page.run("() => app.graph.links.size") == len(workflow["links"])
-    check_prompt(page, name)
-    missing = "app.graph.nodes.filter(node => !LiteGraph.registered_node_types[node.type]).map(node => node.type)"
-    assert page.run(f"() => {missing}") == []
-    page.page.keyboard.press(".")  # fit the view, for the screenshot
 
 
 def test_the_full_pipeline_runs_to_its_pictures(page):

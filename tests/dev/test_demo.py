@@ -165,6 +165,8 @@ def test_demo_leaves_every_file_and_the_figures(tmp_path):
     for node in prompt.values():
         if node["class_type"] == "SDCLatentQuantize":
             node["inputs"]["preset"] = "paper"
+        if node["class_type"] == "ImageScaleToTotalPixels":
+            node["inputs"]["megapixels"] = 0.07
     workflow = tmp_path / "paper.json"
     workflow.write_text(json.dumps(prompt), encoding="utf-8")
     command = [sys.executable, REPO / "run.py", "demo", photo, "--output", output, "--json", figures]

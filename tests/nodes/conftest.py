@@ -10,6 +10,8 @@ args.cpu = not torch.cuda.is_available()  # before ComfyUI looks for a device
 import folder_paths  # noqa: E402
 import nodes  # noqa: E402
 
+from dev import families  # noqa: E402
+
 torch.set_num_threads(1)  # these latents are tiny: a second thread would only wait, long on a busy machine
 
 MODELS = Path(os.environ["SDC_MODELS"])
@@ -45,6 +47,13 @@ def checkpoint():
 @pytest.fixture
 def model(checkpoint):
     return checkpoint[0].clone()
+
+
+@pytest.fixture(scope="session")
+def small():
+    """A MODEL as the stand-in's in a fifth of its channels, for what asks a model hundreds of times."""
+    with torch.inference_mode():
+        return families.build("SD1.x", context=768)[0]
 
 
 @pytest.fixture

@@ -19,6 +19,11 @@ from dev import denoisers
 SCALE = 0.18215  # SD1.x: model space is LATENT times this
 
 
+@pytest.fixture
+def model(small):
+    return small.clone()
+
+
 def invert(model, positive, latent, steps, refine, guidance_scale=1.0, **optional):
     return SDCDDIMInvert.execute(model, positive, latent, steps, guidance_scale, 1.0, refine=refine, **optional)
 

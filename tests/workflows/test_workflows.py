@@ -168,7 +168,7 @@ def test_demo_needs_no_model_and_leaves_files_of_one_number(server, make_prompt,
 
 def test_demo_repairs_what_the_papers_preset_disturbs(server, make_prompt, tmp_path):
     Image.fromarray(skimage.data.astronaut()).save(tmp_path / "photograph.png")
-    prompt = make_prompt("sdc_demo_tiny", picture=tmp_path / "photograph.png", megapixels=0.26)
+    prompt = make_prompt("sdc_demo_tiny", picture=tmp_path / "photograph.png", megapixels=0.07)
     find(prompt, "SDCLatentQuantize")[1]["inputs"]["preset"] = "paper"
     pictures = shown(server, prompt, server.client.run(prompt))
     titles = "What the file holds", "Regenerated"

@@ -113,7 +113,7 @@ def run(state, steps, loss_of, network, rate, cool_down, batch_seed, held_out, m
     state.parent.mkdir(parents=True, exist_ok=True)
     optimiser, average, done = Optimiser(network), copy.deepcopy(network).eval(), 0
     if state.is_file():
-        kept = torch.load(state, weights_only=True)
+        kept = torch.load(state, map_location="cpu", weights_only=True)
         network.load_state_dict(kept["network"])
         average.load_state_dict(kept["average"])
         optimiser.load_state_dict(kept["optimiser"])
