@@ -78,7 +78,7 @@ def thumbnail(name: str, _board: Board, server: Server) -> Path:
     about = thumbnails.SHOWN[name]
     prompt = shipped(name, about.settings)
     found = shown(prompt, server.client.run(prompt), server)
-    kilobytes = f"{found['bytes'] / 1000:.1f} kB"
+    kilobytes = f"{found.get('bytes', 0) / 1000:.1f} kB"
     labelled = {label.format(size=kilobytes): found[title] for label, title in about.pictures.items()}
     path = REPO / "workflows" / f"{name}.jpg"
     thumbnails.draw(labelled, about.footer, about.columns).save(path, quality=88)
@@ -107,23 +107,20 @@ def demo_in_the_page(_name: str, board: Board, _server: Server) -> Path:
     """docs/full_pipeline.png: sdc_demo_tiny after a run."""
     path = DOCS / "full_pipeline.png"
     board.prompt_of(json.loads((REPO / "workflows" / "sdc_demo_tiny.json").read_text(encoding="utf-8")))
-    board.run({})
+    board.run({}, patience=1_200_000)  # at full size, on a processor that may be busy
     board.shoot(path)
     return path
 
 
-def load_and_save_in_the_page(_name: str, board: Board, server: Server) -> Path:
-    """docs/load_and_save.png: the two nodes with a file, as the page's newer renderer draws them."""
-    prompt = shipped("sdc_compress", {"prompt": "a cat looks to the right", "embed": "prompt and settings"})
-    (file,) = [file for node in server.client.run(prompt).values() for file in node.get("files", [])]
+def load_and_save_in_the_page(_name: str, board: Board, _server: Server) -> Path:
+    """docs/load_and_save.png: the two nodes with the sample, as the page's newer renderer draws them."""
     board.open()
     sketch = Sketch("load_and_save")
-    listed = f"{file['subfolder']}/{file['filename']} [output]"
-    loaded = sketch.node("SDCLoad", file=listed)
-    saved = sketch.node("SDCSave", sdc=(loaded, "SDC"), prompt="a cat looks to the right", embed="prompt and settings")
+    loaded = sketch.node("SDCLoad", file="sample: espresso.sdc")
+    sketch.node("SDCSave", sdc=(loaded, "SDC"), prompt="an espresso on a wooden table", embed="prompt and settings")
     ids = board.page.evaluate(BUILD, [described(sketch), next(IDS)])
     board.run({})
-    places = {ids[str(loaded.id)]: [60, 80], ids[str(saved.id)]: [480, 80]}
+    places = {ids[str(node.id)]: [60 + 420 * number, 80] for number, node in enumerate(sketch.nodes)}
     board.page.evaluate("places => { for (const node of app.graph.nodes) node.pos = places[node.id] }", places)
     board.page.evaluate("() => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', true)")
     board.page.wait_for_timeout(3000)
