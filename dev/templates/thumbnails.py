@@ -38,7 +38,7 @@ SHOWN = {
             "original": "1 · Original", "64 colours, {size}": "2 · Decoded from the .sdc file",
             "edges": "3 · Edges that hold it in place", "regenerated": "4 · Regenerated",
         },
-        f"the paper, step by step · {BY_SMALL}", settings=MENDED,
+        "the paper, step by step · by small models, strength 0.15", settings=MENDED,
     ),
     "sdc_experiment": Thumbnail(
         {
@@ -49,7 +49,7 @@ SHOWN = {
     ),
     "sdc_table1": Thumbnail(
         {"beside JPEG, WebP and AVIF of {size}": "Table 1", "quality over bytes": "Quality over bytes"},
-        f"the paper's Table 1 · {BY_SMALL}", columns=1, settings=MENDED,
+        "the paper's Table 1 · by small models, strength 0.15", columns=1, settings=MENDED,
     ),
     "sdc_regenerate_stock_nodes": Thumbnail(
         {"Regenerate with Canny": "Regenerate with Canny", "stock nodes": "Stock nodes"},
