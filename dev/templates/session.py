@@ -16,6 +16,7 @@ from .board import REPO, Board
 from .sketch import PICTURE
 
 WINDOW = {"width": 1600, "height": 1000}
+PATIENCE = 240_000  # ms: the machine may be busy
 
 
 @contextlib.contextmanager
@@ -33,4 +34,6 @@ def open_board(settings: dict, models: Path):
             server.client.request("/settings", json.dumps({"Comfy.TutorialCompleted": True}).encode())
             path = browser.find_or_install(playwright)
             chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-            yield Board(chromium.new_page(viewport=WINDOW), server.url), server
+            page = chromium.new_page(viewport=WINDOW)
+            page.set_default_timeout(PATIENCE)
+            yield Board(page, server.url), server
