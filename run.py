@@ -78,6 +78,8 @@ def parse(argv: list) -> tuple:
     commands.add_parser("bench", help=measure, add_help=False, **options)
     rebuilt = "build the shipped workflows anew in a browser: [NAME ...]"
     commands.add_parser("templates", help=rebuilt, add_help=False, **options)
+    drawn = "make the pictures of README and the thumbnails of the workflows anew: [NAME ...]"
+    commands.add_parser("pictures", help=drawn, add_help=False, **options)
     commands.add_parser("fuzz", help="damaged .sdc files and hostile names: --seconds N, --seed S", **options)
     models = commands.add_parser("models", help="write the tiny models into a models folder of ComfyUI", **options)
     models.add_argument("folder", type=Path, metavar="DIR", help="such as ComfyUI/models; nothing there is overwritten")
@@ -90,7 +92,7 @@ def parse(argv: list) -> tuple:
     relocked.add_argument("--upgrade", action="store_true", help="and the newest of all others")
 
     arguments, rest = parser.parse_known_args(argv)
-    if rest and arguments.command not in ("bench", "comfyui", "fuzz", "templates", "test", "train"):
+    if rest and arguments.command not in ("bench", "comfyui", "fuzz", "pictures", "templates", "test", "train"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return vars(arguments), rest
 
@@ -192,7 +194,7 @@ def run_child(command: list) -> int:
 
 COMMANDS = {
     "bench": pass_on, "clean": clean_cache, "comfyui": start_comfyui, "demo": demo, "fuzz": fuzz, "lock": relock,
-    "models": models, "templates": pass_on, "test": pass_on, "train": pass_on,
+    "models": models, "pictures": pass_on, "templates": pass_on, "test": pass_on, "train": pass_on,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -123,20 +123,7 @@ class Board:
     def make(self, sketch: Sketch, small: dict) -> tuple[dict, dict]:
         """The workflow and its API format. It has been run, with `small` in place of the values of widgets."""
         self.open()
-        nodes = [
-            {
-                "id": node.id,
-                "type": node.type,
-                "title": node.title,
-                "widgets": node.widgets,
-                "width": node.width,
-                "height": node.height,
-                "collapsed": node.collapsed,
-                "inputs": {name: [source.id, output] for name, (source, output) in node.inputs.items()},
-            }
-            for node in sketch.nodes
-        ]
-        ids = self.page.evaluate(BUILD, [nodes, next(IDS)])
+        ids = self.page.evaluate(BUILD, [described(sketch), next(IDS)])
         self.run(small)
         sizes = self.page.evaluate(MEASURE)
         places, groups = lay_out(sketch, {int(key): sizes[str(value)] for key, value in ids.items()})
@@ -168,6 +155,23 @@ class Board:
         self.page.keyboard.press(".")
         self.page.wait_for_timeout(1500)
         self.page.screenshot(path=path)
+
+
+def described(sketch: Sketch) -> list[dict]:
+    """The nodes of a sketch, as BUILD takes them."""
+    return [
+        {
+            "id": node.id,
+            "type": node.type,
+            "title": node.title,
+            "widgets": node.widgets,
+            "width": node.width,
+            "height": node.height,
+            "collapsed": node.collapsed,
+            "inputs": {name: [source.id, output] for name, (source, output) in node.inputs.items()},
+        }
+        for node in sketch.nodes
+    ]
 
 
 def lay_out(sketch: Sketch, sizes: dict[int, list[float]]) -> tuple[dict[int, list[float]], list]:

@@ -1,5 +1,6 @@
 """What a template is before the page has seen it: nodes, wires, bands of columns, groups."""
 
+import re
 from dataclasses import dataclass, field
 
 CHECKPOINT = {
@@ -65,7 +66,8 @@ class Sketch:
         return node
 
     def note(self, title: str, text: str, **size) -> Node:
-        return self.node("MarkdownNote", title, text=text.strip(), **size)
+        """Add a note in Markdown. Each paragraph becomes one line: the page drops a break that follows emphasis."""
+        return self.node("MarkdownNote", title, text=re.sub(r"(?<!\n)\n(?!\n|\* )", " ", text.strip()), **size)
 
     def band(self, *columns):
         """Columns of nodes, the next row of the template; a lone node is a column."""

@@ -13,6 +13,7 @@ TITLE = 30
 # The page opens templates with the nodes on three quarters of the canvas, which is 1600x960 in a window of 1600x1000.
 # It leaves 10 free on each side.
 WIDEST, HIGHEST = 0.75 * 1600 / 0.6 - 20, 0.75 * 960 / 0.6 - 20
+MINIMAP = 1343, 743  # from here to the lower right corner of that window
 
 LOADERS = {"LoadImage", "LoadImageDataSetFromFolder"}  # of photographs
 
@@ -37,6 +38,17 @@ def test_a_template_opens_at_a_size_that_can_be_read(name):
     """From 0.6 on the canvas shows titles, widgets and notes."""
     left, top, right, bottom = zip(*boxes(load(name)).values(), strict=True)
     assert max(right) - min(left) <= WIDEST and max(bottom) - min(top) <= HIGHEST
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_no_result_hides_under_the_minimap(name):
+    placed = boxes(load(name))
+    lefts, tops, rights, bottoms = zip(*placed.values(), strict=True)
+    left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
+    zoom = 0.6 * min((WIDEST + 20) / (right - left + 20), (HIGHEST + 20) / (bottom - top + 20))
+    for title, (_, _, x, y) in placed.items():
+        corner = 800 + (x - (left + right) / 2) * zoom, 500 + (y - (top + bottom) / 2) * zoom
+        assert corner[0] <= MINIMAP[0] or corner[1] <= MINIMAP[1], f"{title} ends at {corner}"
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import runpy
 import time
 
 import numpy as np
@@ -366,7 +367,8 @@ def test_the_example_of_the_documents_runs(server, picture, tmp_path, monkeypatc
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     example = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
     example = example.replace("http://127.0.0.1:8188", server.url).replace("photo.png", picture.as_posix())
+    (tmp_path / "example.py").write_text(example, encoding="utf-8")
     monkeypatch.chdir(ROOT)
-    exec(compile(example, "docs/api.md", "exec"), {})
+    runpy.run_path(str(tmp_path / "example.py"))
     told = capsys.readouterr().out
     assert "SDCSave" in told and "SaveImage" in told
