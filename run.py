@@ -80,6 +80,8 @@ def parse(argv: list) -> tuple:
     commands.add_parser("templates", help=rebuilt, add_help=False, **options)
     shared_out = "a folder of pictures to .sdc files, or back, by all cores and cards: compress, decompress, regenerate"
     commands.add_parser("bulk", help=shared_out, add_help=False, **options)
+    drawn = "make the pictures of README and the thumbnails of the workflows anew: [NAME ...]"
+    commands.add_parser("pictures", help=drawn, add_help=False, **options)
     commands.add_parser("fuzz", help="damaged .sdc files and hostile names: --seconds N, --seed S", **options)
     models = commands.add_parser("models", help="write the tiny models into a models folder of ComfyUI", **options)
     models.add_argument("folder", type=Path, metavar="DIR", help="such as ComfyUI/models; nothing there is overwritten")
@@ -92,7 +94,8 @@ def parse(argv: list) -> tuple:
     relocked.add_argument("--upgrade", action="store_true", help="and the newest of all others")
 
     arguments, rest = parser.parse_known_args(argv)
-    if rest and arguments.command not in ("bench", "bulk", "comfyui", "fuzz", "templates", "test", "train"):
+    passes_on = ("bench", "bulk", "comfyui", "fuzz", "pictures", "templates", "test", "train")
+    if rest and arguments.command not in passes_on:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return vars(arguments), rest
 
@@ -194,7 +197,7 @@ def run_child(command: list) -> int:
 
 COMMANDS = {
     "bench": pass_on, "bulk": pass_on, "clean": clean_cache, "comfyui": start_comfyui, "demo": demo, "fuzz": fuzz,
-    "lock": relock, "models": models, "templates": pass_on, "test": pass_on, "train": pass_on,
+    "lock": relock, "models": models, "pictures": pass_on, "templates": pass_on, "test": pass_on, "train": pass_on,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from dev import pictures
 from dev.environment import SetupError, say
 from dev.tables import Table, show
 from dev.train import data
-from dev.train.coder import photographs
+from dev.train.coder import FAMILIES, photographs
 
 from .harness import comfy, faces
 from .harness.quantisers import Codebook, Prediction, Scalars, palette_bytes
@@ -89,7 +89,7 @@ def of_latent(picture: Picture, latent: np.ndarray) -> dict:
 def tried(options, learn: list, shown: list[Picture]):
     """The ways that are no files."""
     kept = options.models.parent / "training" / "coder" / f"bench-{len(learn)}.safetensors"
-    latents = photographs.latents(options.shared, learn, 0, kept)
+    latents = photographs.latents(FAMILIES["SD1.x"], options.shared, learn, 0, kept)
     grids = [latent.float().numpy().transpose(1, 2, 0)[:64, :64] / data.tiny_vae.SCALE for latent in latents.values()]
 
     def each(name: str, setting: dict, decode, sizes):

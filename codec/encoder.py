@@ -137,7 +137,13 @@ def encode_learned(
     payload = learned.encode_latent(latent, space.name, quality=quality, size=room, mask=mask)
     if room is not None and len(payload) > room:
         least = size + len(payload) - room
-        raise SdcArgumentError(f"size is {size} bytes; even at its coarsest this latent takes {least}")
+        message = f"even at its coarsest this latent takes {least}"
+        if bits_per_pixel is None:
+            raise SdcArgumentError(f"size is {size} bytes; {message}")
+        enough = math.ceil(8e4 * least / (width * height)) / 1e4
+        raise SdcArgumentError(
+            f"bits_per_pixel is {bits_per_pixel}, {size} bytes here; {message}: ask for {enough} or more"
+        )
     sections = {container.LEARNED: payload, **described}
     return _assemble(latent, space, width, height, learned.CODER, sections)
 

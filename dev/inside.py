@@ -94,6 +94,10 @@ def main(command: str, settings: dict) -> int:
         from dev.templates import command as templates
 
         return templates.main(settings["arguments"], settings, models)
+    if command == "pictures":
+        from dev.templates import readme
+
+        return readme.main(settings["arguments"], settings, models)
     if command == "demo":
         from dev import demo
         from dev.client import ComfyError

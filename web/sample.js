@@ -3,38 +3,47 @@ import { api } from "../../scripts/api.js"
 import { app } from "../../scripts/app.js"
 
 const NAME = "sdc_cat.jpg"
-
-let fetched // the upload, once it was needed
-
-// What the server listed when the page was loaded.
-function isListed() {
-  const [type, options] = LiteGraph.registered_node_types.LoadImage?.nodeData?.input?.required?.image ?? []
-  return [type, options?.options].some((names) => Array.isArray(names) && names.includes(NAME))
+// By the node that asks for it: its widget, what that is set to, and the folder of the input folder that it looks in.
+const WANTED = {
+  LoadImage: { widget: "image", value: NAME, subfolder: "" },
+  LoadImageDataSetFromFolder: { widget: "folder", value: "sdc_sample", subfolder: "sdc_sample" },
 }
 
-async function putIntoInput() {
+const uploads = {} // by the class of the node, once one was needed
+
+// What the server listed when the page was loaded.
+function isListed(type) {
+  const [options, more] = LiteGraph.registered_node_types[type]?.nodeData?.input?.required?.[WANTED[type].widget] ?? []
+  return [options, more?.options].some((names) => Array.isArray(names) && names.includes(WANTED[type].value))
+}
+
+async function putIntoInput(subfolder) {
   const picture = await fetch(new URL(`./sample/${NAME}`, import.meta.url))
   const body = new FormData()
   body.append("image", new File([await picture.blob()], NAME, { type: "image/jpeg" }))
+  body.append("subfolder", subfolder)
   await api.fetchApi("/upload/image", { method: "POST", body })
 }
 
-const wants = (node) => node?.type === "LoadImage" && node.widgets_values?.[0] === NAME
+const wants = (node, type) => node?.type === type && node.widgets_values?.[0] === WANTED[type].value
 
 app.registerExtension({
   name: "sdc.sample",
 
   async beforeConfigureGraph(graph) {
-    if (!graph?.nodes?.some?.(wants) || isListed()) return
-    fetched ??= putIntoInput()
-    await fetched.catch(() => (fetched = undefined)) // then the page says that the picture is missing
+    for (const type of Object.keys(WANTED)) {
+      if (!graph?.nodes?.some?.((node) => wants(node, type)) || isListed(type)) continue
+      uploads[type] ??= putIntoInput(WANTED[type].subfolder)
+      await uploads[type].catch(() => delete uploads[type]) // then the page says that the picture is missing
+    }
   },
 
   // Its list of files is older than that, and the page marks what is not on it as missing.
   loadedGraphNode(node) {
-    const widget = node.type === "LoadImage" && node.widgets?.find(({ value }) => value === NAME)
-    if (fetched && Array.isArray(widget?.options?.values) && !widget.options.values.includes(NAME)) {
-      widget.options.values.push(NAME)
+    const sample = Object.hasOwn(WANTED, node.type) && WANTED[node.type]
+    const widget = sample && node.widgets?.find(({ value }) => value === sample.value)
+    if (uploads[node.type] && Array.isArray(widget?.options?.values) && !widget.options.values.includes(sample.value)) {
+      widget.options.values.push(sample.value)
     }
   },
 })

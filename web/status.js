@@ -4,6 +4,7 @@ import { app } from "../../scripts/app.js"
 
 const PICTURED = ["SDCLoad", "SDCSave"] // have pictures to show as well, and call `show` themselves
 const LINE_HEIGHT = 18
+const MOST_LINES = 10 // of a batch or folder; the others are scrolled to
 const MARGIN = 4
 const PICTURE_HEIGHT = 128
 
@@ -18,12 +19,13 @@ function addStatus(node) {
   const text = document.createElement("div")
   content.style.padding = "0 6px"
   pictures.style.cssText = "display: flex; gap: 4px; justify-content: center"
-  text.style.cssText = `font: 12px/${LINE_HEIGHT}px sans-serif; color: var(--input-text); white-space: pre-wrap; overflow-wrap: anywhere`
+  text.style.cssText = `font: 12px/${LINE_HEIGHT}px sans-serif; color: var(--input-text); white-space: pre-wrap; overflow-wrap: anywhere; max-height: ${MOST_LINES * LINE_HEIGHT}px; overflow-y: auto`
   content.append(pictures, text)
   frame.append(content)
   // Long lines wrap, so only the laid-out text knows its height; before that, count lines.
   const estimate = () =>
-    LINE_HEIGHT * text.textContent.split("\n").length + (pictures.childElementCount ? PICTURE_HEIGHT + MARGIN : 0)
+    LINE_HEIGHT * Math.min(MOST_LINES, text.textContent.split("\n").length) +
+    (pictures.childElementCount ? PICTURE_HEIGHT + MARGIN : 0)
   const height = () => (content.offsetHeight || estimate()) + 2 * MARGIN
   const widget = node.addDOMWidget("sdc_status", "sdc_status", frame, {
     margin: MARGIN,

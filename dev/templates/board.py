@@ -13,6 +13,8 @@ VERSION = re.search(r'^version = "(.+)"$', (REPO / "pyproject.toml").read_text(e
 TITLE, GAP, BAND_GAP, PADDING = 30, 40, 70, 20
 SMALL = {
     "megapixels": 0.01,
+    "width": 128,
+    "height": 96,
     "bits_per_pixel": 0.5,
     "ckpt_name": "sdc-tiny.safetensors",
     "control_net_name": "sdc-tiny-canny.safetensors",
@@ -55,7 +57,7 @@ BUILD = """async ([nodes, first]) => {
     return Object.fromEntries(Object.entries(made).map(([id, node]) => [id, node.id]))
 }"""
 
-# A note is as high as its text; other nodes as they are after a run.
+# A note is as high as its text, which takes a quarter more room where Vue draws it. Other nodes are as after a run.
 MEASURE = """async () => {
     app.canvas.ds.scale = 1
     app.canvas.draw(true, true)
@@ -66,7 +68,7 @@ MEASURE = """async () => {
         copy.style.cssText = 'position: absolute; visibility: hidden; height: auto; min-height: 0'
         copy.style.width = `${node.size[0] - 20}px`
         text.parentElement.append(copy)
-        node.setSize([node.size[0], Math.ceil(copy.scrollHeight) + 34])
+        node.setSize([node.size[0], Math.ceil(1.25 * copy.scrollHeight) + 34])
         copy.remove()
     }
     return Object.fromEntries(app.graph.nodes.map(node => [node.id, [...node.size]]))
@@ -121,20 +123,7 @@ class Board:
     def make(self, sketch: Sketch, small: dict) -> tuple[dict, dict]:
         """The workflow and its API format. It has been run, with `small` in place of the values of widgets."""
         self.open()
-        nodes = [
-            {
-                "id": node.id,
-                "type": node.type,
-                "title": node.title,
-                "widgets": node.widgets,
-                "width": node.width,
-                "height": node.height,
-                "collapsed": node.collapsed,
-                "inputs": {name: [source.id, output] for name, (source, output) in node.inputs.items()},
-            }
-            for node in sketch.nodes
-        ]
-        ids = self.page.evaluate(BUILD, [nodes, next(IDS)])
+        ids = self.page.evaluate(BUILD, [described(sketch), next(IDS)])
         self.run(small)
         sizes = self.page.evaluate(MEASURE)
         places, groups = lay_out(sketch, {int(key): sizes[str(value)] for key, value in ids.items()})
@@ -166,6 +155,23 @@ class Board:
         self.page.keyboard.press(".")
         self.page.wait_for_timeout(1500)
         self.page.screenshot(path=path)
+
+
+def described(sketch: Sketch) -> list[dict]:
+    """The nodes of a sketch, as BUILD takes them."""
+    return [
+        {
+            "id": node.id,
+            "type": node.type,
+            "title": node.title,
+            "widgets": node.widgets,
+            "width": node.width,
+            "height": node.height,
+            "collapsed": node.collapsed,
+            "inputs": {name: [source.id, output] for name, (source, output) in node.inputs.items()},
+        }
+        for node in sketch.nodes
+    ]
 
 
 def lay_out(sketch: Sketch, sizes: dict[int, list[float]]) -> tuple[dict[int, list[float]], list]:

@@ -26,7 +26,7 @@ def full_pipeline() -> Sketch:
 ## The paper, step by step
 
 **1 · Compress, decode.** The latent is reduced to 64 colours and dithered (preset *paper*), about 3 kB for 512x512 in
-`output/SDC`. It is read back *from the written file*: recognisable, but grainy.
+*output/SDC*. It is read back *from the written file*: recognisable, but grainy.
 
 **2 · Regenerate.** DDIM Invert finds the noise from which the model would paint this picture; Regenerate with Canny
 paints it again, lightly held by its edges.
@@ -46,7 +46,6 @@ best.
 * 20 **steps** are quicker than 50, and drift further.
 * Keep **guidance_scale** alike in both nodes.
 """,
-        width=300,
     )
     models, edges = real_models(s)
     loaded, scaled = picture(s)
@@ -56,14 +55,14 @@ best.
     up, down = two_nodes(s, models, edges, words, (saved, "LATENT"), decoded)
     again = s.node("VAEDecode", "VAE Decode (regenerated)", samples=(down, "LATENT"), vae=(models, "VAE"))
     first = shown(s, "1 · Original", scaled, height=245, width=280)
-    pictures = [
-        shown(s, "2 · Decoded from the .sdc file", decoded, width=290, height=215),
-        shown(s, "3 · Edges that hold it in place", (down, "edges"), width=290, height=215),
-        kept(s, "4 · Regenerated", again, "SDC/picture_regenerated", width=290, height=245),
+    decoded_shown = shown(s, "2 · Decoded from the .sdc file", decoded, height=245, width=280)
+    last = [
+        shown(s, "3 · Edges that hold it in place", (down, "edges"), width=290, height=260),
+        kept(s, "4 · Regenerated", again, "SDC/picture_regenerated", width=290, height=290),
     ]
     s.band(
-        [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
-        [decoded, words, up, first], [down, again, knobs], pictures,
+        [note, knobs, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
+        [decoded, words, up, first], [down, again, decoded_shown], last,
     )  # fmt: skip
     s.group("1 · Compress", encoded, quantised, saved)
     return s
@@ -76,11 +75,11 @@ def table1() -> Sketch:
         f"""
 ## The paper's Table 1, for your picture
 
-*Without inversion* is what the `.sdc` file holds, about 3 kB for 512x512. *With inversion* is the same file, repainted
+*Without inversion* is what the .sdc file holds, about 3 kB for 512x512. *With inversion* is the same file, repainted
 by the model with the paper's settings.
 
 Both stand beside the original, and beside JPEG, WebP and AVIF of the same number of bytes, with a zoom where they
-differ most, maps of the differences, a plot and the table. A CSV file with all figures lands in `output/SDC`.
+differ most, maps of the differences, a plot and the table. A CSV file with all figures lands in *output/SDC*.
 
 LPIPS, the figure that comes closest to the eye, is optional: the last line under the table says what it needs.
 
@@ -98,9 +97,9 @@ LPIPS, the figure that comes closest to the eye, is optional: the last line unde
         "SDCCompare", original=scaled, image_1=decoded, sdc_1=(saved, "SDC"), image_2=again, sdc_2=(saved, "SDC"),
         name_1="without inversion", name_2="with inversion", width=300, collapsed=True,
     )  # fmt: skip
-    sheet = s.node("SaveImage", "Table 1", images=(table, 0), filename_prefix="SDC/table1", width=310, height=310)
-    plot = s.node("PreviewImage", "Quality over bytes", images=(table, 1), width=310, height=310)
-    figures = s.node("PreviewAny", "Figures", source=(table, 2), width=310, height=310)
+    sheet = s.node("SaveImage", "Table 1", images=(table, 0), filename_prefix="SDC/table1", width=310, height=230)
+    plot = s.node("PreviewImage", "Quality over bytes", images=(table, 1), width=310, height=245)
+    figures = s.node("PreviewAny", "Figures", source=(table, 2), width=310, height=230)
     s.band(
         [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
         [decoded, words, up], [down, again, table], [sheet, plot, figures],
@@ -115,7 +114,7 @@ def stock_nodes() -> Sketch:
         f"""
 ## The same regeneration from stock nodes
 
-**Regenerate with Canny** is Apply ControlNet, Basic Guider and SamplerCustomAdvanced with `euler` in one node. Both
+**Regenerate with Canny** is Apply ControlNet, Basic Guider and SamplerCustomAdvanced with *euler* in one node. Both
 pictures at the end are the same.
 
 Start from here to build your own: another sampler, several ControlNets, a LoRA, another guider. Keep the **NOISE** and

@@ -29,8 +29,8 @@ def real_models_note(sketch: Sketch) -> Node:
     return sketch.note(
         "Models",
         f"""
-* `checkpoints/{CHECKPOINT["name"]}`: any SD 1.x checkpoint works.
-* `controlnet/{CONTROLNET["name"]}`
+* checkpoints/{CHECKPOINT["name"]}: any SD 1.x checkpoint works.
+* controlnet/{CONTROLNET["name"]}
 
 The loaders name where both can be downloaded. None at hand? **sdc_demo_tiny** runs without.
 """,
@@ -57,3 +57,10 @@ def shown(sketch: Sketch, title: str, images, **size) -> Node:
 
 def kept(sketch: Sketch, title: str, images, prefix: str, **size) -> Node:
     return sketch.node("SaveImage", title, images=images, filename_prefix=prefix, **size)
+
+
+def before_and_after(sketch: Sketch, scaled: Node, back: Node, prefix: str) -> tuple[Node, Node, Node]:
+    """Previews of the original, and larger of what the file holds and of what SDC Regenerate makes of it."""
+    original = shown(sketch, "Original", scaled, width=280, height=245)
+    before = shown(sketch, "What the file holds", (back, "before"), width=440, height=330)
+    return original, before, kept(sketch, "Regenerated", (back, "IMAGE"), prefix, width=440, height=360)

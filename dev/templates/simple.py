@@ -1,6 +1,6 @@
 """Templates for every day: compress, open again, and the two in one go."""
 
-from .parts import SCALED, SD15, compressed, kept, picture, prompt, shown
+from .parts import SD15, before_and_after, compressed, kept, picture, prompt, shown
 from .sketch import Sketch
 
 TINY = (
@@ -21,7 +21,7 @@ def demo() -> Sketch:
 
 Press **Run**. {TINY}
 
-**1 · Compress.** The preset *best* packs the picture into about 3 kB, and Save SDC writes the file to `output/SDC`.
+**1 · Compress.** The preset *best* packs the picture into about 3 kB, and Save SDC writes the file to *output/SDC*.
 
 **2 · Regenerate.** SDC Regenerate opens what was written, goes as far towards noise as the compression has disturbed
 it (**auto_strength**: it cleans up and changes least), and paints that part again, held by its edges. After *best*
@@ -43,15 +43,11 @@ The cat is Chelsea, by Stefan van der Walt (CC0); opening this workflow has put 
         "SDCRegenerate", sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
         control_net=(models, "CONTROL_NET"), canny_strength=1.0,
     )  # fmt: skip
-    pictures = [
-        shown(s, "Original", scaled),
-        shown(s, "What the file holds", (back, "before")),
-        kept(s, "Regenerated", (back, "IMAGE"), "SDC/demo_regenerated"),
-    ]
-    s.band([note], [models, loaded, scaled], [encoded, quantised, saved], [words, back], pictures)
+    original, before, after = before_and_after(s, scaled, back, "SDC/demo_regenerated")
+    s.band([note], [models, loaded, scaled], [encoded, quantised, saved], [words, back, original], [before, after])
     s.group("1 · Compress", encoded, quantised, saved)
     s.group("2 · Regenerate", words, back)
-    s.group("Look", *pictures)
+    s.group("Look", before, after)
     return s
 
 
@@ -62,7 +58,7 @@ def compress() -> Sketch:
         f"""
 ## Compress a picture
 
-Writes a `.sdc` file of about 3 kB for 512x512 to `output/SDC`, and shows what the file holds: no model repaints it.
+Writes a .sdc file of about 3 kB for 512x512 to *output/SDC*, and shows what the file holds: no model repaints it.
 
 **preset** *best* is the trained coder, far nearer to the picture than the palettes; **bits_per_pixel** sets how big the
 file gets.
@@ -92,7 +88,7 @@ def decompress() -> Sketch:
         f"""
 ## Open a .sdc file
 
-Drop a `.sdc` file on **Load SDC**, or choose one: files of the input folder and those that Save SDC has written. A
+Drop a .sdc file on **Load SDC**, or choose one: files of the input folder and those that Save SDC has written. A
 sample comes with the pack.
 
 **SDC Regenerate** decodes it and cleans up what the compression has disturbed (**auto_strength**). A prompt stored in
@@ -108,8 +104,8 @@ the file steers the repainting.
         "SDCRegenerate", sdc=(loaded, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
         control_net=(models, "CONTROL_NET"), canny_strength=1.0,
     )  # fmt: skip
-    before = shown(s, "What the file holds", (back, "before"), width=440, height=380)
-    after = kept(s, "Regenerated", (back, "IMAGE"), "SDC/regenerated", width=440, height=410)
+    before = shown(s, "What the file holds", (back, "before"), width=340, height=255)
+    after = kept(s, "Regenerated", (back, "IMAGE"), "SDC/regenerated", width=340, height=285)
     s.band([note], [models, loaded], [words, back], [before, after])
     return s
 
@@ -121,8 +117,8 @@ def folder() -> Sketch:
         f"""
 ## Open a whole folder
 
-**Load SDC Folder** opens every `.sdc` file of `output/SDC`, where Save SDC writes, one after the other. Each is cleaned
-up and saved under its own name in `output/SDC/regenerated`. Run **sdc_demo_tiny** first to have some.
+**Load SDC Folder** opens every .sdc file of *output/SDC*, where Save SDC writes, one after the other. Each is cleaned
+up and saved under its own name in *output/SDC/regenerated*. Run **sdc_demo_tiny** first to have some.
 
 **limit** says how many at once. The contact sheet shows what is there without any model.
 
@@ -171,56 +167,13 @@ The picture in the middle has the same number of bytes without the mask.
     )  # fmt: skip
     masked = s.node("SDCDecode", "Decode SDC (with the mask)", sdc=(saved, "SDC"), vae=(models, "VAE"))
     without = s.node("SDCDecode", "Decode SDC (without)", sdc=(plain, "SDC"), vae=(models, "VAE"))
-    pictures = [shown(s, "Original", scaled), shown(s, "Without the mask", without), shown(s, "With the mask", masked)]
-    s.band([note, models], [loaded, scaled, encoded], [quantised, saved], [plain, without, masked], pictures)
-    return s
-
-
-def sdxl() -> Sketch:
-    s = Sketch("sdc_sdxl")
-    checkpoint_model = {
-        "name": "sd_xl_base_1.0.safetensors",
-        "url": "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/sd_xl_base_1.0.safetensors",
-        "directory": "checkpoints",
-    }
-    edges_model = {
-        "name": "diffusers_xl_canny_mid.safetensors",
-        "url": "https://huggingface.co/lllyasviel/sd_control_collection/resolve/main/diffusers_xl_canny_mid.safetensors",
-        "directory": "controlnet",
-    }
-    note = s.note(
-        "What this does",
-        f"""
-## Compress and regenerate with SDXL
-
-The same pipeline, at SDXL's size. {SCALED.format(size="1.0", model="SDXL")}
-
-The file must say which family of VAE brings the picture back: SD Latent Quantize asks the one that is wired to
-**vae** (latent_format *auto*), so that an SDXL picture never becomes one of SD 1.x.
-
-The preset *best* takes about 12 kB for 1024x1024. **auto_strength** repaints just as much as the compression has
-disturbed.
-
-* `checkpoints/{checkpoint_model["name"]}`: any SDXL checkpoint works.
-* `controlnet/{edges_model["name"]}`: or any Canny ControlNet of SDXL.
-""",
-    )
-    models = s.node("CheckpointLoaderSimple", ckpt_name=checkpoint_model["name"], download=checkpoint_model)
-    edges = s.node("ControlNetLoader", control_net_name=edges_model["name"], download=edges_model)
-    loaded, scaled = picture(s, 1.0)
-    encoded, quantised, saved = compressed(s, scaled, models, "best", "SDC/sdxl")
-    words = prompt(s, models)
-    back = s.node(
-        "SDCRegenerate", sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
-        control_net=edges,
-    )  # fmt: skip
+    original = shown(s, "Original", scaled, width=280, height=230)
     pictures = [
-        shown(s, "Original", scaled),
-        shown(s, "What the file holds", (back, "before")),
-        kept(s, "Regenerated", (back, "IMAGE"), "SDC/sdxl_regenerated"),
+        shown(s, "Without the mask", without, width=380, height=355),
+        shown(s, "With the mask", masked, width=380, height=355),
     ]
-    s.band([note, models, edges], [loaded, scaled, encoded], [quantised, saved], [words, back], pictures)
+    s.band([note, models], [loaded, scaled, encoded, original], [quantised, saved], [plain, without, masked], pictures)
     return s
 
 
-SKETCHES = [demo, compress, decompress, folder, keep_a_part, sdxl]
+SKETCHES = [demo, compress, decompress, folder, keep_a_part]

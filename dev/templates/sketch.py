@@ -1,5 +1,6 @@
 """What a template is before the page has seen it: nodes, wires, bands of columns, groups."""
 
+import re
 from dataclasses import dataclass, field
 
 CHECKPOINT = {
@@ -13,6 +14,7 @@ CONTROLNET = {
     "directory": "controlnet",
 }
 PICTURE = "sdc_cat.jpg"  # comes with the pack; the page puts it into the input folder
+SAMPLE_FOLDER = "sdc_sample"  # and into this folder of it
 WIDTHS = {"MarkdownNote": 310, "LoadImage": 280, "PreviewImage": 340, "SaveImage": 340}
 HEIGHTS = {"LoadImage": 380, "PreviewImage": 280, "SaveImage": 310, "CLIPTextEncode": 110}
 WIDTH = 280
@@ -64,7 +66,8 @@ class Sketch:
         return node
 
     def note(self, title: str, text: str, **size) -> Node:
-        return self.node("MarkdownNote", title, text=text.strip(), **size)
+        """Add a note in Markdown. Each paragraph becomes one line: the page drops a break that follows emphasis."""
+        return self.node("MarkdownNote", title, text=re.sub(r"(?<!\n)\n(?!\n|\* )", " ", text.strip()), **size)
 
     def band(self, *columns):
         """Columns of nodes, the next row of the template; a lone node is a column."""

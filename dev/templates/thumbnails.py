@@ -1,15 +1,66 @@
 """A template's picture in Browse Templates: what a run with the small models of the pack has shown, and its size."""
 
+from dataclasses import dataclass, field
+
 from PIL import Image, ImageDraw, ImageFont
+
+from .paper import CANNY, STRENGTHS
 
 SIDE, BAR, LABEL = 512, 40, 26
 BACK, FRONT = (24, 26, 30), (235, 235, 235)
 
 
-def draw(pictures: dict[str, Image.Image], footer: str) -> Image.Image:
-    """Up to six pictures with their titles above them, in a grid, and a line about them all below."""
+@dataclass(frozen=True)
+class Thumbnail:
+    """Which previews of a workflow are shown, under which labels ("{size}" is that of its file), in how many columns.
+
+    `settings` are for the small models: where the workflow's own are made for big ones.
+    """
+
+    pictures: dict[str, str]  # label -> title of the preview
+    footer: str
+    columns: int = 2
+    settings: dict = field(default_factory=dict)
+
+
+BY_SMALL = "by the small models of the pack"
+MENDED = {"strength": 0.15, "steps": 13, "canny_strength": 1.0}
+# The others show what the small models can not draw, or what is in no preview.
+SHOWN = {
+    "sdc_demo_tiny": Thumbnail(
+        {"original": "Original", "from {size}": "Regenerated"}, f"start here · {BY_SMALL}"
+    ),
+    "sdc_compress": Thumbnail(
+        {"original": "Original", "from {size}": "What the file holds"}, f"compress · {BY_SMALL}"
+    ),
+    "sdc_full_pipeline": Thumbnail(
+        {
+            "original": "1 · Original", "64 colours, {size}": "2 · Decoded from the .sdc file",
+            "edges": "3 · Edges that hold it in place", "regenerated": "4 · Regenerated",
+        },
+        "the paper, step by step · by small models, strength 0.15", settings=MENDED,
+    ),
+    "sdc_experiment": Thumbnail(
+        {
+            f"{strength:g} · {canny:g}": f"strength {strength:g} · canny {canny:g}"
+            for canny in CANNY for strength in STRENGTHS
+        },
+        f"strength and canny, side by side · {BY_SMALL}", columns=3,
+    ),
+    "sdc_table1": Thumbnail(
+        {"beside JPEG, WebP and AVIF of {size}": "Table 1", "quality over bytes": "Quality over bytes"},
+        "the paper's Table 1 · by small models, strength 0.15", columns=1, settings=MENDED,
+    ),
+    "sdc_regenerate_stock_nodes": Thumbnail(
+        {"Regenerate with Canny": "Regenerate with Canny", "stock nodes": "Stock nodes"},
+        f"the same from stock nodes · {BY_SMALL}", settings={"canny_strength": 1.0},
+    ),
+}  # fmt: skip
+
+
+def draw(pictures: dict[str, Image.Image], footer: str, columns: int) -> Image.Image:
+    """Pictures with their titles above them, in a grid, and a line about them all below."""
     count = len(pictures)
-    columns = 1 if count == 1 else 2 if count < 5 else 3
     rows = -(-count // columns)
     width, height = SIDE // columns, (SIDE - BAR) // rows
     sheet = Image.new("RGB", (SIDE, SIDE), BACK)

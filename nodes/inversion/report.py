@@ -42,7 +42,8 @@ class Report:
 
     def lines(self) -> list[str]:
         """For people: what the way took and how exactly it leads back, then the noise of each picture."""
-        way = f"{self.steps} step{'s' if self.steps > 1 else ''}, {self.calls} model calls"
+        steps, calls = "steps" if self.steps > 1 else "step", "calls" if self.calls > 1 else "call"
+        way = f"{self.steps} {steps}, {self.calls} model {calls}"
         worst = self.residual.max().item()
         lines = [way if math.isnan(worst) else f"{way}: the way back {words_for(worst * self.steps)}."]
         for i, deviation in enumerate(self.deviation):

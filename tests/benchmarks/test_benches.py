@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import sdc_pack.codec as codec
 import skimage.data
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from sdc_pack.nodes.tiny import install
 
-from benchmarks import inversion, quality, rate, results, speed, table1, tune
+from benchmarks import families, inversion, quality, rate, results, speed, table1, tune
 from benchmarks.harness import command, regenerator, timing
 from benchmarks.harness.regenerator import BEST
 from benchmarks.harness.results import Results
@@ -130,6 +130,26 @@ def test_rate_measures_every_setting_and_draws_them(bench, tmp_path, capsys):
         r[0] for r in everything.rows
     }
     assert "<svg" in (tmp_path / "rate.svg").read_text()
+
+
+@needs_taesd
+def test_families_set_the_presets_beside_the_autoencoder_and_tell_of_metadata(tmp_path, capsys):
+    settings = {"comfyui": os.environ["SDC_COMFYUI"], "models": os.environ["SDC_MODELS"], "shared": SHARED}
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_text("prompt", json.dumps({"1": {"class_type": "SaveImage", "inputs": {}}}))
+    chunks.add_text("workflow", json.dumps({"nodes": [], "links": []}))
+    Image.fromarray(skimage.data.astronaut()[:128, 160:288]).save(tmp_path / "made.png", pnginfo=chunks)
+    kept = tmp_path / "families.json"
+    asked = ["families", "--images", str(tmp_path), "--json", str(kept), "--families", "Flux"]
+    assert command.main(asked, settings) == 0
+    quality, carried = families.report(json.loads(kept.read_text())["rows"])
+    printed = capsys.readouterr().out
+    assert quality.text() in printed and carried.text() in printed and carried.rows[0][0] == "made"
+    alone, best, clean, fine = quality.rows
+    assert [row[0] for row in quality.rows] == ["Flux, taef1 alone", "Flux, best", "Flux, clean", "Flux, fine"]
+    assert alone[1] == "-" and 0 < int(best[1]) <= 0.095 * 128 * 128 / 8 < int(fine[1])
+    psnr = [float(row[2]) for row in (clean, fine, alone)]
+    assert psnr == sorted(psnr)
 
 
 def rows_of(*pictures):

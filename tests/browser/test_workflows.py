@@ -26,7 +26,9 @@ def use_standins(page, steps):
             "control_net_name": STANDINS["controlnet"],
             "steps": steps,
             "megapixels": 0.01,
-            "bits_per_pixel": 0.5,
+            "width": 128,
+            "height": 96,
+            "bits_per_pixel": 2.0,  # noise of the stand-ins takes more than a picture
         },
     )
 

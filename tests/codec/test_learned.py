@@ -1,5 +1,6 @@
 """The learned coder: sizes and qualities, exactness against a second decoder, and whatever a stranger puts into it."""
 
+import re
 import struct
 import zlib
 
@@ -165,6 +166,15 @@ def test_a_size_is_met_within_two_percent_and_never_passed(size):
 def test_bits_per_pixel_are_those_of_the_true_picture():
     picture = codec.encode_learned(latent_of(32, 32), bits_per_pixel=0.2, width=250, height=249)
     assert 0.195 < picture.bits_per_pixel <= 0.2
+
+
+def test_what_cannot_get_so_small_says_what_would_do():
+    with pytest.raises(
+        codec.SdcArgumentError, match=r"^bits_per_pixel is 0\.01, 77 bytes here; even at its"
+    ) as refused:
+        codec.encode_learned(latent_of(32, 32), bits_per_pixel=0.01, width=250, height=249)
+    least = float(re.search(r"ask for ([0-9.]+) or more", str(refused.value))[1])
+    assert codec.encode_learned(latent_of(32, 32), bits_per_pixel=least, width=250, height=249).bits_per_pixel <= least
 
 
 def test_finer_is_larger_and_nearer():

@@ -1,9 +1,12 @@
 """From a sampler to a file and back: the picture is made again by what its file says, through a real server."""
 
+import io
+
 import numpy as np
 import sdc_pack.codec as codec
+from PIL import Image
 
-from .conftest import STANDINS
+from .conftest import STANDINS, find
 
 
 def loaders():
@@ -55,3 +58,33 @@ def test_a_picture_is_made_again_by_what_its_file_says(server):
     _, second = written(server, server.client.run(again))
     assert second.metadata == {}
     np.testing.assert_array_equal(codec.decode(second), codec.decode(first))
+
+
+def test_the_template_paints_by_what_the_file_says(server, make_prompt):
+    prompt = make_prompt("sdc_generated_art", steps=2)
+    find(prompt, "EmptyLatentImage")[1]["inputs"] |= {"width": 128, "height": 96}
+    find(prompt, "SDCLatentQuantize")[1]["inputs"]["bits_per_pixel"] = 2.0
+    save, painted = find(prompt, "SDCSave")[0], find(prompt, "SaveImage")[0]
+    later = {painted, find(prompt, "PreviewImage", "2 · What the file holds")[0]}
+    first = {node_id: node for node_id, node in prompt.items() if node_id not in later}
+    (file,) = server.client.run(first)[save]["files"]
+    stored = codec.load(server.client.view(file))
+    sampler = find(prompt, "KSampler", "KSampler")[1]["inputs"]
+    texts = {side: prompt[sampler[side][0]]["inputs"]["text"] for side in ("positive", "negative")}
+    assert stored.metadata == {
+        "prompt": texts["positive"], "negative": texts["negative"], "seed": sampler["seed"], "steps": 2,
+        "cfg": sampler["cfg"], "sampler": sampler["sampler_name"], "scheduler": sampler["scheduler"], "denoise": 1,
+        "model": STANDINS["checkpoint"], "vae": STANDINS["checkpoint"],
+    }  # fmt: skip
+
+    # What is wired is what the same values typed in would give.
+    pictures = []
+    again = find(prompt, "KSampler", "KSampler (by what the file says)")[1]["inputs"]
+    find(prompt, "SDCLoad")[1]["inputs"]["file"] = f"{file['subfolder']}/{file['filename']} [output]"
+    for _ in range(2):
+        (shown,) = server.client.run(prompt)[painted]["images"]
+        pictures.append(server.client.view(shown))
+        again |= {name: sampler[name] for name in (*texts, "seed", "cfg", "sampler_name", "scheduler")}
+        prompt[painted]["inputs"]["filename_prefix"] += "_typed"  # or it is not run
+    one, other = (np.asarray(Image.open(io.BytesIO(picture))) for picture in pictures)
+    assert one.shape == (96, 128, 3) and np.array_equal(one, other)

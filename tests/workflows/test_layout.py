@@ -13,6 +13,9 @@ TITLE = 30
 # The page opens templates with the nodes on three quarters of the canvas, which is 1600x960 in a window of 1600x1000.
 # It leaves 10 free on each side.
 WIDEST, HIGHEST = 0.75 * 1600 / 0.6 - 20, 0.75 * 960 / 0.6 - 20
+MINIMAP = 1343, 743  # from here to the lower right corner of that window
+
+LOADERS = {"LoadImage", "LoadImageDataSetFromFolder"}  # of photographs
 
 
 def boxes(workflow: dict) -> dict[str, tuple]:
@@ -35,6 +38,17 @@ def test_a_template_opens_at_a_size_that_can_be_read(name):
     """From 0.6 on the canvas shows titles, widgets and notes."""
     left, top, right, bottom = zip(*boxes(load(name)).values(), strict=True)
     assert max(right) - min(left) <= WIDEST and max(bottom) - min(top) <= HIGHEST
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_no_result_hides_under_the_minimap(name):
+    placed = boxes(load(name))
+    lefts, tops, rights, bottoms = zip(*placed.values(), strict=True)
+    left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
+    zoom = 0.6 * min((WIDEST + 20) / (right - left + 20), (HIGHEST + 20) / (bottom - top + 20))
+    for title, (_, _, x, y) in placed.items():
+        corner = 800 + (x - (left + right) / 2) * zoom, 500 + (y - (top + bottom) / 2) * zoom
+        assert corner[0] <= MINIMAP[0] or corner[1] <= MINIMAP[1], f"{title} ends at {corner}"
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -68,13 +82,13 @@ def test_wires_run_from_left_to_right(name):
 def test_photographs_of_any_size_are_scaled_first(name):
     workflow = load(name)
     by_id = {node["id"]: node for node in workflow["nodes"]}
-    megapixels = 1.0 if name == "sdc_sdxl" else 0.26
+    megapixels = 1.0 if name in ("sdc_sdxl", "sdc_sd3", "sdc_flux") else 0.26
     for _, origin, slot, target, *_ in workflow["links"]:
-        if by_id[origin]["type"] == "LoadImage" and slot == 0:
+        if by_id[origin]["type"] in LOADERS and slot == 0:
             scale = by_id[target]
             assert scale["type"] == "ImageScaleToTotalPixels" and scale["widgets_values"] == ["lanczos", megapixels, 8]
     notes = " ".join(node["widgets_values"][0] for node in workflow["nodes"] if node["type"] == "MarkdownNote")
-    photographs = any(node["type"] == "LoadImage" for node in workflow["nodes"])
+    photographs = any(node["type"] in LOADERS for node in workflow["nodes"])
     assert (f"{megapixels} megapixels" in " ".join(notes.split())) == photographs
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import runpy
 import time
 
 import numpy as np
@@ -258,8 +259,23 @@ def test_a_folder_goes_through_one_by_one(server, make_prompt):
     assert len(outputs[find(prompt, "SaveImage")[0]]["images"]) == 2
 
 
-def test_sdxl_asks_the_vae_for_the_family(make_prompt):
-    prompt = make_prompt("sdc_sdxl")
+def test_pictures_of_a_folder_become_files_of_their_own(server, make_prompt, picture):
+    folder = server.base / "input" / "api_pictures"
+    folder.mkdir()
+    Image.open(picture).save(folder / "a.png")
+    Image.open(picture).resize((96, 128)).save(folder / "b.jpg")
+    prompt = make_prompt("sdc_compress_a_folder")
+    find(prompt, "LoadImageDataSetFromFolder")[1]["inputs"]["folder"] = folder.name
+    find(prompt, "SDCLatentQuantize")[1]["inputs"]["bits_per_pixel"] = 0.5
+    outputs = server.client.run(prompt)
+    files = [codec.load(server.client.view(file)) for file in outputs[find(prompt, "SDCSave")[0]]["files"]]
+    assert {(file.width, file.height) for file in files} == {(120, 88), (88, 120)}
+    assert outputs[find(prompt, "SDCContactSheet")[0]]["text"] == ["2 of 2 pictures"]
+
+
+@pytest.mark.parametrize("name", ["sdc_sdxl", "sdc_sd3", "sdc_flux"])
+def test_the_vae_is_asked_for_the_family(make_prompt, name):
+    prompt = make_prompt(name)
     _, quantise = find(prompt, "SDCLatentQuantize")
     checkpoint, _ = find(prompt, "CheckpointLoaderSimple")
     assert quantise["inputs"]["latent_format"] == "auto" and quantise["inputs"]["vae"] == [checkpoint, 2]
@@ -351,7 +367,8 @@ def test_the_example_of_the_documents_runs(server, picture, tmp_path, monkeypatc
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     example = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
     example = example.replace("http://127.0.0.1:8188", server.url).replace("photo.png", picture.as_posix())
+    (tmp_path / "example.py").write_text(example, encoding="utf-8")
     monkeypatch.chdir(ROOT)
-    exec(compile(example, "docs/api.md", "exec"), {})
+    runpy.run_path(str(tmp_path / "example.py"))
     told = capsys.readouterr().out
     assert "SDCSave" in told and "SaveImage" in told

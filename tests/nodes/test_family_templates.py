@@ -1,0 +1,78 @@
+"""The templates of SDXL, SD3 and Flux, node by node as they are wired, with small models of the family.
+
+A random network is built like the model, and the family's tiny autoencoder stands for its VAE. ControlNets of these
+families cannot be made small, so none is wired; a real server runs the templates with what is built like SD 1.5.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import folder_paths
+import nodes as comfy_nodes
+import pytest
+import sdc_pack.codec as codec
+import skimage.data
+import torch
+from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
+from sdc_pack.nodes.regenerate import SDCRegenerate
+from sdc_pack.nodes.save_sdc import SDCSave
+
+from benchmarks.harness.comfy import call
+from dev import families
+
+ROOT = Path(__file__).parents[2]
+VAE_APPROX = Path(os.environ["SDC_SHARED"]) / "models" / "vae_approx"
+
+
+def run(prompt: dict, given: dict) -> dict[str, tuple]:
+    """What every node gives, by its title; `given` answers for a class: inputs to outputs."""
+    found: dict[str, tuple] = {}
+
+    def outputs(node_id: str) -> tuple:
+        if node_id not in found:
+            node = prompt[node_id]
+            inputs = {name: value for name, value in node["inputs"].items() if not isinstance(value, list)}
+            wires = {name: value for name, value in node["inputs"].items() if isinstance(value, list)}
+            inputs |= {name: outputs(source)[slot] for name, (source, slot) in wires.items()}
+            found[node_id] = given[node["class_type"]](**inputs)
+        return found[node_id]
+
+    return {node["_meta"]["title"]: outputs(node_id) for node_id, node in prompt.items()}
+
+
+@pytest.mark.skipif(not VAE_APPROX.is_dir(), reason="no models/vae_approx under SDC_SHARED")
+@pytest.mark.parametrize(
+    ("name", "family", "autoencoder"),
+    [("sdc_sdxl", "SDXL", "taesdxl"), ("sdc_sd3", "SD3", "taesd3"), ("sdc_flux", "Flux", "taef1")],
+)
+def test_a_template_runs_with_small_models_of_its_family(name, family, autoencoder, comfyui_folders):
+    prompt = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    folder_paths.add_model_folder_path("vae_approx", str(VAE_APPROX))
+    model, words = families.build(family)
+    vae = comfy_nodes.VAELoader().load_vae(autoencoder)[0]
+    pixels = skimage.data.astronaut()[:128, 160:288]  # the small SD3 has no places for more
+    picture = torch.from_numpy(pixels).float()[None] / 255
+
+    found = run(
+        prompt,
+        {
+            "CheckpointLoaderSimple": lambda ckpt_name: (model, None, vae),
+            "ControlNetLoader": lambda control_net_name: (None,),
+            "LoadImage": lambda image: (picture, None),
+            "ImageScaleToTotalPixels": lambda image, **settings: (image,),
+            "VAEEncode": comfy_nodes.VAEEncode().encode,
+            "SDCLatentQuantize": lambda **inputs: call(SDCLatentQuantize, **inputs),
+            "SDCSave": lambda **inputs: call(SDCSave, **inputs),
+            "CLIPTextEncode": lambda clip, text: (words,),
+            "SDCRegenerate": lambda **inputs: call(SDCRegenerate, **inputs | {"steps": 4}),
+            "PreviewImage": lambda images: (images,),
+            "SaveImage": lambda images, filename_prefix: (images,),
+        },
+    )
+    (file,) = comfyui_folders.rglob("*.sdc")
+    stored = codec.load(file.read_bytes())
+    assert stored.latent_format == family and stored.size <= 0.095 * 128 * 128 / 8
+    held, painted = found["What the file holds"][0], found["Regenerated"][0]
+    assert held.shape == painted.shape == picture.shape and torch.isfinite(painted).all()
+    assert (held - picture).abs().mean() < 0.15 and not torch.equal(held, painted)
