@@ -24,13 +24,14 @@ from . import data, loop, networks, stored, vae
 from .coder import photographs
 
 START = "0f99c94fb37ac2aec3c4e5004e10fa1106ca3f3d"  # `git cat-file blob` gives the former weights
-STEPS = 600
-BATCH = 4
-CROP = 16  # latents, 128 pixels
-MARGIN = 2  # latents at the edge of a crop whose pixels depend on what lies outside
+STEPS = 2000
+BATCH = 2
+CROP = 24  # latents, 192 pixels: the networks see this much of a picture
+WINDOW = 16  # latents of a crop that are decoded, which takes as long as the networks do
+MARGIN = 2  # latents at the edge of a window whose pixels depend on what lies outside
 RATE = 4e-4
 COOL_DOWN = 0.5
-EVERY = 6  # photographs, one of which is taken; they are dealt out to the pairs of coder and autoencoder
+EVERY = 2  # photographs, one of which is taken; they are dealt out to the pairs of coder and autoencoder
 MEASURED = 12  # crops of those held out, for each pair
 KINDS = tuple(itertools.product(stored.CODERS, ("tiny", "taesd")))
 # Schedules of DDIM that a step may follow: (steps, most levels of inversion, share).
@@ -43,6 +44,12 @@ BEST = 13, 2  # steps and levels that are measured
 
 def inner(x, margin: int):
     return x[..., margin:-margin, margin:-margin]
+
+
+def window(x, top: int, left: int, factor: int = 1):
+    """WINDOW x WINDOW latents of x, from this corner; `factor` is how many pixels of x a latent takes."""
+    end = top + WINDOW, left + WINDOW
+    return x[..., top * factor : end[0] * factor, left * factor : end[1] * factor]
 
 
 def sigmas() -> torch.Tensor:
@@ -135,8 +142,10 @@ def train(shared: Path, state: Path, steps: int | None = None):
     def integer(below, generator):
         return torch.randint(below, (), generator=generator).item()
 
-    def distance(autoencoder, z, pixels):
-        """How far the pictures of latents look from the photographs, and are."""
+    def distance(autoencoder, z, pixels, place=None):
+        """How far the pictures of latents look from the photographs, and are; in one window of them, or all over."""
+        if place:
+            z, pixels = window(z, *place), window(pixels, *place, factor=8)
         with loop.autocast(device):
             shown = decoders[autoencoder](z.contiguous(memory_format=torch.channels_last))
             shown, pixels = (inner(x, MARGIN * 8) for x in (shown.float(), pixels))
@@ -162,7 +171,8 @@ def train(shared: Path, state: Path, steps: int | None = None):
             labels = levels(count)[: 2 + integer(most - 1, generator)]
             x = invert(unet, latent, labels)
         z = regenerate(unet, x, labels, control, with_gradient=2)
-        look, error = distance(kind[1], z, pixels)
+        place = [integer(max(1, CROP - WINDOW + 1), generator) for _ in range(2)]
+        look, error = distance(kind[1], z, pixels, place)
         return look + error + 0.5 * (inner(z - clean, MARGIN)).square().mean()
 
     @torch.no_grad()

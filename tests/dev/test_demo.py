@@ -176,7 +176,7 @@ def test_demo_leaves_every_file_and_the_figures(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     pictures = [f"photo_{role}.png" for role in ("decoded", "regenerated", "side_by_side")]
     assert sorted(path.name for path in output.iterdir()) == sorted(["photo.sdc", *pictures])
-    assert [Image.open(output / name).size for name in pictures[:2]] == [(528, 520)] * 2  # 0.26 megapixels
+    assert [Image.open(output / name).size for name in pictures[:2]] == [(272, 272)] * 2  # 0.07 megapixels
     (row,) = json.loads(figures.read_text(encoding="utf-8"))
     assert row["bytes"] == (output / "photo.sdc").stat().st_size
     assert 0.3 < row["decoded"]["ssim"] <= 1 and row["seconds"]["regenerate"] > 0
