@@ -1,6 +1,6 @@
 """Templates of model families besides SD 1.x: compress and regenerate, at the size that they were made for."""
 
-from .parts import SCALED, compressed, kept, picture, prompt, shown
+from .parts import SCALED, before_and_after, compressed, picture, prompt
 from .sketch import Sketch
 
 SDXL = {
@@ -116,12 +116,8 @@ def both_ways(name: str, text: str, prefix: str, checkpoint: dict, edges: dict |
         "SDCRegenerate", sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
         **({"control_net": held[0]} if held else {}),
     )  # fmt: skip
-    pictures = [
-        shown(s, "Original", scaled),
-        shown(s, "What the file holds", (back, "before")),
-        kept(s, "Regenerated", (back, "IMAGE"), f"{prefix}_regenerated"),
-    ]
-    s.band([note, models, *held], [loaded, scaled, encoded], [quantised, saved], [words, back], pictures)
+    original, before, after = before_and_after(s, scaled, back, f"{prefix}_regenerated")
+    s.band([note, models, *held], [loaded, scaled, encoded], [quantised, saved], [words, back, original], [before, after])
     return s
 
 
