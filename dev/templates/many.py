@@ -54,16 +54,14 @@ then a sample stands there, which holds only a prompt.
         latent_image=(loaded, "LATENT"), control_after_generate="fixed", steps=20, denoise=0.3, **stored,
     )  # fmt: skip
     painted = s.node("VAEDecode", "VAE Decode (painted again)", samples=again, vae=vae)
-    pictures = [
-        shown(s, "1 · Generated", generated, width=300),
-        shown(s, "2 · What the file holds", held, width=300),
-        kept(s, "2 · Painted again", painted, "SDC/art_again", width=300),
-    ]
+    first = shown(s, "1 · Generated", generated, width=280)
+    held_shown = shown(s, "2 · What the file holds", held, width=300, height=330)
+    last = kept(s, "2 · Painted again", painted, "SDC/art_again", width=300, height=360)
     s.band(
-        [note, models], [positive, negative, empty, sampler], [quantised, saved, generated], [loaded, words, without],
-        [held, again, painted], pictures,
+        [note, models, positive, negative], [empty, sampler, generated, first], [quantised, saved],
+        [loaded, words, without], [held, again, painted], [held_shown, last],
     )  # fmt: skip
-    s.group("1 · Generate, compress", positive, negative, empty, sampler, quantised, saved, generated)
+    s.group("1 · Generate, compress", empty, sampler, generated, first, quantised, saved)
     s.group("2 · Open, paint again", loaded, words, without, held, again, painted)
     return s
 
