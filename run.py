@@ -23,6 +23,7 @@ from dev.environment import SetupError, say  # noqa: E402
 
 def main() -> int:
     arguments, rest = parse(sys.argv[1:])
+    environment.keep_bytecode(environment.cache_root())
     for name in ("SIGTERM", "SIGHUP"):
         # Under nohup a hang-up is ignored, and stays so.
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:

@@ -79,6 +79,8 @@ def find(cache: Path, wanted: set[str], everything: bool) -> list[Found]:
             continue
         if name == "uv":  # it shares its files with the environments: without this, removing those frees nothing
             found.append(Found(path, "downloads, kept for the next environment"))
+        elif name == "bytecode":
+            found.append(Found(path, "compiled modules, which the next command makes again"))
         elif re.fullmatch("comfyui-[\\d.]+-.+", name):
             found.append(Found(path, "left by an interrupted download"))
         elif re.fullmatch("env-[0-9a-f]{12}|models-[0-9a-f]{12}|comfyui-[\\d.]+", name):

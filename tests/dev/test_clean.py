@@ -40,6 +40,7 @@ def cache(tmp_path):
         put(cache / f"comfyui-{name}" / "models" / "checkpoints" / "put_checkpoints_here")
     put(cache / "comfyui-0.30.0-abc123" / "archive.tar.gz")
     put(cache / "uv" / "package")
+    put(cache / "bytecode" / "torch" / "a.pyc")
     put(cache / "base" / "output" / "mine.png")
     put(cache / "training" / "unet.pt")
     put(cache / "notes.txt")
@@ -47,7 +48,10 @@ def cache(tmp_path):
     return cache
 
 
-OLD = {"env-000000000000", "env-111111111111", "models-000000000000", "comfyui-0.1.0", "comfyui-0.30.0-abc123", "uv"}
+OLD = {
+    "env-000000000000", "env-111111111111", "models-000000000000", "comfyui-0.1.0", "comfyui-0.30.0-abc123", "uv",
+    "bytecode",
+}  # fmt: skip
 MINE = {"base/output/mine.png", "training/unet.pt", "notes.txt", "models-111111111111/checkpoints/my-own.safetensors"}
 
 

@@ -35,7 +35,11 @@ def test_interrupted_set_up_starts_over_and_a_finished_one_is_kept(tmp_path, emp
         environment.prepare(empty_locks, Path(sys.executable), cache)
 
     monkeypatch.setattr(environment, "create", create)
-    python = environment.prepare(empty_locks, Path(sys.executable), cache)
+    # What is downloaded already needs no room: uv links it into the environment.
+    (cache / "uv").mkdir()
+    with (cache / "uv" / "package").open("wb") as file:
+        file.truncate(10**13)  # holes, which take no room
+    python = environment.prepare(empty_locks, Path(sys.executable), cache, gigabytes=10**4)
     env = python.parents[1]
     assert not (env / "half").exists()
     found = subprocess.run([python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True)
@@ -51,14 +55,6 @@ def test_a_full_disk_stops_before_anything_is_made(tmp_path, empty_locks):
     ):
         environment.prepare(empty_locks, Path(sys.executable), tmp_path / "cache", gigabytes=10**6)
     assert not list((tmp_path / "cache").glob("env-*/*"))
-
-
-def test_what_is_downloaded_already_needs_no_room(tmp_path, empty_locks):
-    """uv links it into the environment."""
-    (tmp_path / "uv").mkdir()
-    with (tmp_path / "uv" / "package").open("wb") as file:
-        file.truncate(10**13)  # holes, which take no room
-    assert environment.prepare(empty_locks, Path(sys.executable), tmp_path, gigabytes=10**4).exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can mount a small disk")
@@ -104,6 +100,17 @@ def test_locks_name_no_host_and_keep_linux_packages_on_linux():
         requirements = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
         assert requirements and all("==" in line for line in requirements)
         assert all("sys_platform == 'linux'" in line for line in requirements if line.startswith("nvidia-"))
+
+
+def test_bytecode_that_may_not_lie_beside_the_sources_is_kept_in_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    environment.keep_bytecode(tmp_path / "cache")
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "module.py").touch()
+    subprocess.run([sys.executable, "-c", "import module"], cwd=tmp_path / "sources", check=True)
+    assert [path.name for path in (tmp_path / "sources").iterdir()] == ["module.py"]
+    assert [path.name.partition(".")[0] for path in (tmp_path / "cache" / "bytecode").rglob("module*.pyc")] == ["module"]
 
 
 def archive(path, files):
