@@ -52,7 +52,8 @@ def load_all(data, *, max_pixels=MAX_PIXELS):
     for number, (coder, own) in enumerate(parts, 1):
         with _at_fault(number, header.pictures):
             file = container.join(dataclasses.replace(header, pictures=1, coder=coder), own)
-            pictures.append(parse(file, *container.split(file, math.inf), read_metadata))
+            own_header, own_sections = container.split(file, math.inf)
+            pictures.append(parse(file, own_header, own_sections, read_metadata))
     return pictures
 
 
@@ -152,7 +153,10 @@ def _split_album(payload, count, shared):
 def _split_part(part, shared):
     coder = part[0]
     spans = container.section_spans(part, 1, len(part), _too_long)
-    container.check_order([tag for tag, _, _ in spans], coder, container.REQUIRED)
+    tags = [tag for tag, _, _ in spans]
+    if coder == container.SEVERAL or ord(ALBUM) in tags:
+        raise SdcSectionError("it is an album itself, and an album holds pictures alone")
+    container.check_order(tags, coder, container.REQUIRED)
     own = {chr(tag): part[start:end] for tag, start, end in spans}
     twice = sorted(own.keys() & shared.keys())
     if twice:
