@@ -8,8 +8,8 @@ from pathlib import Path
 from .. import container
 from ..album import join_pictures, load_all
 from ..encoder import encode, encode_learned
-from ..metadata import BY_DICTIONARY, PLAIN
 from ..errors import SdcArgumentError, SdcError
+from ..metadata import BY_DICTIONARY, PLAIN
 from ..picture import decode, relabelled, with_metadata
 from ..vae_identity import TAG
 from . import latent_files, picture_files
