@@ -13,7 +13,7 @@ Examples
 ((4, 64, 64), dtype('float32'))
 """
 
-from .album import join_pictures, load_all
+from .album import join_pictures, load_all, load_first
 from .container import MAX_FILE_BYTES, MAX_PICTURES
 from .encoder import encode, encode_learned, encode_together
 from .errors import (
@@ -80,6 +80,7 @@ __all__ = [
     "load",
     "load_all",
     "load_file",
+    "load_first",
     "read_bounded",
     "relabelled",
     "same_vae",

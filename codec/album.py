@@ -36,11 +36,31 @@ def load_all(data, *, max_pixels=MAX_PIXELS):
     """
     data = checked_bytes(data)
     header, sections = container.split(data, max_pixels)
+    return list(_pictures(data, header, sections))
+
+
+def load_first(data, *, max_pixels=MAX_PIXELS):
+    """Return the first picture of a file, without looking into the others; `max_pixels` is of this picture alone.
+
+    Raises
+    ------
+    SdcError
+        As for `load_all`.
+    """
+    data = checked_bytes(data)
+    header, sections = container.split(data, math.inf)  # which allocates nothing for them
+    container.check_pixels(dataclasses.replace(header, pictures=1), max_pixels)
+    return next(_pictures(data, header, sections))
+
+
+def _pictures(data, header, sections):
+    """Give one picture after the other of a file that `container.split` has taken apart."""
     if header.pictures == 1:
-        return [parse(data, header, sections)]
+        yield parse(data, header, sections)
+        return
     shared = {tag: payload for tag, payload in sections.items() if tag != ALBUM}
     parts = _split_album(sections[ALBUM], header.pictures, shared)
-    # Each is told as a file of its own; nothing of that is allocated before all of it is within bounds.
+    # Each becomes a file of its own; nothing of that is allocated before all of it is within bounds.
     size = sum(container.FRAMING + sum(4 + len(payload) for payload in own.values()) for _, own in parts)
     if size > container.MAX_FILE_BYTES:
         raise SdcLimitError(
@@ -48,13 +68,12 @@ def load_all(data, *, max_pixels=MAX_PIXELS):
             f"{container.MAX_FILE_BYTES}"
         )
     read_metadata = _MetadataReader(shared)
-    pictures = []
     for number, (coder, own) in enumerate(parts, 1):
         with _at_fault(number, header.pictures):
             file = container.join(dataclasses.replace(header, pictures=1, coder=coder), own)
             own_header, own_sections = container.split(file, math.inf)
-            pictures.append(parse(file, own_header, own_sections, read_metadata))
-    return pictures
+            picture = parse(file, own_header, own_sections, read_metadata)
+        yield picture
 
 
 def join_pictures(pictures):

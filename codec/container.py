@@ -188,7 +188,12 @@ def _check_header(header, max_pixels):
             f"the header has an empty size: latent {header.latent_width} x {header.latent_height}, "
             f"picture {header.width} x {header.height}"
         )
-    latent_area = header.latent_height * header.latent_width * latent_format.spatial_factor**2
+    check_pixels(header, max_pixels)
+
+
+def check_pixels(header, max_pixels):
+    """Refuse pictures that have more pixels together, or latents of larger areas, than the caller allows."""
+    latent_area = header.latent_height * header.latent_width * by_id(header.latent_format).spatial_factor ** 2
     pixels = header.pictures * max(latent_area, header.width * header.height)
     if pixels > max_pixels:
         found = "picture has" if header.pictures == 1 else f"{header.pictures} pictures have"

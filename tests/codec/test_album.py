@@ -210,6 +210,17 @@ def test_the_area_of_all_pictures_counts(build_file, small_sections):
         codec.load_all(data, max_pixels=383)
 
 
+def test_the_first_picture_is_read_alone(build_file, small_sections):
+    broken = (0, [small_sections[0], (b"I", b"\x81")])
+    data = album(build_file, [(0, small_sections), broken])
+    assert codec.load_first(data, max_pixels=128).data == build_file(small_sections)
+    assert codec.load_first(build_file(small_sections)).data == build_file(small_sections)
+    with pytest.raises(codec.SdcLimitError, match="the picture has 128 pixels and 127"):
+        codec.load_first(data, max_pixels=127)
+    with pytest.raises(codec.SdcIndexError, match="picture 2 of 2"):
+        codec.load_all(data)
+
+
 def test_a_few_bytes_cannot_become_many(build_file):
     small = (0, [(b"P", bytes(20)), (b"I", b"")])
     data = album(build_file, [small] * 255, [(b"z", bytes(1 << 20))])

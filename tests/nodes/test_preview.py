@@ -111,6 +111,7 @@ def test_info_and_thumbnail_of_a_file(comfyui_folders):
     assert info == by_path and info[0] == 200
     expected = {
         "file": name,
+        "pictures": 1,
         "bytes": picture.size,
         "bits_per_pixel": picture.bits_per_pixel,
         "width": 96,
