@@ -205,9 +205,9 @@ class SDCLatentQuantize(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip=(
-                        "One palette for all pictures of the batch, instead of one for each: frames of a video are drawn "
-                        "with the same colours, and Save SDC stores it once when it writes one file. Pictures that "
-                        "have little in common get coarser. For the palette presets, not for best."
+                        "One palette for all pictures of the batch, instead of one for each: frames of a video are "
+                        "drawn with the same colours, and Save SDC stores it once when it writes one file. Pictures "
+                        "that have little in common get coarser. For the palette presets, not for best."
                     ),
                 ),
             ],
