@@ -1,17 +1,10 @@
-"""Several pictures in one file, through the nodes and what the page asks."""
-
-import asyncio
-import io as io_module
+"""Several pictures in one file, through the nodes."""
 
 import numpy as np
 import pytest
 import sdc_pack.codec as codec
 import torch
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
-from PIL import Image
 from sdc_pack.nodes.contact_sheet import SDCContactSheet, names_of
-from sdc_pack.nodes.files.routes import add_routes
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.load_sdc import SDCLoad
 from sdc_pack.nodes.load_sdc_folder import SDCLoadFolder
@@ -121,26 +114,3 @@ def test_differing_words_are_told(film):
     loaded = SDCLoad.execute("words_00001_.sdc [output]")
     assert loaded.result[2] == "0" and "those of the first are given" in loaded.ui["text"][-1]
     assert [picture.metadata["prompt"] for picture in loaded.result[1]] == list("012345")
-
-
-def test_the_page_is_told_of_all_and_shown_the_first(film, comfyui_folders):
-    sdc = quantise(film)[0]
-    save(sdc)
-    data = (comfyui_folders / "output" / "SDC" / "film_00001_.sdc").read_bytes()
-    name = {"file": "SDC/film_00001_.sdc [output]"}
-
-    async def answers():
-        app, routes = web.Application(), web.RouteTableDef()
-        add_routes(routes)
-        app.add_routes(routes)
-        async with TestClient(TestServer(app)) as client:
-            info = await (await client.get("/sdc/info", params=name)).json()
-            shown = await (await client.get("/sdc/thumbnail", params=name)).read()
-            inspected = await (await client.post("/sdc/inspect", data=data)).json()
-        return info, shown, inspected
-
-    info, shown, inspected = asyncio.run(answers())
-    assert (info["pictures"], info["bytes"], info["width"], info["height"]) == (6, len(data), 96, 64)
-    assert info["lines"][0] == inspected["lines"][0] == f"6 pictures, 96x64, {len(data) / 1000:.1f} kB"
-    assert info["bits_per_pixel"] == 8 * len(data) / (6 * 96 * 64)
-    assert Image.open(io_module.BytesIO(shown)).size == (96, 64)
