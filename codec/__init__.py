@@ -13,8 +13,9 @@ Examples
 ((4, 64, 64), dtype('float32'))
 """
 
-from .container import MAX_FILE_BYTES
-from .encoder import encode, encode_learned
+from .album import join_pictures, load_all, load_first
+from .container import MAX_FILE_BYTES, MAX_PICTURES
+from .encoder import encode, encode_learned, encode_together
 from .errors import (
     SdcArgumentError,
     SdcChecksumError,
@@ -47,6 +48,7 @@ __all__ = [
     "LATENT_FORMATS",
     "LEARNED_FORMATS",
     "MAX_FILE_BYTES",
+    "MAX_PICTURES",
     "MAX_PIXELS",
     "PAPER_PRESET",
     "QUALITIES",
@@ -70,11 +72,15 @@ __all__ = [
     "decode",
     "encode",
     "encode_learned",
+    "encode_together",
     "estimate_error",
     "fingerprint",
     "generation_of",
+    "join_pictures",
     "load",
+    "load_all",
     "load_file",
+    "load_first",
     "read_bounded",
     "relabelled",
     "same_vae",

@@ -21,9 +21,13 @@ VERSION = 1
 MAX_SECTION = (1 << 24) - 1
 MAX_FILE_BYTES = 32 << 20
 MAX_SECTIONS = 52  # as many as there are tags
-PALETTE, INDICES, LEARNED = "P", "I", "L"
+MAX_PICTURES = 255
+PALETTE, INDICES, LEARNED, ALBUM = "P", "I", "L", "A"
 # Coder of the header -> the sections that it needs, in their order.
 REQUIRED = {0: (PALETTE, INDICES), 1: (PALETTE, INDICES), 2: (LEARNED,)}
+SEVERAL = 3  # coder of a file of many pictures, of which each has its own
+REQUIRED_OF_FILE = {**REQUIRED, SEVERAL: (ALBUM,)}
+CODER_NAMES = {0: "fixed", 1: "zstd", 2: "learned", SEVERAL: "several"}
 
 _HEADER = struct.Struct("<BBHHHHBB")
 _HEADER_END = len(SIGNATURE) + 1 + _HEADER.size
@@ -60,19 +64,25 @@ def join(header, sections):
     SdcArgumentError
         A payload above 16 777 215 bytes, or a file above 32 MiB.
     """
-    parts = [SIGNATURE, bytes([VERSION]), _HEADER.pack(*vars(header).values())]
-    for tag, payload in sections.items():
-        if len(payload) > MAX_SECTION:
-            raise SdcArgumentError(
-                f"section {tag!r} would take {len(payload)} bytes and the format allows {MAX_SECTION}; "
-                "use fewer colours or a smaller latent"
-            )
-        parts += [tag.encode("ascii"), len(payload).to_bytes(3, "little"), payload]
+    parts = [SIGNATURE, bytes([VERSION]), _HEADER.pack(*vars(header).values()), *spell(sections)]
     size = sum(map(len, parts)) + _CHECKSUM.size
     if size > MAX_FILE_BYTES:
         raise SdcArgumentError(f"the file would take {size} bytes and the format allows {MAX_FILE_BYTES}")
     body = b"".join(parts)
     return body + _CHECKSUM.pack(zlib.crc32(body))
+
+
+def spell(sections):
+    """Return sections, a dict of tag to payload, as the pieces of a file that they are, in a list."""
+    parts = []
+    for tag, payload in sections.items():
+        if len(payload) > MAX_SECTION:
+            advice = "fewer or smaller pictures" if tag == ALBUM else "fewer colours or a smaller latent"
+            raise SdcArgumentError(
+                f"section {tag!r} would take {len(payload)} bytes and the format allows {MAX_SECTION}; use {advice}"
+            )
+        parts += [tag.encode("ascii"), len(payload).to_bytes(3, "little"), payload]
+    return parts
 
 
 def split(data, max_pixels):
@@ -82,7 +92,7 @@ def split(data, max_pixels):
     ----------
     data : bytes
     max_pixels : int
-        Most pixels the picture, or the latent's full area in pixels, may have.
+        Most pixels that all pictures together, or their latents' full areas in pixels, may have.
 
     Returns
     -------
@@ -94,7 +104,7 @@ def split(data, max_pixels):
     _check_start(bytes(data[:_HEADER_END]), len(data))
     # Lengths come before the checksum, because a file cut short should be called that. Nothing else is believed
     # until the checksum has vouched for it.
-    spans = _section_spans(data)
+    spans = section_spans(data, _HEADER_END, len(data) - _CHECKSUM.size, _cut_short)
     (stored,) = _CHECKSUM.unpack(data[-_CHECKSUM.size :])
     actual = zlib.crc32(data[: -_CHECKSUM.size])
     if stored != actual:
@@ -104,7 +114,12 @@ def split(data, max_pixels):
         )
     header = Header(*_HEADER.unpack(data[len(SIGNATURE) + 1 : _HEADER_END]))
     _check_header(header, max_pixels)
-    _check_order([tag for tag, _, _ in spans], header.coder)
+    check_order([tag for tag, _, _ in spans], header.coder, REQUIRED_OF_FILE)
+    if (header.coder == SEVERAL) != (header.pictures > 1):
+        raise SdcHeaderError(
+            f"the header says {header.pictures} pictures by coder {header.coder}; coder {SEVERAL} is for 2 to "
+            f"{MAX_PICTURES} pictures and every other one for 1"
+        )
     return header, {chr(tag): data[start:end] for tag, start, end in spans}
 
 
@@ -126,32 +141,42 @@ def _check_start(data, length):
         raise SdcTruncatedError(f"the file has {length} bytes; even the smallest has {_SMALLEST}, fetch it again")
 
 
-def _section_spans(data):
-    """Walk the sections by their lengths; return (tag byte, payload start, payload end) of each."""
-    end_of_sections = len(data) - _CHECKSUM.size
+def section_spans(data, position, end, short):
+    """Walk the sections from `position` to `end` by their lengths.
+
+    Parameters
+    ----------
+    data : memoryview
+    position, end : int
+    short : callable
+        Gives the error for a section beyond `end`, from (data, its position, the first byte that has to be there).
+
+    Returns
+    -------
+    list of (tag byte, payload start, payload end)
+    """
     spans: list[tuple[int, int, int]] = []
-    position = _HEADER_END
-    while position < end_of_sections:
+    while position < end:
         if len(spans) == MAX_SECTIONS:
-            raise SdcSectionError(f"the file has more than {MAX_SECTIONS} sections; there are no more tags than that")
+            raise SdcSectionError(f"there are more than {MAX_SECTIONS} sections; there are no more tags than that")
         start = position + 4
-        end = start + int.from_bytes(data[position + 1 : start], "little")
-        if start > end_of_sections or end > end_of_sections:
-            raise SdcTruncatedError(
-                f"the file has {len(data)} bytes but its section at byte {position} and the checksum need at least "
-                f"{max(start, end) + _CHECKSUM.size}: it was cut short, fetch it again"
-            )
-        spans.append((data[position], start, end))
-        position = end
+        after = start + int.from_bytes(data[position + 1 : start], "little")
+        if start > end or after > end:
+            raise short(data, position, max(start, after))
+        spans.append((data[position], start, after))
+        position = after
     return spans
+
+
+def _cut_short(data, position, needed):
+    return SdcTruncatedError(
+        f"the file has {len(data)} bytes but its section at byte {position} and the checksum need at least "
+        f"{needed + _CHECKSUM.size}: it was cut short, fetch it again"
+    )
 
 
 def _check_header(header, max_pixels):
     latent_format = by_id(header.latent_format)
-    if header.pictures > 1:
-        raise SdcUnsupportedError(
-            f"the file holds {header.pictures} pictures, which came after this reader; it knows one a file, update it"
-        )
     if header.pictures == 0:
         raise SdcHeaderError("the header says that the file holds no picture")
     if header.channels != latent_format.channels:
@@ -163,33 +188,41 @@ def _check_header(header, max_pixels):
             f"the header has an empty size: latent {header.latent_width} x {header.latent_height}, "
             f"picture {header.width} x {header.height}"
         )
-    latent_area = header.latent_height * header.latent_width * latent_format.spatial_factor**2
-    pixels = max(latent_area, header.width * header.height)
+    check_pixels(header, max_pixels)
+
+
+def check_pixels(header, max_pixels):
+    """Refuse pictures that have more pixels together, or latents of larger areas, than the caller allows."""
+    latent_area = header.latent_height * header.latent_width * by_id(header.latent_format).spatial_factor ** 2
+    pixels = header.pictures * max(latent_area, header.width * header.height)
     if pixels > max_pixels:
+        found = "picture has" if header.pictures == 1 else f"{header.pictures} pictures have"
         raise SdcLimitError(
-            f"the picture has {pixels} pixels and {max_pixels} are allowed; raise max_pixels if you trust the file"
+            f"the {found} {pixels} pixels and {max_pixels} are allowed; raise max_pixels if you trust the file"
         )
 
 
-def _check_order(tags, coder):
+def check_order(tags, coder, known):
+    """Check the tags (bytes, in their order) of a coder's sections; `known` is REQUIRED, or REQUIRED_OF_FILE."""
     for position, tag in enumerate(tags):
         if not bytes([tag]).isalpha():
             raise SdcSectionError(f"section {position} has the tag byte {tag:#04x}; tags are ASCII letters")
     names = [chr(tag) for tag in tags]
-    known = (PALETTE, INDICES, LEARNED)
-    unknown = sorted({name for name in names if name.isupper()} - set(known))
+    needed = [name for name in names if name.isupper()]
+    sections = sorted({name for required in known.values() for name in required})
+    unknown = sorted(set(needed) - set(sections))
     if unknown:
         raise SdcUnsupportedError(
             f"the file cannot be read without section {unknown[0]!r}, which came after this reader; it knows "
-            f"{', '.join(known[:-1])} and {known[-1]}, update it"
+            f"{', '.join(sections[:-1])} and {sections[-1]}, update it"
         )
-    if coder not in REQUIRED:
+    if coder not in known:
+        coders = [f"{number} ({name})" for number, name in CODER_NAMES.items() if number in known]
         raise SdcUnsupportedError(
-            f"the file uses coder {coder}, which came after this reader; it knows 0 (fixed), 1 (zstd) and 2 (learned), "
-            "update it"
+            f"the file uses coder {coder}, which came after this reader; it knows {', '.join(coders[:-1])} and "
+            f"{coders[-1]}, update it"
         )
-    required = REQUIRED[coder]
-    needed = [name for name in names if name.isupper()]
+    required = known[coder]
     if tuple(names[: len(required)]) != required or len(set(names)) != len(names) or len(needed) != len(required):
         raise SdcSectionError(
             f"the sections are {''.join(names)!r}; they must be {', '.join(required)}, then optional ones, each at "

@@ -63,16 +63,67 @@ def encode(
     SdcArgumentError
         An argument that cannot be used.
     """
+    return encode_together(
+        [latent],
+        colours=colours,
+        dither=dither,
+        dither_strength=dither_strength,
+        seed=seed,
+        latent_format=latent_format,
+        width=width,
+        height=height,
+        metadata=metadata,
+        vae=vae,
+    )[0]
+
+
+def encode_together(
+    latents,
+    *,
+    colours=64,
+    dither="floyd-steinberg",
+    dither_strength=1.0,
+    seed=0,
+    latent_format="SD1.x",
+    width=None,
+    height=None,
+    metadata=None,
+    vae=None,
+):
+    """Encode latents by one palette, which `join_pictures` then stores once for all of them.
+
+    Parameters
+    ----------
+    latents : sequence of (C, H, W) real arrays
+        At least one, all of one shape.
+    colours, dither, dither_strength, seed, latent_format, width, height, metadata, vae
+        As for `encode`; the palette has so many entries for all pictures together.
+
+    Returns
+    -------
+    list of EncodedPicture
+
+    Raises
+    ------
+    SdcArgumentError
+        An argument that cannot be used.
+    """
     space = by_name(latent_format)
-    latent = _checked_latent(latent, space)
+    latents = [_checked_latent(latent, space) for latent in latents]
+    shapes = sorted({latent.shape for latent in latents})
+    if len(shapes) != 1:
+        raise SdcArgumentError(f"latents have {len(shapes)} shapes {shapes or ''}; pass some of one shape")
     colours = _checked_integer("colours", colours, 2, palette.MAX_ENTRIES)
     seed = _checked_integer("seed", seed, 0, math.inf)
     strength = _checked_strength(dither, dither_strength)
-    width, height = _checked_size(latent, space, width, height)
+    width, height = _checked_size(latents[0], space, width, height)
     described = vae_identity.to_sections(vae) | metadata_section.to_sections(metadata)
-    coder, palette_payload, indices_payload = palette.encode_latent(latent, colours, strength, seed)
-    sections = {container.PALETTE: palette_payload, container.INDICES: indices_payload, **described}
-    return _assemble(latent, space, width, height, coder, sections)
+    payload, coded = palette.encode_latents(latents, colours, strength, seed)
+    pictures = []
+    for latent, (coder, indices) in zip(latents, coded, strict=True):
+        sections = {container.PALETTE: payload, container.INDICES: indices, **described}
+        pictures.append(_assemble(latent, space, width, height, coder, sections))
+    return pictures
 
 
 def encode_learned(

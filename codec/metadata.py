@@ -45,14 +45,20 @@ def from_sections(sections):
     SdcMetadataError
         What is there is damaged.
     """
+    text = inflate(sections)
+    return {} if text is None else parse(text)
+
+
+def inflate(sections, most=MAX_BYTES):
+    """Return the metadata of these sections as text of at most `most` bytes, None where `from_sections` gives {}."""
     if PLAIN in sections:
-        return from_bytes(sections[PLAIN])
+        return _inflate(sections[PLAIN], most)
     if BY_DICTIONARY not in sections:
-        return {}
+        return None
     payload = sections[BY_DICTIONARY]
     name, rest = bytes(payload[: dictionaries.NAME_BYTES]), bytes(payload[dictionaries.NAME_BYTES :])
     dictionary = dictionaries.load_dictionary(name)
-    return {} if dictionary is None else from_bytes(zstd_frame.MAGIC + rest, dictionary)
+    return None if dictionary is None else _inflate(zstd_frame.MAGIC + rest, most, dictionary)
 
 
 def check_metadata(metadata):
@@ -74,9 +80,8 @@ def check_metadata(metadata):
     return text
 
 
-def from_bytes(frame, dictionary=None):
-    """Parse a zstd frame into a dict, or raise `SdcMetadataError`."""
-    text = zstd_frame.decompress(frame, MAX_BYTES, "metadata", SdcMetadataError, dictionary)
+def parse(text):
+    """Parse what `inflate` gives into a dict, or raise `SdcMetadataError`."""
     try:
         metadata = _from_text(text)
         if b"\\u" in text:
@@ -84,6 +89,10 @@ def from_bytes(frame, dictionary=None):
     except ValueError as error:
         raise SdcMetadataError(f"the metadata {error}") from None
     return metadata
+
+
+def _inflate(frame, most, dictionary=None):
+    return zstd_frame.decompress(frame, most, "metadata", SdcMetadataError, dictionary)
 
 
 # In both directions the message of a ValueError completes a sentence that starts with "metadata".

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from . import container, learned, palette, vae_identity
 from . import metadata as metadata_section
-from .errors import SdcArgumentError, SdcLimitError
+from .errors import SdcArgumentError, SdcLimitError, SdcUnsupportedError
 from .latent_formats import by_id, by_name
 
 MAX_PIXELS = 16384**2
@@ -69,7 +69,7 @@ class EncodedPicture:
 
 
 def load(data, *, max_pixels=MAX_PIXELS):
-    """Parse and check a whole `.sdc` file.
+    """Parse and check a whole `.sdc` file of one picture; `load_all` reads those of many too.
 
     Parameters
     ----------
@@ -87,13 +87,37 @@ def load(data, *, max_pixels=MAX_PIXELS):
     SdcError
         One of its subclasses, which says what is wrong. No other exception comes from the content of `data`.
     """
+    data = checked_bytes(data)
+    header, sections = container.split(data, max_pixels)
+    if header.pictures > 1:
+        raise SdcUnsupportedError(
+            f"the file holds {header.pictures} pictures and one is asked for: load_all reads them, "
+            "`python -m codec split` makes a file of each"
+        )
+    return parse(data, header, sections)
+
+
+def checked_bytes(data):
+    """Return `data` as bytes, or raise SdcArgumentError or SdcLimitError when they are none or too many."""
     if not isinstance(data, bytes | bytearray | memoryview):
         raise SdcArgumentError(f"data is {type(data).__name__}; pass the content of the file as bytes")
     size = memoryview(data).nbytes
     if size > container.MAX_FILE_BYTES:  # before copying it
         raise SdcLimitError(f"the data has {size} bytes; a .sdc file has at most {container.MAX_FILE_BYTES}")
-    data = bytes(data)
-    header, sections = container.split(data, max_pixels)
+    return bytes(data)
+
+
+def parse(data, header, sections, read_metadata=metadata_section.from_sections):
+    """Return the EncodedPicture of a file of one picture that `container.split` has taken apart.
+
+    Parameters
+    ----------
+    data : bytes
+    header : container.Header
+    sections : dict of str to bytes-like
+    read_metadata : callable
+        Gives the metadata of such sections.
+    """
     shape = (header.channels, header.latent_height, header.latent_width)
     latent_format = by_id(header.latent_format).name
     if header.coder == learned.CODER:
@@ -101,7 +125,6 @@ def load(data, *, max_pixels=MAX_PIXELS):
     else:
         parts = sections[container.PALETTE], sections[container.INDICES]
         quantised = palette.parse_sections(header.coder, *parts, shape)
-    vae = vae_identity.from_sections(sections)
     return EncodedPicture(
         data=data,
         latent_format=latent_format,
@@ -111,8 +134,8 @@ def load(data, *, max_pixels=MAX_PIXELS):
         width=header.width,
         height=header.height,
         quantised=quantised,
-        metadata=metadata_section.from_sections(sections),
-        vae=vae,
+        metadata=read_metadata(sections),
+        vae=vae_identity.from_sections(sections),
     )
 
 

@@ -72,35 +72,35 @@ class Files:
         self.inputs = Inputs(sorted((ROOT / "tests" / "fixtures").glob("*.sdc")))
         self.make = self.inputs.make
         for data in self.inputs.originals:  # weights and dictionaries are kept, and no case's own
-            codec.decode(codec.load(data))
+            for picture in codec.load_all(data):
+                codec.decode(picture)
 
     def spell(self, data: bytes) -> tuple[str, bytes]:
         return ".sdc", data
 
     def attempt(self, data: bytes, case: int) -> tuple[str, int, float]:
-        """Read and decode; return what came of it, the size of the latent, and how often the allowed time it may take.
+        """Read and decode; return what came of it, the size of a latent, and how often the allowed time it may take.
 
         A learned coder computes for each place of the latent, whatever is stored there.
         """
         try:
-            picture = codec.load(data)
+            pictures = codec.load_all(data)
         except codec.SdcError as error:
             return type(error).__name__, 0, 1
-        learned = picture.coder == "learned"
-        times = max(1, picture.latent_height * picture.latent_width / LEARNED_PLACES) if learned else 1
-        try:
-            latent = codec.decode(picture)
-        except codec.SdcLatentError as error:
-            if not learned:  # palettes were checked when the file was loaded
-                raise
-            return type(error).__name__, 0, times
-        if latent.shape != (picture.channels, picture.latent_height, picture.latent_width):
-            raise AssertionError(f"the latent has shape {latent.shape}, {picture} another one")
-        if not math.isfinite(latent.sum(dtype=np.float64)):  # an array of answers would count as memory
-            raise AssertionError("the latent is not finite")
+        size, times = 0, 0.0
+        for picture in pictures:
+            learned = picture.coder == "learned"
+            times += max(1, picture.latent_height * picture.latent_width / LEARNED_PLACES) if learned else 0
+            try:
+                size = max(size, check_latent(picture))  # one is gone before the next is there
+            except codec.SdcLatentError as error:
+                if not learned:  # palettes were checked when the file was loaded
+                    raise
+                return type(error).__name__, 0, max(1, times)
         if case % 64 == 0 and len(data) < 1 << 16:
-            check_rewriting(picture)
-        return "read, learned" if learned else "read", latent.nbytes, times
+            check_rewriting(pictures)
+        kind = ", several" if len(pictures) > 1 else ", learned" if times else ""
+        return f"read{kind}", size, max(1, times)
 
 
 class Fuzzer:
@@ -181,17 +181,30 @@ class Fuzzer:
         ])  # fmt: skip
 
 
-def check_rewriting(picture):
+def check_latent(picture) -> int:
+    """Decode a picture and return the size of its latent."""
+    latent = codec.decode(picture)
+    if latent.shape != (picture.channels, picture.latent_height, picture.latent_width):
+        raise AssertionError(f"the latent has shape {latent.shape}, {picture} another one")
+    if not math.isfinite(latent.sum(dtype=np.float64)):  # an array of answers would count as memory
+        raise AssertionError("the latent is not finite")
+    return latent.nbytes
+
+
+def check_rewriting(pictures):
     """What can be read can be written, unless its numbers are longer in our spelling: 1e9 is 1000000000.0."""
     try:
-        again = codec.with_metadata(picture, picture.metadata)
+        again = [codec.with_metadata(picture, picture.metadata) for picture in pictures]
+        joined = codec.load_all(codec.join_pictures(again))
     except codec.SdcArgumentError:
-        text = json.dumps(picture.metadata, ensure_ascii=False, separators=(",", ":"))
-        if len(text.encode()) > codec.metadata.MAX_BYTES:
+        texts = [json.dumps(picture.metadata, ensure_ascii=False, separators=(",", ":")) for picture in pictures]
+        if sum(len(text.encode()) for text in texts) > codec.metadata.MAX_BYTES:
             return
         raise
-    if again.metadata != picture.metadata:
+    if [picture.metadata for picture in again] != [picture.metadata for picture in pictures]:
         raise AssertionError("the metadata changed when they were written again")
+    if joined != again:
+        raise AssertionError("the pictures changed when they were written into one file")
 
 
 def main() -> int:

@@ -30,11 +30,12 @@ class Inputs:
         if not self.originals:
             raise FileNotFoundError("there are no golden files in tests/fixtures")
         self.sections = [split(data) for data in self.originals]
-        learned = [number for number, sections in enumerate(self.sections) if sections[0][0] == b"L"]
+        learned = [number for number, sections in enumerate(self.sections) if has_learned(sections)]
         self.kinds = [number for number in range(len(paths)) if number not in learned], learned
-        self.costly = costly_files() + [
-            file for number in learned[:1] for file in costly_learned(self.sections[number])
-        ]
+        stored = [sections[0][1] for sections in self.sections if sections[0][0] == b"L"]
+        self.costly = costly_files() + costly_albums()
+        if stored:
+            self.costly += costly_learned(min(stored, key=len))
         self.random = random.Random()
 
     def make(self, seed: int, case: int) -> bytes:
@@ -49,7 +50,8 @@ class Inputs:
         data, sections = self.originals[chosen], self.sections[chosen]
         inside = rng.random() < 0.6
         if inside:
-            data = data[:HEADER_END] + join(self.change_section(sections, rng)) + data[-4:]
+            change = self.change_album if sections[0][0] == b"A" and rng.random() < 0.8 else self.change_section
+            data = data[:HEADER_END] + join(change(sections, rng)) + data[-4:]
         for _ in range(rng.choice((0, 0, 0, 1, 1) if inside else (1, 1, 1, 2, 3))):
             mutation = rng.choice(ANYWHERE)
             data = splice(data, rng.choice(self.originals), rng) if mutation is splice else mutation(data, rng)
@@ -84,15 +86,55 @@ class Inputs:
             sections.insert(rng.randrange(len(sections) + 1), rng.choice(rng.choice(self.sections)))
         return sections
 
+    def change_album(self, sections: list, rng) -> list:
+        """Damage a picture of an album, or drop, repeat or borrow one, with lengths that stay right."""
+        parts = split_album(sections[0][1])
+        at = rng.randrange(len(parts))
+        coder, own = parts[at]
+        mutation = rng.randrange(6)
+        if mutation < 3:
+            parts[at] = (coder, self.change_section(own, rng) if own else own)
+        elif mutation == 3:
+            parts[at] = (rng.choice((0, 0, 1, 1, 2, 3, 4)), own)
+        elif mutation == 4:
+            parts[at : at + 1] = rng.choice(([], [parts[at]] * 2, [parts[at - 1]]))
+        else:  # the palette of the one before
+            parts[at] = (coder, [(tag, b"" if tag == b"P" else payload) for tag, payload in own])
+        return [(b"A", join_album(parts)), *sections[1:]]
+
+
+def split_sections(rest: bytes) -> list[tuple[bytes, bytes]]:
+    sections = []
+    while rest:
+        length = int.from_bytes(rest[1:4], "little")
+        sections.append((rest[:1], rest[4 : 4 + length]))
+        rest = rest[4 + length :]
+    return sections
+
+
+def split_album(payload: bytes) -> list[tuple[int, list]]:
+    """(coder, sections) of each picture of a sound album."""
+    parts = []
+    while payload:
+        length = int.from_bytes(payload[:3], "little")
+        parts.append((payload[3], split_sections(payload[4 : 3 + length])))
+        payload = payload[3 + length :]
+    return parts
+
+
+def join_album(parts: list) -> bytes:
+    spelled = [bytes([coder]) + join(sections) for coder, sections in parts]
+    return b"".join(len(part).to_bytes(3, "little") + part for part in spelled)
+
+
+def has_learned(sections: list) -> bool:
+    tag, payload = sections[0]
+    return tag == b"L" or (tag == b"A" and any(coder == 2 for coder, _ in split_album(payload)))
+
 
 def split(data: bytes) -> list[tuple[bytes, bytes]]:
     """(tag, payload) of each section of a sound file."""
-    sections, position = [], HEADER_END
-    while position < len(data) - 4:
-        end = position + 4 + int.from_bytes(data[position + 1 : position + 4], "little")
-        sections.append((data[position : position + 1], data[position + 4 : end]))
-        position = end
-    return sections
+    return split_sections(data[HEADER_END:-4])
 
 
 def join(sections: list) -> bytes:
@@ -220,11 +262,32 @@ def costly_files() -> list[bytes]:
     return shapes + sections + [build(1, 1, [*small, (b"m", compress(text))]) for text in texts]
 
 
-def costly_learned(sections: list) -> list[bytes]:
-    """The same of the learned coder, by the weights of a sound file: a large latent that ends at once, and one whose
-    symbols, which random bytes give without end, are all read."""
-    weights = sections[0][1][:4]
-    found = []
+def costly_albums() -> list[bytes]:
+    """The same of many pictures in one file."""
+    most, flux = 255, {"latent_format": 4, "channels": 16}
+    whole, tiny = bytes(64 + 16 * 4096), [(b"P", bytes(20)), (b"I", b"")]
+    palette, indices = bytes(16 + 4 * 4096), bytes(128 * 128 * 12 // 8)
+    compressed = compress(bytes(2 * 128 * 128), write_content_size=False)
+    text = compress(fill(b'{"a":[', b"[],", b"0]}", 512 << 10))
+    part = compress(fill(b'{"a":[', b"[],", b"0]}", 2000))
+    return [
+        build_album(1, 1, [(0, [(b"P", whole), (b"I", b"\0\0")])] * most, **flux),
+        build_album(1, 1, [(0, [(b"P", b"" if n else whole), (b"I", b"\0\0")]) for n in range(most)], **flux),
+        build_album(128, 128, [(0, [(b"P", palette), (b"I", indices)])] * most),
+        build_album(128, 128, [(1, [(b"P", b"" if n else palette), (b"I", compressed)]) for n in range(most)]),
+        build_album(1, 1, [(0, tiny)] * most, [(b"z", bytes(100_000))]),
+        build_album(1, 1, [(0, tiny)] * most, [(b"z", bytes(1 << 20))]),
+        build_album(1, 1, [(0, tiny)] * most, [(b"m", text)]),
+        build_album(1, 1, [(0, [*tiny, (b"m", text)])] * most),
+        build_album(1, 1, [(0, [*tiny, (b"m", part)])] * most),
+        build_album(1, 1, [(0, [*tiny, *[(b"z", b"")] * (1 << 16)])] * 2),
+    ]
+
+
+def costly_learned(smallest: bytes) -> list[bytes]:
+    """The same of the learned coder, by the section of a sound file of one place: a large latent that ends at once, one
+    whose symbols, which random bytes give without end, are all read, and as many small ones as go into one file."""
+    weights, found = smallest[:4], [build_album(1, 1, [(2, [(b"L", smallest)])] * 255)]
     for side, payload in ((2048, b"\1\0\0\0"), (256, b"\1\0" + random.Random(0).randbytes(1 << 20))):
         found += [build(side, side, [(b"L", weights + bytes([quality]) + payload)], coder=2) for quality in (0, 255)]
     return found
@@ -234,6 +297,10 @@ def fill(start: bytes, unit: bytes, end: bytes, size: int) -> bytes:
     return start + unit * ((size - len(start) - len(end)) // len(unit)) + end
 
 
-def build(height: int, width: int, sections: list, *, latent_format=1, channels=4, coder=0) -> bytes:
-    fields = (1, latent_format, channels, height, width, 8, 8, 1, coder)
+def build(height: int, width: int, sections: list, *, latent_format=1, channels=4, pictures=1, coder=0) -> bytes:
+    fields = (1, latent_format, channels, height, width, 8, 8, pictures, coder)
     return fix_checksum(b"\x93SDC\r\n\x1a" + struct.pack("<BBBHHHHBB", *fields) + join(sections) + bytes(4))
+
+
+def build_album(height: int, width: int, parts: list, sections=(), **options) -> bytes:
+    return build(height, width, [(b"A", join_album(parts)), *sections], pictures=len(parts), coder=3, **options)

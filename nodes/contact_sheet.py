@@ -35,8 +35,18 @@ class SDCContactSheet(io.ComfyNode):
     @classmethod
     def execute(cls, sdc, columns, side, name=None) -> io.NodeOutput:
         pictures = [picture for batch in sdc for picture in batch]
-        names = name or [""]
-        names = [names[min(number, len(names) - 1)] for number in range(len(pictures))]
+        names = names_of([len(batch) for batch in sdc], name or [""])
         sheet = draw_contact_sheet(pictures[:MOST], names, columns[0], side[0])
         lines = [f"{min(MOST, len(pictures))} of {len(pictures)} pictures"]
         return io.NodeOutput(torch.from_numpy(sheet.copy())[None].float() / 255, ui={"text": lines})
+
+
+def names_of(batches: list[int], names: list[str]) -> list[str]:
+    """A name for each picture, of as many as there are pictures or batches; the last one goes on to the end."""
+    if len(names) == sum(batches):
+        return names
+    found = []
+    for batch, count in enumerate(batches):
+        name = names[min(batch, len(names) - 1)]
+        found += [f"{name} {number}" if name and count > 1 else name for number in range(1, count + 1)]
+    return found

@@ -22,10 +22,10 @@ PALETTES = {
 # Which settings each preset goes by; the page greys the others.
 SETTINGS = {
     "best": ["bits_per_pixel", "max_bytes", "quality", "mask"],
-    "fine": ["seed"],
-    "clean": ["seed"],
-    "paper": ["seed"],
-    "custom": ["colours", "dither", "dither_strength", "seed"],
+    "fine": ["seed", "one_palette"],
+    "clean": ["seed", "one_palette"],
+    "paper": ["seed", "one_palette"],
+    "custom": ["colours", "dither", "dither_strength", "seed", "one_palette"],
 }
 DEFAULTS = {
     "colours": 64,
@@ -35,6 +35,7 @@ DEFAULTS = {
     "max_bytes": 0,
     "quality": 0,
     "mask": None,
+    "one_palette": False,
 }
 LARGE = 2 * 10**6  # pixels; twice what SDXL, SD3 and Flux were made for
 
@@ -198,6 +199,17 @@ class SDCLatentQuantize(io.ComfyNode):
                         "SDC can warn of another one."
                     ),
                 ),
+                io.Boolean.Input(
+                    "one_palette",
+                    default=DEFAULTS["one_palette"],
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "One palette for all pictures of the batch, instead of one for each: frames of a video are "
+                        "drawn with the same colours, and Save SDC stores it once when it writes one file. Pictures "
+                        "that have little in common get coarser. For the palette presets, not for best."
+                    ),
+                ),
             ],
             outputs=[
                 SDC.Output("sdc", display_name="SDC", tooltip="The compressed picture, ready for Save SDC."),
@@ -230,6 +242,7 @@ class SDCLatentQuantize(io.ComfyNode):
         quality=0,
         mask=None,
         vae=None,
+        one_palette=False,
     ) -> io.NodeOutput:
         check_pictures(latent)
         latent_format = settle_format(latent_format, latent, vae)
@@ -241,6 +254,7 @@ class SDCLatentQuantize(io.ComfyNode):
             "max_bytes": max_bytes,
             "quality": quality,
             "mask": mask,
+            "one_palette": one_palette,
         }
         preset, notes = usable_preset(preset, latent_format)
         notes += unused(preset, given, latent_format)
@@ -257,12 +271,16 @@ class SDCLatentQuantize(io.ComfyNode):
         else:
             custom = {"colours": colours, "dither": dither, "dither_strength": dither_strength}
             settings = PALETTES.get(preset, custom)
-            jobs = [partial(codec.encode, z, seed=seed, **settings, **about) for z in batch]
+            if one_palette:
+                jobs = [partial(codec.encode_together, batch, seed=seed, **settings, **about)]
+            else:
+                jobs = [partial(codec.encode, z, seed=seed, **settings, **about) for z in batch]
         pictures = []
         progress = ProgressBar(len(jobs))
         for encode in jobs:
             comfy.model_management.throw_exception_if_processing_interrupted()
-            pictures.append(encode())
+            made = encode()
+            pictures += made if isinstance(made, list) else [made]
             progress.update(1)
         decoded = to_latent(pictures)
         if "batch_index" in latent:

@@ -10,7 +10,7 @@ from .files.samples import list_samples
 from .sockets import CATEGORY
 from .sockets.errors import plain_errors
 from .sockets.latents import to_latent
-from .sockets.sdc import SDC, about_lines
+from .sockets.sdc import SDC, about_file
 from .sockets.vae_identity import vae_notes
 
 NOTHING = "no .sdc file yet"  # how the only entry of an empty list once began; saved workflows may hold it
@@ -26,7 +26,8 @@ class SDCLoad(io.ComfyNode):
             node_id="SDCLoad",
             display_name="Load SDC",
             category=CATEGORY,
-            description="Opens a .sdc file. Connect VAE Decode to see the picture, or DDIM Invert to regenerate it.",
+            description="Opens a .sdc file. Connect VAE Decode to see the picture, or DDIM Invert to regenerate it. "
+            "A file of several pictures gives them as a batch.",
             search_aliases=["sdc", "open", "decompress", "decode", "load latent", "load picture", "import", "sample"],
             inputs=[
                 io.Combo.Input(
@@ -41,9 +42,9 @@ class SDCLoad(io.ComfyNode):
                     min=1,
                     max=codec.MAX_PIXELS // 10**6 + 1,
                     optional=True,
-                    tooltip="A file that claims to hold a larger picture is refused before anything is decoded: a "
-                    "stranger's file of a few bytes could otherwise keep VAE Decode busy for hours. Raise it for large "
-                    "pictures of your own.",
+                    tooltip="A file that claims to hold a larger picture, or larger ones all together, is refused "
+                    "before anything is decoded: a stranger's file of a few bytes could otherwise keep VAE Decode busy "
+                    "for hours. Raise it for large or many pictures of your own.",
                 ),
                 io.Vae.Input(
                     "vae",
@@ -86,8 +87,10 @@ class SDCLoad(io.ComfyNode):
     @classmethod
     @plain_errors()
     def execute(cls, file, max_megapixels=36, vae=None) -> io.NodeOutput:
-        picture = load_listed(file, max_megapixels)
-        prompt = picture.metadata.get("prompt", "")
-        about = picture.width, picture.height, *generation_values(picture)
-        lines = about_lines(picture) + ([] if vae is None else vae_notes([picture], vae))
-        return io.NodeOutput(to_latent([picture]), [picture], prompt, *about, ui={"text": lines})
+        pictures, size = load_listed(file, max_megapixels)
+        first = pictures[0]  # what it says is given for all
+        about = first.width, first.height, *generation_values(first)
+        lines = about_file(pictures, size) + ([] if vae is None else vae_notes(pictures, vae))
+        return io.NodeOutput(
+            to_latent(pictures), pictures, first.metadata.get("prompt", ""), *about, ui={"text": lines}
+        )

@@ -23,7 +23,8 @@ class SDCLoadFolder(io.ComfyNode):
             node_id="SDCLoadFolder",
             display_name="Load SDC Folder",
             category=CATEGORY,
-            description="Opens all .sdc files of a folder, one after the other: what follows runs once for each.",
+            description="Opens all .sdc files of a folder, one after the other: what follows runs once for each. "
+            "A file of several pictures gives them as a batch.",
             search_aliases=["sdc", "batch", "folder", "directory", "list", "load many", "decompress"],
             inputs=[
                 io.Combo.Input(
@@ -111,13 +112,14 @@ class SDCLoadFolder(io.ComfyNode):
             raise ValueError(
                 f"No file of the folder {folder!r} in ComfyUI's {place} folder matches {pattern!r}, from index {index}."
             )
-        rows, lines = [], []
+        rows, lines, total = [], [], 0
         for file in files:
             try:
-                picture = load_listed(file, max_megapixels)
+                pictures, size = load_listed(file, max_megapixels)
+                picture = pictures[0]
                 row = [
-                    to_latent([picture]),
-                    [picture],
+                    to_latent(pictures),
+                    pictures,
                     picture.metadata.get("prompt", ""),
                     picture.width,
                     picture.height,
@@ -126,10 +128,12 @@ class SDCLoadFolder(io.ComfyNode):
                 lines.append(f"{WARNING} {error}")
                 continue
             name = file.removesuffix(" [output]").split("/")[-1]
+            total += size
             rows.append([*row, *generation_values(picture), os.path.splitext(name)[0]])
         if not rows:
             raise ValueError("\n".join(["None of the files could be opened.", *lines[:SHOWN]]))
-        total = sum(len(row[1][0].data) for row in rows)
-        lines.insert(0, f"{len(rows)} pictures, {total} bytes")
+        count = sum(len(row[1]) for row in rows)
+        files_of = f" in {len(rows)} files" if count > len(rows) else ""
+        lines.insert(0, f"{count} pictures{files_of}, {total} bytes")
         more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
         return io.NodeOutput(*map(list, zip(*rows, strict=True)), ui={"text": lines[:SHOWN] + more})

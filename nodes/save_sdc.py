@@ -1,5 +1,6 @@
 import io as bytes_io
 import math
+from typing import NamedTuple
 
 from comfy.cli_args import args
 from comfy_api.v0_0_2 import io, ui
@@ -13,7 +14,7 @@ from .files.prompt_graph import find_generation
 from .sockets import CATEGORY
 from .sockets.errors import plain_errors
 from .sockets.latents import to_latent
-from .sockets.sdc import SDC, preview_notes, size_line
+from .sockets.sdc import SDC, preview_notes, size_line, size_words
 
 # The assets view lists media only, and takes a file of another kind for one by its "format". Of the kinds it knows,
 # audio is the one it shows by its name and does not try to draw.
@@ -24,6 +25,7 @@ EMBEDDED = {
     "prompt and settings": ("settings",),
     "everything": ("workflow", "settings"),
 }
+APART, TOGETHER = "a file each", "one file"
 
 
 class SDCSave(io.ComfyNode):
@@ -89,6 +91,16 @@ class SDCSave(io.ComfyNode):
                     tooltip="Also writes a small JPEG of the same name, some 10 kB, which ComfyUI's assets view, its "
                     "queue and file managers show. It is no part of the .sdc file and can be deleted at any time.",
                 ),
+                io.Combo.Input(
+                    "batch",
+                    options=[APART, TOGETHER],
+                    default=APART,
+                    optional=True,
+                    advanced=True,
+                    tooltip="What becomes of a batch, such as the frames of a video. a file each: as many files as "
+                    "pictures. one file: all in one, up to 255 of one size; palette and prompt that they share are "
+                    "stored once. Load SDC gives them back as a batch.",
+                ),
             ],
             outputs=[
                 SDC.Output("saved", display_name="SDC", tooltip="The picture as written, with what was embedded."),
@@ -100,7 +112,7 @@ class SDCSave(io.ComfyNode):
 
     @classmethod
     @plain_errors()
-    def execute(cls, sdc, filename_prefix, embed, prompt="", image=None, thumbnail=False) -> io.NodeOutput:
+    def execute(cls, sdc, filename_prefix, embed, prompt="", image=None, thumbnail=False, batch=APART) -> io.NodeOutput:
         workflow = (cls.hidden.extra_pnginfo or {}).get("workflow")
         wanted = EMBEDDED[embed]
         found = find_generation(cls.hidden.prompt, cls.hidden.unique_id) if "settings" in wanted else None
@@ -109,17 +121,18 @@ class SDCSave(io.ComfyNode):
             for picture in sdc
         ]
         # Everything that can fail comes before the first file.
-        compared = [times_smaller(picture, image, index) for index, (picture, _) in enumerate(embedded)]
-        for index in range(len(sdc)):
+        files = files_of([picture for picture, _ in embedded], batch)
+        compared = [times_smaller(file, image) for file in files]
+        for index in range(len(files)):
             check_prefix(numbered(filename_prefix, index))
         written, results, images, texts = [], [], [], []
-        for index, (picture, _) in enumerate(embedded):
-            prefix = numbered(filename_prefix, index)
-            path, filename, subfolder = save_under(prefix, picture.width, picture.height, picture.data)
-            written.append(codec.load_file(path, max_pixels=math.inf))
+        for index, file in enumerate(files):
+            prefix, first = numbered(filename_prefix, index), file.pictures[0]
+            path, filename, subfolder = save_under(prefix, first.width, first.height, file.data)
+            written += codec.load_all(codec.read_bounded(path), max_pixels=math.inf)
             results.append({**ui.SavedResult(filename, subfolder, io.FolderType.output), "format": FORMAT})
-            texts.append(f"{filename}: {size_line(picture)}, {compared[index]}")
-            if thumbnail and (name := save_thumbnail(path, picture)):
+            texts.append(f"{filename}: {file_line(file)}, {compared[index]}")
+            if thumbnail and (name := save_thumbnail(path, first)):
                 images.append(ui.SavedResult(name, subfolder, io.FolderType.output))
         notes = sorted({line for picture in written for line in preview_notes(picture)})
         notes += dict.fromkeys(note for _, its_notes in embedded for note in its_notes)
@@ -128,21 +141,57 @@ class SDCSave(io.ComfyNode):
         return io.NodeOutput(written, to_latent(written), ui={**shown, "files": results, "text": texts + notes})
 
 
+class File(NamedTuple):
+    """A file to be written: its pictures, the number of the first in the batch, and its bytes."""
+
+    pictures: list[codec.EncodedPicture]
+    start: int
+    data: bytes
+
+
+def files_of(pictures: list[codec.EncodedPicture], batch: str) -> list[File]:
+    if batch != TOGETHER:
+        return [File([picture], index, picture.data) for index, picture in enumerate(pictures)]
+    try:
+        return [File(pictures, 0, codec.join_pictures(pictures))]
+    except codec.SdcArgumentError as error:
+        raise ValueError(f"{error}. Set batch to {APART!r}, or save fewer pictures, all of one size.") from error
+
+
+def file_line(file: File) -> str:
+    """'3.1 kB, 64 colours', or of several pictures '8 pictures in 21.0 kB, 2.6 kB each'."""
+    count = len(file.pictures)
+    if count == 1:
+        return size_line(file.pictures[0])
+    size = len(file.data)
+    return f"{count} pictures in {size_words(size)}, {size_words(round(size / count))} each"
+
+
 def numbered(prefix: str, index: int) -> str:
     """%batch_num% as ComfyUI's own savers fill it in."""
     return prefix.replace("%batch_num%", str(index))
 
 
-def times_smaller(picture: codec.EncodedPicture, image, index: int) -> str:
-    """How the size compares: with the picture's bare pixels, and with its PNG if the picture is there.
+def times_smaller(file: File, image) -> str:
+    """How the size compares: with the pictures' bare pixels, and with their PNGs if the pictures are there.
 
     `image` is an IMAGE (B, H, W, C) or None. A batch of pictures of which there is one image only, is compared with it.
     """
-    bare = f"{3 * picture.width * picture.height / picture.size:.0f}x smaller than the bare pixels"
+    first, size = file.pictures[0], len(file.data)
+    bare = f"{3 * len(file.pictures) * first.width * first.height / size:.0f}x smaller than the bare pixels"
     if image is None:
         return bare
-    pixels = (image[min(index, len(image) - 1)].clamp(0, 1) * 255).byte().cpu().numpy()
+    last = len(image) - 1
+    indices = range(file.start, file.start + len(file.pictures))
+    known = {index: png_size(image[index]) for index in {min(index, last) for index in indices}}
+    png = sum(known[min(index, last)] for index in indices)
+    return f"{bare}, {png / size:.0f}x smaller than the PNG{'s' * (len(file.pictures) > 1)}"
+
+
+def png_size(image) -> int:
+    """Bytes of the file that Save Image would write of an IMAGE (H, W, C)."""
+    pixels = (image.clamp(0, 1) * 255).byte().cpu().numpy()
     pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels  # Pillow has no third axis for grey
     png = bytes_io.BytesIO()
-    Image.fromarray(pixels).save(png, "PNG", compress_level=4)  # as Save Image does
-    return f"{bare}, {png.tell() / picture.size:.0f}x smaller than the PNG"
+    Image.fromarray(pixels).save(png, "PNG", compress_level=4)
+    return png.tell()

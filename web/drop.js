@@ -5,12 +5,14 @@ import { handOn, inspect, isSdc, warn } from "./files.js"
 import { addLoader, loadInto } from "./load.js"
 import { say } from "./words.js"
 
-// [file, workflow or undefined] of every file that can be read; of the others it is told what is wrong.
+// [file, workflow or undefined, what else the server says] of every file that can be read; of the others it is told what
+// is wrong.
 async function look(files) {
   const found = []
   for (const file of files) {
     try {
-      found.push([file, (await inspect(file)).workflow ?? undefined])
+      const about = await inspect(file)
+      found.push([file, about.workflow ?? undefined, about])
     } catch (error) {
       warn(`${file.name}: ${error.message}`)
     }
@@ -22,14 +24,16 @@ function askWhat(found) {
   const holders = found.filter(([, workflow]) => workflow)
   if (!holders.length) return "add"
   const one = holders.length === 1
+  const count = found.reduce((sum, [, , { pictures }]) => sum + pictures, 0)
+  const message = one
+    ? `${say("{file} holds the workflow it was made with.", { file: holders[0][0].name })}\n${holders[0][2].lines[0]}`
+    : say("{count} files hold the workflows they were made with.", { count: holders.length })
   return ask({
     title: one ? say("Open the workflow?") : say("Open the workflows?"),
-    message: one
-      ? say("{file} holds the workflow it was made with.", { file: holders[0][0].name })
-      : say("{count} files hold the workflows they were made with.", { count: holders.length }),
+    message,
     answers: [
       ["open", one ? say("Open the workflow") : say("Open {count} workflows", { count: holders.length })],
-      ["add", found.length === 1 ? say("Add the picture") : say("Add {count} pictures", { count: found.length })],
+      ["add", count === 1 ? say("Add the picture") : say("Add {count} pictures", { count })],
     ],
   })
 }

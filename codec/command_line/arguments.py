@@ -10,7 +10,8 @@ from .picture_files import WHITE
 
 DESCRIPTION = """Turns pictures into .sdc files and back, looks into them, checks them, and does the same for latents.
 
-A file named - is standard input or output, a folder stands for the files of the right kind in it.
+A file named - is standard input or output, a folder stands for the files of the right kind in it. What is made of a
+file of several pictures has numbers in its names.
 """
 EXIT_CODES = """exit codes: 0 all went well; 1 at least one file could not be read or written; 2 the command line is
 wrong; 130 interrupted. Results go to standard output, messages and the progress bar to standard error. No file is
@@ -49,6 +50,12 @@ def make_parser():
     add("verify", commands.verify, "decode .sdc files and name those that are damaged", "FILE.sdc")
     command = add("strip", commands.strip, "remove the metadata of .sdc files", "FILE.sdc")
     _add_output(command, "the file itself, which needs --force")
+    command = add("join", commands.join, "put pictures of one size into one .sdc file", "FILE.sdc")
+    command.epilog = "What they have in common, a palette or metadata, is stored once. Every picture stays as it is."
+    command.add_argument("-o", "--output", type=Path, metavar="OUT.sdc", required=True, help="the one file")
+    command.add_argument("--force", action="store_true", help="overwrite it")
+    command = add("split", commands.split, "make a .sdc file of each picture in .sdc files", "FILE.sdc")
+    _add_output(command, "beside the file, with numbers")
     command = add("relabel", commands.relabel, "correct the latent format of wrongly labelled .sdc files", "FILE.sdc")
     command.epilog = "The latent stays as it is: this is for files saved as SD1.x that hold an SDXL latent, say."
     names = [latent_format.name for latent_format in LATENT_FORMATS]

@@ -6,18 +6,21 @@ from functools import partial
 from pathlib import Path
 
 from .. import container
+from ..album import join_pictures, load_all
 from ..encoder import encode, encode_learned
+from ..errors import SdcArgumentError, SdcError
 from ..metadata import BY_DICTIONARY, PLAIN
-from ..picture import decode, load, relabelled, with_metadata
+from ..picture import decode, relabelled, with_metadata
 from ..vae_identity import TAG
 from . import latent_files, picture_files
-from .outputs import PIPE, Outputs, UsageError, for_each, printable, read_input
+from .outputs import PIPE, Outputs, UsageError, complain, for_each, printable, read_input, write_to
 
 LATENT_KINDS = {"npy": latent_files.npy_bytes, "latent": latent_files.latent_bytes}
 SECTION_NAMES = {
     container.PALETTE: "palette",
     container.INDICES: "indices",
     container.LEARNED: "what the learned coder has coded",
+    container.ALBUM: "the pictures",
     TAG: "fingerprint of the VAE",
     PLAIN: "metadata",
     BY_DICTIONARY: "metadata, by a dictionary",
@@ -27,35 +30,27 @@ SHOWN = 300  # letters of a text in the metadata
 
 def info(options):
     def work(name):
-        picture = load(read_input(name))
-        print(json.dumps(_record(name, picture)) if options.json else _description(name, picture))
+        data = read_input(name)
+        pictures = load_all(data)
+        print(json.dumps(_record(name, data, pictures)) if options.json else _description(name, data, pictures))
 
     return for_each(options, [".sdc"], work, "read", talks=True)
 
 
 def verify(options):
-    return for_each(options, [".sdc"], lambda name: decode(load(read_input(name))), "sound")
+    def work(name):
+        for _ in _each(load_all(read_input(name)), decode):
+            pass
+
+    return for_each(options, [".sdc"], work, "sound")
 
 
 def strip(options):
-    def work(name):
-        outputs.write(outputs.target(name, Path(name).suffix), with_metadata(load(read_input(name)), None).data)
-
-    outputs = Outputs(options, [".sdc"])
-    if options.output is None and not options.force and options.files != [PIPE]:
-        raise UsageError("strip changes the files themselves: give --force for that, or -o for another place")
-    return for_each(options, [".sdc"], work, "stripped")
+    return _rewrite(options, "stripped", lambda picture: with_metadata(picture, None))
 
 
 def relabel(options):
-    def work(name):
-        changed = relabelled(load(read_input(name)), options.latent_format)
-        outputs.write(outputs.target(name, Path(name).suffix), changed.data)
-
-    outputs = Outputs(options, [".sdc"])
-    if options.output is None and not options.force and options.files != [PIPE]:
-        raise UsageError("relabel changes the files themselves: give --force for that, or -o for another place")
-    return for_each(options, [".sdc"], work, "relabelled")
+    return _rewrite(options, "relabelled", lambda picture: relabelled(picture, options.latent_format))
 
 
 def extract(options):
@@ -65,10 +60,37 @@ def extract(options):
         kind = kind if kind in LATENT_KINDS else "npy"
 
     def work(name):
-        outputs.write(outputs.target(name, f".{kind}"), LATENT_KINDS[kind](decode(load(read_input(name)))))
+        for number, latent in _each(load_all(read_input(name)), decode):
+            outputs.write(outputs.target(name, f".{kind}", number), LATENT_KINDS[kind](latent))
 
     outputs = Outputs(options, [".sdc"])
     return for_each(options, [".sdc"], work, "extracted")
+
+
+def join(options):
+    pictures = []
+    failed = for_each(options, [".sdc"], lambda name: pictures.extend(load_all(read_input(name))), "read")
+    target = PIPE if str(options.output) == PIPE else options.output
+    try:
+        if failed:
+            raise SdcArgumentError("not written, because not all files could be read")
+        data = join_pictures(pictures)
+        write_to(target, data, options.force)
+    except (SdcError, OSError) as error:
+        complain(str(options.output), error)
+        return 1
+    if target != PIPE:
+        print(f"{target}: {len(pictures)} pictures, {len(data)} bytes, {_apart(pictures)} in files of their own")
+    return 0
+
+
+def split(options):
+    def work(name):
+        for number, picture in _each(load_all(read_input(name)), lambda picture: picture):
+            outputs.write_encoded(outputs.target(name, ".sdc", number), picture)
+
+    outputs = Outputs(options, [".sdc"])
+    return for_each(options, [".sdc"], work, "split", talks=True)
 
 
 def encode_pictures(options):
@@ -94,7 +116,9 @@ def decode_pictures(options):
     suffix = given or ".png"
 
     def work(name):
-        outputs.write(outputs.target(name, suffix), picture_files.decode_to_file(load(read_input(name)), suffix))
+        pictures = load_all(read_input(name))
+        for number, file in _each(pictures, lambda picture: picture_files.decode_to_file(picture, suffix)):
+            outputs.write(outputs.target(name, suffix, number), file)
 
     outputs = Outputs(options, [".sdc"])
     return for_each(options, [".sdc"], work, "decoded")
@@ -134,59 +158,111 @@ def _encoder(options):
     )
 
 
-def _record(name, picture):
+def _each(pictures, work):
+    """(number, what `work` gives) of each picture; the number is None where there is one alone."""
+    for number, picture in enumerate(pictures, 1):
+        try:
+            yield None if len(pictures) == 1 else number, work(picture)
+        except SdcError as error:
+            if len(pictures) == 1:
+                raise
+            raise type(error)(f"picture {number} of {len(pictures)}: {error}") from error
+
+
+def _rewrite(options, done, change):
+    """Write every file anew, with each of its pictures changed."""
+
+    def work(name):
+        pictures = [picture for _, picture in _each(load_all(read_input(name)), change)]
+        outputs.write(outputs.target(name, Path(name).suffix), join_pictures(pictures))
+
+    outputs = Outputs(options, [".sdc"])
+    if options.output is None and not options.force and options.files != [PIPE]:
+        raise UsageError(
+            f"{options.command.__name__} changes the files themselves: give --force for that, or -o for another place"
+        )
+    return for_each(options, [".sdc"], work, done)
+
+
+def _apart(pictures):
+    return sum(picture.size for picture in pictures)
+
+
+def _record(name, data, pictures):
     """Everything about a file, for JSON."""
-    header, sections = container.split(picture.data, float("inf"))
-    return {
+    header, sections = container.split(data, float("inf"))
+    first, several = pictures[0], len(pictures) > 1
+    area = len(pictures) * first.width * first.height
+    record = {
         "file": name,
-        "bytes": picture.size,
-        "bits_per_pixel": picture.bits_per_pixel,
+        "bytes": len(data),
+        "bits_per_pixel": 8 * len(data) / area,
         "version": container.VERSION,
-        "latent_format": picture.latent_format,
+        "latent_format": first.latent_format,
         "channels": header.channels,
         "latent_height": header.latent_height,
         "latent_width": header.latent_width,
         "width": header.width,
         "height": header.height,
         "pictures": header.pictures,
+        **({"coder": "several"} if several else _coding(first)),
+        "checksum": data[:-5:-1].hex(),
+        "framing_bytes": len(data) - sum(map(len, sections.values())),
+        "sections": [
+            {"tag": tag, "bytes": len(payload), "bits_per_pixel": 8 * len(payload) / area}
+            for tag, payload in sections.items()
+        ],
+    }
+    about = [{"vae": picture.vae and picture.vae.hex(), "metadata": picture.metadata} for picture in pictures]
+    if not several:
+        return record | about[0]
+    return record | {"each": [_coding(picture) | each for picture, each in zip(pictures, about, strict=True)]}
+
+
+def _coding(picture):
+    return {
         "coder": picture.coder,
         "colours": picture.colours,
         "coding": picture.quantised.summary,
         "weights": picture.quantised.weights.hex() if picture.coder == "learned" else None,
-        "checksum": picture.data[:-5:-1].hex(),
-        "framing_bytes": picture.size - sum(map(len, sections.values())),
-        "sections": [
-            {"tag": tag, "bytes": len(payload), "bits_per_pixel": _rate(payload, picture)}
-            for tag, payload in sections.items()
-        ],
-        "vae": picture.vae and picture.vae.hex(),
-        "metadata": picture.metadata,
     }
 
 
-def _description(name, picture):
+def _description(name, data, pictures):
     """The same for people."""
-    record = _record(printable(name), picture)
-    if record["weights"]:
-        record["coding"] += " · weights {weights}".format_map(record)
+    record = _record(printable(name), data, pictures)
+    several = record.get("each")
+    size = "{width} x {height} pixels, {bytes} bytes, {bits_per_pixel:.4f} bits per pixel".format_map(record)
+    if several:
+        size = f"{len(pictures)} pictures of {size}; {_apart(pictures)} bytes in files of their own"
+    coding = f"{len(pictures)} pictures" if several else _coding_words(record)
     lines = [
-        "{file}: {width} x {height} pixels, {bytes} bytes, {bits_per_pixel:.4f} bits per pixel".format_map(record),
-        "  version {version}, {latent_format} latent {channels} x {latent_height} x {latent_width}, {coding}, "
-        "checksum {checksum}".format_map(record),
+        f"{record['file']}: {size}",
+        "  version {version}, {latent_format} latent {channels} x {latent_height} x {latent_width}, ".format_map(record)
+        + f"{coding}, checksum {record['checksum']}",
     ]
     for section in record["sections"]:
         called = SECTION_NAMES.get(section["tag"], "optional, unknown to this version")
         lines.append("  section {tag}: {bytes} bytes, {bits_per_pixel:.4f} bits per pixel".format_map(section))
         lines[-1] += f" ({called})"
     lines.append("  framing: {framing_bytes} bytes".format_map(record))
-    for key, value in picture.metadata.items():
+    for number, about in enumerate(several or [], 1):
+        lines.append(f"  picture {number}: {_coding_words(about)}")
+        if about["metadata"] is not pictures[0].metadata or number == 1:  # those of the whole file are one
+            lines += [f"  {line}" for line in _metadata_lines(about["metadata"])]
+    return "\n".join(lines if several else lines + _metadata_lines(pictures[0].metadata))
+
+
+def _coding_words(about):
+    return about["coding"] + (f" · weights {about['weights']}" if about["weights"] else "")
+
+
+def _metadata_lines(metadata):
+    lines = []
+    for key, value in metadata.items():
         if isinstance(value, str):
             value = repr(value[:SHOWN]) + "..." * (len(value) > SHOWN)
         else:
             value = f"{type(value).__name__}, {len(json.dumps(value))} letters of JSON"
         lines.append(f"  metadata {printable(key)}: {value}")
-    return "\n".join(lines)
-
-
-def _rate(payload, picture):
-    return 8 * len(payload) / (picture.width * picture.height)
+    return lines

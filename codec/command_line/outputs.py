@@ -39,20 +39,26 @@ class Outputs:
         return path if number is None else path.with_name(f"{path.stem}_{number:05}{path.suffix}")
 
     def write(self, target, data):
-        if target == PIPE:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-            return
         if target in self.written:
             raise SdcArgumentError(f"two inputs would be written to {target}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, data, overwrite=self.force)
-        self.written.add(target)
+        write_to(target, data, self.force)
+        if target != PIPE:
+            self.written.add(target)
 
     def write_encoded(self, target, picture):
         self.write(target, picture.data)
         if target != PIPE:
             print(f"{target}: {picture.size} bytes, {picture.bits_per_pixel:.4f} bits per pixel")
+
+
+def write_to(target, data, force):
+    """Write to a path, or to standard output where it is PIPE."""
+    if target == PIPE:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(target, data, overwrite=force)
 
 
 def for_each(options, kinds, work, done, talks=False):
@@ -74,7 +80,7 @@ def for_each(options, kinds, work, done, talks=False):
             raise
         except (SdcError, OSError) as error:
             failed += 1
-            print(f"{clear}error: {printable(name)}: {_reason(error, name)}", file=sys.stderr)
+            complain(name, error, clear)
     if len(names) != 1:
         print(f"{clear}{len(names)} files: {len(names) - failed} {done}, {failed} failed", file=sys.stderr)
     return 1 if failed else 0
@@ -102,6 +108,10 @@ def printable(text):
     """A name as it is, unless it holds what could drive a terminal."""
     text = str(text)
     return text if text.isprintable() else repr(text)
+
+
+def complain(name, error, clear=""):
+    print(f"{clear}error: {printable(name)}: {_reason(error, name)}", file=sys.stderr)
 
 
 def _reason(error, name):

@@ -15,7 +15,7 @@ from .error_estimate import estimate_error
 from .indices import CODER_NAMES, code_indices, decode_indices
 from .quantiser import quantise
 
-__all__ = ["DITHERS", "MAX_ENTRIES", "PAPER_PRESET", "PaletteLatent", "encode_latent", "parse_sections"]
+__all__ = ["DITHERS", "MAX_ENTRIES", "PAPER_PRESET", "PaletteLatent", "encode_latents", "parse_sections"]
 
 DITHERS = ("floyd-steinberg", "none")
 # 64 x 64 indices of 6 bits and 64 entries of 4 bytes are the 3.4 kB of the paper's Table 1.
@@ -32,14 +32,18 @@ class PaletteLatent:
     ----------
     coder : str
         How the indices are coded: "fixed" or "zstd".
-    values : (K, C) float32 array
-        Palette entries in units of the latent.
+    palette : entries.Palette
     indices : (H, W) uint16 array
     """
 
     coder: str
-    values: np.ndarray
+    palette: entries.Palette
     indices: np.ndarray
+
+    @property
+    def values(self):
+        """Palette entries in units of the latent, (K, C) float32; they take four times the room of the palette."""
+        return self.palette.values()
 
     @property
     def summary(self):
@@ -49,7 +53,7 @@ class PaletteLatent:
     @property
     def colours(self):
         """Entries in the stored palette."""
-        return len(self.values)
+        return len(self.palette.components)
 
     def dequantise(self):
         """Return the latent, (C, H, W) float32."""
@@ -68,11 +72,13 @@ class PaletteLatent:
         return estimate_error(self.values, self.indices)
 
 
-def encode_latent(latent, colours, strength, seed):
-    """Return (coder identifier, palette payload, indices payload) of a latent; arguments as for `quantise`."""
-    palette, chosen = quantise(latent, colours, strength, seed)
-    coder, coded = code_indices(chosen.ravel(), len(palette.components))
-    return coder, palette.to_bytes(), coded
+def encode_latents(latents, colours, strength, seed):
+    """Encode latents by one palette.
+
+    Arguments are those of `quantise`. Returns the palette payload, and (coder identifier, indices payload) of each.
+    """
+    palette, chosen = quantise(latents, colours, strength, seed)
+    return palette.to_bytes(), [code_indices(indices.ravel(), len(palette.components)) for indices in chosen]
 
 
 def parse_sections(coder, palette, indices, shape):
@@ -93,4 +99,4 @@ def parse_sections(coder, palette, indices, shape):
     channels, height, width = shape
     parsed = entries.from_bytes(palette, channels)
     flat = decode_indices(coder, indices, height * width, len(parsed.components))
-    return PaletteLatent(CODER_NAMES[coder], parsed.values(), flat.reshape(height, width))
+    return PaletteLatent(CODER_NAMES[coder], parsed, flat.reshape(height, width))

@@ -11,13 +11,13 @@ from .kmeans import kmeans, nearest
 MAX_TRAINING_POINTS = 1 << 16
 
 
-def quantise(latent, colours, strength, seed):
-    """Fit a palette to a latent and choose an entry for each place.
+def quantise(latents, colours, strength, seed):
+    """Fit a palette to latents and choose an entry for each place.
 
     Parameters
     ----------
-    latent : (C, H, W) float64 array
-        Finite, within the float16 range.
+    latents : list of (C, H, W) float64 arrays
+        Of one shape, finite, within the float16 range.
     colours : int
         Most entries, 2 to 4096.
     strength : float
@@ -27,20 +27,24 @@ def quantise(latent, colours, strength, seed):
 
     Returns
     -------
-    (Palette, (H, W) integer array)
-        The palette reduced to the entries in use, and the index of each place.
+    (Palette, list of (H, W) integer arrays)
+        The palette reduced to the entries in use, and the index of each place of each latent.
     """
-    pixels = np.ascontiguousarray(np.moveaxis(latent, 0, -1))
-    channels = pixels.shape[-1]
-    # Training on an evenly spread part of a large latent keeps the cost linear in its area.
-    step = math.ceil(math.sqrt(pixels.size / channels / MAX_TRAINING_POINTS))
-    training = pixels[::step, ::step].reshape(-1, channels)
+    pictures = [np.ascontiguousarray(np.moveaxis(latent, 0, -1)) for latent in latents]
+    channels = pictures[0].shape[-1]
+    # Training on an evenly spread part of large latents keeps the cost linear in their area.
+    step = math.ceil(math.sqrt(len(pictures) * pictures[0].size / channels / MAX_TRAINING_POINTS))
+    training = np.concatenate([pixels[::step, ::step].reshape(-1, channels) for pixels in pictures])
     trained = entries.from_centres(kmeans(training, colours, np.random.Generator(np.random.PCG64(seed))))
-    # Pixels are matched with what a decoder will see, not with the centres before rounding.
+    # Pixels are matched with what a decoder will see, not with the centres before rounding. No picture's error is
+    # dithered into the next.
     values = trained.values()
-    if strength > 0:
-        chosen = floyd_steinberg(pixels, values, strength)
-    else:
-        chosen = nearest(pixels.reshape(-1, channels), values).reshape(pixels.shape[:2])
+    chosen = np.stack([_choose(pixels, values, strength) for pixels in pictures])
     used, compact = np.unique(chosen, return_inverse=True)
-    return trained.keep(used), compact.reshape(chosen.shape)
+    return trained.keep(used), list(compact.reshape(chosen.shape))
+
+
+def _choose(pixels, values, strength):
+    if strength > 0:
+        return floyd_steinberg(pixels, values, strength)
+    return nearest(pixels.reshape(-1, pixels.shape[-1]), values).reshape(pixels.shape[:2])

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import folder_paths
@@ -11,32 +12,41 @@ from .paths import NETWORK, check_foreign, is_within
 from .samples import find_sample
 
 
-def load_listed(file: str, max_megapixels: float | None = None) -> codec.EncodedPicture:
+class Opened(NamedTuple):
+    """The pictures in a file, and how many bytes it has."""
+
+    pictures: list[codec.EncodedPicture]
+    size: int
+
+
+def load_listed(file: str, max_megapixels: float | None = None) -> Opened:
     """Read a file that the Load list offers; whatever is wrong is told with its name."""
     data = read_listed(file)
-    if max_megapixels is None:
-        return parse_listed(file, data, codec.MAX_PIXELS)
+    with named(file):
+        if max_megapixels is None:
+            return Opened(codec.load_all(data), len(data))
+        try:
+            return Opened(codec.load_all(data, max_pixels=int(max_megapixels * 10**6)), len(data))
+        except codec.SdcLimitError as error:
+            raise type(error)(f"{error} (on Load SDC: max_megapixels)") from error
+
+
+@contextmanager
+def named(file: str):
+    """Say of an error in a file which file it is."""
     try:
-        return parse_listed(file, data, int(max_megapixels * 10**6))
-    except codec.SdcLimitError as error:
-        raise type(error)(f"{error} (on Load SDC: max_megapixels)") from error
+        yield
+    except codec.SdcError as error:
+        raise type(error)(f"{file}: {error}") from error
 
 
 def read_listed(file: str) -> bytes:
     path = find_listed(file)
     try:
-        return codec.read_bounded(path)
-    except codec.SdcError as error:
-        raise type(error)(f"{file}: {error}") from error
+        with named(file):
+            return codec.read_bounded(path)
     except OSError as error:
         raise OSError(f"{file} cannot be read: {error.strerror or error}") from error
-
-
-def parse_listed(file: str, data: bytes, max_pixels: int) -> codec.EncodedPicture:
-    try:
-        return codec.load(data, max_pixels=max_pixels)
-    except codec.SdcError as error:
-        raise type(error)(f"{file}: {error}") from error
 
 
 def list_files() -> list[str]:

@@ -8,9 +8,9 @@ import folder_paths
 from aiohttp import web
 
 from ... import codec
-from ..sockets.sdc import about_lines
+from ..sockets.sdc import about_file
 from ..tiny.install import install_models
-from .listing import load_listed, name_in_list, parse_listed, read_listed
+from .listing import Opened, load_listed, name_in_list, named, read_listed
 from .previews import MAX_PIXELS, jpeg, thumbnail
 
 AT_ONCE = 2  # files that are looked into side by side; others wait, without memory
@@ -40,7 +40,8 @@ def add_routes(routes: web.RouteTableDef):
             headers = {"ETag": tag, "Cache-Control": "no-cache"}
             if request.headers.get("If-None-Match") == tag:
                 return web.Response(status=304, headers=headers)
-            picture = thumbnails.get(tag) or jpeg(thumbnail(parse_listed(file, data, MAX_PIXELS)))
+            with named(file):
+                picture = thumbnails.get(tag) or jpeg(thumbnail(codec.load_first(data, max_pixels=MAX_PIXELS)))
             thumbnails[tag] = picture
             while len(thumbnails) > KEPT:
                 thumbnails.pop(next(iter(thumbnails)), None)
@@ -68,8 +69,8 @@ def add_routes(routes: web.RouteTableDef):
                     return refused(f"The file has more than {codec.MAX_FILE_BYTES} bytes, so it cannot be a .sdc file.")
 
             def look():
-                picture = codec.load(bytes(data))
-                return web.json_response({**about(picture), "workflow": picture.metadata.get("workflow")})
+                opened = Opened(codec.load_all(bytes(data)), len(data))
+                return web.json_response({**about(opened), "workflow": opened.pictures[0].metadata.get("workflow")})
 
             return await answer(look)
 
@@ -89,15 +90,19 @@ def refused(message: str, status: int = 200) -> web.Response:
     return web.json_response({"error": message}, status=status)
 
 
-def about(picture: codec.EncodedPicture) -> dict:
+def about(opened: Opened) -> dict:
+    """What the page shows of a file; of several pictures that which they have in common, or the first has."""
+    picture, count = opened.pictures[0], len(opened.pictures)
+    coders = {each.coder for each in opened.pictures}
     return {
-        "lines": about_lines(picture),
-        "bytes": picture.size,
-        "bits_per_pixel": picture.bits_per_pixel,
+        "lines": about_file(*opened),
+        "pictures": count,
+        "bytes": opened.size,
+        "bits_per_pixel": 8 * opened.size / (count * picture.width * picture.height),
         "width": picture.width,
         "height": picture.height,
         "latent_format": picture.latent_format,
-        "coder": picture.coder,
+        "coder": picture.coder if len(coders) == 1 else "several",
         "has_prompt": "prompt" in picture.metadata,
         "has_workflow": "workflow" in picture.metadata,
     }

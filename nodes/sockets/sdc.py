@@ -48,6 +48,24 @@ def about_lines(picture: codec.EncodedPicture) -> list[str]:
     ]
 
 
+def about_file(pictures: list[codec.EncodedPicture], size: int) -> list[str]:
+    """The same of a file of `size` bytes, which may hold several pictures."""
+    first = pictures[0]
+    if len(pictures) == 1:
+        return about_lines(first)
+    _, inside, *notes = about_lines(first)
+    differing = any(picture.metadata != first.metadata for picture in pictures)
+    notes += ["The pictures differ in their words and settings: those of the first are given."] * differing
+    codings = dict.fromkeys(coding_words(picture) for picture in pictures)
+    coding = next(iter(codings)) if len(codings) == 1 else "coded in several ways"
+    return [
+        f"{len(pictures)} pictures, {first.width}x{first.height}, {size_words(size)}",
+        f"{size_words(round(size / len(pictures)))} each, {coding}",
+        inside,
+        *notes,
+    ]
+
+
 def preview_notes(picture: codec.EncodedPicture) -> list[str]:
     """What the thumbnail beside these lines does not show."""
     if picture.latent_format == tiny_vae.LATENT_FORMAT:

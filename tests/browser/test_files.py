@@ -103,6 +103,21 @@ def test_the_offer_can_be_declined(canvas_page, sdc_file):
     assert "workflow inside" in page.status(node, "96x64")
 
 
+def test_a_file_of_several_pictures_says_how_many(canvas_page, sdc_file, tmp_path):
+    page = canvas_page
+    pictures = [codec.load_file(sdc_file(f"part{number}.sdc", workflow=WORKFLOW)) for number in range(3)]
+    film = tmp_path / "film.sdc"
+    film.write_bytes(codec.join_pictures(pictures))
+    page.drop([film], (700, 400))
+    question = page.page.get_by_role("dialog", name="Open the workflow?")
+    question.get_by_text("3 pictures, 96x64, ").wait_for()
+    page.answer("Add 3 pictures")
+    page.wait("() => app.graph.nodes.length === 1")
+    (node,) = page.nodes("SDCLoad")
+    assert "workflow inside" in page.status(node, "3 pictures, 96x64")
+    assert page.pictures(node) == [[96, 64]]
+
+
 @pytest.mark.parametrize("way_out", ["Escape", "Close"])
 def test_leaving_the_question_does_nothing_at_all(page, sdc_file, photograph, way_out):
     name = f"left-{way_out}-{page.is_vue()}.sdc"

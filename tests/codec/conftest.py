@@ -2,7 +2,9 @@
 the second decoder and what damages files."""
 
 import importlib.util
+import os
 import struct
+import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -96,3 +98,24 @@ def root():
 @pytest.fixture(scope="session")
 def fixtures(root):
     return root / "tests" / "fixtures"
+
+
+@pytest.fixture
+def run_python(root):
+    """Run Python in a process of its own, in the repository's root; output is bytes when the input is."""
+
+    def run_python(*arguments, stdin=None):
+        command = [sys.executable, *map(str, arguments)]
+        text = {} if isinstance(stdin, bytes) else {"text": True, "encoding": "utf-8"}
+        env = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+        return subprocess.run(
+            command, cwd=root, input=stdin, capture_output=True, timeout=60, check=False, env=env, **text
+        )
+
+    return run_python
+
+
+@pytest.fixture
+def run(run_python):
+    """Run the command line."""
+    return lambda *arguments, **options: run_python("-m", "codec", *arguments, **options)

@@ -35,43 +35,105 @@ def require(condition, reason):
 
 
 def decode(data, max_pixels=16384**2):
-    """Return (latent as little-endian binary32, metadata) or raise Refused."""
+    """Return (latent as little-endian binary32, metadata) of a file of one picture, or raise Refused."""
+    (found,) = decode_all(data, max_pixels)
+    return found
+
+
+def decode_all(data, max_pixels=16384**2):
+    """Return that of each picture, in a list, or raise Refused."""
     require(data[:8] == b"\x93SDC\r\n\x1a\x01", "signature and version")
     require(32 <= len(data) <= 32 << 20, "size of the file")
     body, checksum = data[:-4], struct.unpack("<I", data[-4:])[0]
     kind, channels, height, width, picture_width, picture_height, pictures, coder = struct.unpack("<2B4H2B", data[8:20])
-    sections = []
-    rest = body[20:]
+    tags, payloads = sections_of(body[20:])
+    require(zlib.crc32(body) == checksum, "checksum")
+    require(kind in CHANNELS and pictures > 0 and channels == CHANNELS[kind], "header")
+    require(min(height, width, picture_width, picture_height) > 0, "empty size")
+    require(pictures * max(64 * height * width, picture_width * picture_height) <= max_pixels, "pixels")
+    require((coder == 3) == (pictures > 1), "picture count")
+    shape = kind, channels, height, width
+    if coder != 3:
+        check_sections(coder, tags)
+        described, _ = metadata_of(payloads, 512 << 10)
+        return [(latent_of(coder, payloads, shape), described)]
+    require(re.fullmatch("A[a-z]*", tags), "sections")
+    parts = parts_of(payloads.pop("A"), pictures, payloads)
+    for_all, room = metadata_of(payloads, 512 << 10)
+    found = []
+    for own_coder, own in parts:
+        marks = {tag: payload for tag, payload in own.items() if tag.islower()}
+        described = for_all
+        if "m" in marks or ("d" in marks and "m" not in payloads):
+            described, room = metadata_of(marks, room)
+        found.append((latent_of(own_coder, own, shape), described))
+    return found
+
+
+def sections_of(rest):
+    """Tags in their order as one text, and payloads by tag."""
+    tags, payloads = "", {}
     while rest:
-        require(len(rest) >= 4 and len(sections) < 52, "section header")
+        require(len(rest) >= 4 and len(tags) < 52, "section header")
         length = rest[1] | rest[2] << 8 | rest[3] << 16
         require(len(rest) >= 4 + length, "section length")
-        sections.append((rest[0], rest[4 : 4 + length]))
+        tags += chr(rest[0])
+        payloads[chr(rest[0])] = rest[4 : 4 + length]
         rest = rest[4 + length :]
-    require(zlib.crc32(body) == checksum, "checksum")
-    require(kind in CHANNELS and pictures == 1 and channels == CHANNELS[kind], "header")
-    require(min(height, width, picture_width, picture_height) > 0, "empty size")
-    require(max(64 * height * width, picture_width * picture_height) <= max_pixels, "pixels")
-    tags = "".join(chr(tag) for tag, _ in sections)
+    return tags, payloads
+
+
+def check_sections(coder, tags):
     require(coder in (0, 1, 2), "coder")
     require(re.fullmatch("L[a-z]*" if coder == 2 else "PI[a-z]*", tags) and len(set(tags)) == len(tags), "sections")
-    payloads = dict(zip(tags, (payload for _, payload in sections), strict=True))
 
-    metadata = {}
-    if "m" in payloads:
-        metadata = describe(payloads["m"])
-    elif "d" in payloads and (dictionary := dictionary_of(payloads["d"][:4])):
-        metadata = describe(b"\x28\xb5\x2f\xfd" + payloads["d"][4:], dictionary)
+
+def parts_of(album, count, common):
+    """(coder, payloads by tag) of each picture in section A, with its palette; `common` are the sections after it."""
+    parts, palette, total = [], None, 0
+    for _ in range(count):
+        length = int.from_bytes(album[:3], "little")
+        require(1 <= length <= len(album) - 3, "length of a part")
+        coder = album[3]
+        tags, payloads = sections_of(album[4 : 3 + length])
+        check_sections(coder, tags)
+        require(not set(tags) & set(common), "section in both places")
+        if coder != 2:
+            palette = payloads["P"] or palette
+            require(palette, "palette before")
+            payloads["P"] = palette
+        total += 24 + sum(4 + len(payload) for payload in [*payloads.values(), *common.values()])
+        parts.append((coder, payloads))
+        album = album[3 + length :]
+    require(not album, "end of the album")
+    require(total <= 32 << 20, "size of the pictures")
+    return parts
+
+
+def latent_of(coder, payloads, shape):
+    kind, channels, height, width = shape
     if coder == 2:
         try:
             latent = plain_learned.decode(payloads["L"], height, width, NAMES[kind], channels)
         except plain_learned.Damaged as damage:
             raise Refused(str(damage)) from damage
-        return latent.astype("<f4").tobytes(), metadata
+        return latent.astype("<f4").tobytes()
     entries = palette(payloads["P"], channels)
     names = indices(payloads["I"], coder, height * width, len(entries))
     latent = [entries[name][channel] for channel in range(channels) for name in names]
-    return struct.pack(f"<{len(latent)}f", *latent), metadata
+    return struct.pack(f"<{len(latent)}f", *latent)
+
+
+def metadata_of(payloads, room):
+    """The metadata in these sections, and what is left of the bytes that metadata may have."""
+    if "m" in payloads:
+        text = inflate(payloads["m"])
+    elif "d" in payloads and (dictionary := dictionary_of(payloads["d"][:4])):
+        text = inflate(b"\x28\xb5\x2f\xfd" + payloads["d"][4:], dictionary)
+    else:
+        return {}, room
+    require(len(text) <= room, "size of the metadata")
+    return describe(text), room - len(text)
 
 
 def palette(payload, channels):
@@ -138,9 +200,7 @@ def inflate(frame, dictionary=None):
     return content
 
 
-def describe(frame, dictionary=None):
-    text = inflate(frame, dictionary)
-    require(len(text) <= 512 << 10, "size of the metadata")
+def describe(text):
     try:
         value = json.loads(text.decode("utf-8"), parse_constant=refuse)
     except (ValueError, RecursionError) as error:

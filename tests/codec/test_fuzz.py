@@ -35,6 +35,7 @@ def test_a_hundred_thousand_damaged_files(root):
     assert min(seen.values()) > 10
     assert int(re.search(r"read +(\d+)", result.stdout)[1]) > CASES / 20
     assert int(re.search(r"read, learned +(\d+)", result.stdout)[1]) > 20
+    assert int(re.search(r"read, several +(\d+)", result.stdout)[1]) > 100
 
 
 def test_ten_thousand_hostile_names(root):

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import plain_decoder
 import pytest
 import sdc_codec as codec
@@ -26,13 +27,14 @@ def test_the_table_lists_every_fixture():
 @pytest.mark.parametrize("name", read_table())
 def test_golden_files_decode_to_the_same_bytes(name):
     data = (FIXTURES / name).read_bytes()
-    picture = codec.load(data)
-    latent = codec.decode(picture)
+    pictures = codec.load_all(data)
+    latents = np.stack([codec.decode(picture) for picture in pictures])
     shape, digest = read_table()[name]
-    assert " x ".join(map(str, latent.shape)) == shape
-    content = latent.astype("<f4").tobytes()
-    assert hashlib.sha256(content).hexdigest() == digest
-    assert plain_decoder.decode(data) == (content, picture.metadata)
+    assert " x ".join(map(str, latents.shape if len(pictures) > 1 else latents[0].shape)) == shape
+    content = [latent.astype("<f4").tobytes() for latent in latents]
+    assert hashlib.sha256(b"".join(content)).hexdigest() == digest
+    described = [picture.metadata for picture in pictures]
+    assert plain_decoder.decode_all(data) == list(zip(content, described, strict=True))
 
 
 def test_golden_headers():
@@ -70,7 +72,7 @@ def test_golden_headers():
 
 
 def test_the_fixtures_cover_every_latent_format_and_coder():
-    pictures = [codec.load(path.read_bytes()) for path in FIXTURES.glob("*.sdc")]
+    pictures = [picture for path in FIXTURES.glob("*.sdc") for picture in codec.load_all(path.read_bytes())]
     assert {picture.latent_format for picture in pictures} == {known.name for known in codec.LATENT_FORMATS}
     assert {picture.coder for picture in pictures} == {*codec.palette.indices.CODER_NAMES.values(), "learned"}
 
@@ -95,6 +97,20 @@ def test_golden_headers_of_the_learned_coder():
         "v1_learned_mask_metadata": 157,
         "v1_learned_finest_escapes": 255,
     }
+
+
+def test_golden_albums():
+    palettes, mixed = (
+        codec.load_all((FIXTURES / f"v1_album_{name}.sdc").read_bytes()) for name in ("palettes", "mixed")
+    )
+    assert [picture.coder for picture in palettes] == ["fixed", "fixed", "fixed", "zstd", "fixed"]
+    assert [picture.colours for picture in palettes] == [12, 12, 12, 5, 1]
+    assert {picture.vae.hex() for picture in palettes} == {"d55421d1d82732d7"}
+    assert {picture.metadata["prompt"] for picture in palettes} == {"twelve drawings of one wave, été"}
+    assert [picture.coder for picture in mixed] == ["fixed", "learned", "fixed", "fixed"]
+    assert [picture.metadata.get("prompt") for picture in mixed] == ["picture 0", None, "picture 1", "picture 2"]
+    assert [(picture.width, picture.height) for picture in palettes[:1] + mixed[:1]] == [(91, 61), (64, 48)]
+    assert codec.join_pictures(mixed) == (FIXTURES / "v1_album_mixed.sdc").read_bytes()
 
 
 @pytest.mark.parametrize("path", LEARNED, ids=lambda path: path.stem)

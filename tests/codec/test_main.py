@@ -11,27 +11,6 @@ from sdc_codec.command_line import latent_files
 
 
 @pytest.fixture
-def run_python(root):
-    """Run Python in a process of its own, in the repository's root; output is bytes when the input is."""
-
-    def run_python(*arguments, stdin=None):
-        command = [sys.executable, *map(str, arguments)]
-        text = {} if isinstance(stdin, bytes) else {"text": True, "encoding": "utf-8"}
-        env = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-        return subprocess.run(
-            command, cwd=root, input=stdin, capture_output=True, timeout=60, check=False, env=env, **text
-        )
-
-    return run_python
-
-
-@pytest.fixture
-def run(run_python):
-    """Run the command line."""
-    return lambda *arguments, **options: run_python("-m", "codec", *arguments, **options)
-
-
-@pytest.fixture
 def described(tmp_path, smooth_latent):
     """A file with metadata and a section of the future."""
     picture = codec.encode(smooth_latent(), colours=16, metadata={"prompt": "狐 \x1b[31m", "workflow": {"nodes": []}})

@@ -16,7 +16,8 @@ from sdc_codec import container
 
 ROOT = Path(__file__).parents[2]
 LEARNED = sorted((ROOT / "tests" / "fixtures").glob("v1_learned_*.sdc"))
-PALETTES = sorted(set((ROOT / "tests" / "fixtures").glob("v1_*.sdc")) - set(LEARNED))
+ALBUMS = sorted((ROOT / "tests" / "fixtures").glob("v1_album_*.sdc"))
+PALETTES = sorted(set((ROOT / "tests" / "fixtures").glob("v1_*.sdc")) - set(LEARNED) - set(ALBUMS))
 
 
 @pytest.fixture
@@ -66,6 +67,13 @@ def test_a_reader_from_before_coder_2_names_what_it_lacks(before_coder_2, load_r
             old.load(path.read_bytes())
 
 
+def test_it_says_that_it_reads_one_picture_a_file(before_coder_2, load_reader):
+    old = load_reader(before_coder_2)
+    for path in ALBUMS:
+        with pytest.raises(old.SdcUnsupportedError, match=r"holds [45] pictures, which came after this reader.*update"):
+            old.load(path.read_bytes())
+
+
 def test_it_still_reads_what_is_written_without_coder_2(before_coder_2, load_reader, smooth_latent):
     old = load_reader(before_coder_2)
     written = [codec.encode(smooth_latent(), **codec.PAPER_PRESET, metadata={"prompt": "a fox"}).data]
@@ -88,11 +96,13 @@ def test_a_reader_without_the_weights_names_them(path, tmp_path, load_reader):
     assert reader.decode(reader.load(path.read_bytes())).shape[0] == 4
 
 
-@pytest.mark.parametrize("coder", [3, 200, 255])
+@pytest.mark.parametrize("coder", [4, 200, 255])
 def test_a_coder_to_come_is_named(coder):
     data = bytearray(LEARNED[0].read_bytes()[:-4])
     data[19] = coder
-    with pytest.raises(codec.SdcUnsupportedError, match=f"coder {coder}, which came after this reader.*2 .learned."):
+    with pytest.raises(
+        codec.SdcUnsupportedError, match=f"coder {coder}, which came after this reader.*2 .learned. and 3 .several."
+    ):
         codec.load(bytes(data) + struct.pack("<I", zlib.crc32(bytes(data))))
 
 

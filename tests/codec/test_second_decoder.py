@@ -17,14 +17,14 @@ JSON = st.recursive(
 
 
 def outcome(data):
-    """(latent, metadata) on which both decoders agree, or None when both refuse."""
+    """(latent, metadata) of each picture on which both decoders agree, or None when both refuse."""
     try:
-        picture = codec.load(data, max_pixels=1 << 18)
-        found = codec.decode(picture).astype("<f4").tobytes(), picture.metadata
+        pictures = codec.load_all(data, max_pixels=1 << 18)
+        found = [(codec.decode(picture).astype("<f4").tobytes(), picture.metadata) for picture in pictures]
     except codec.SdcError as error:
         found, reason = None, error
     try:
-        expected = plain_decoder.decode(data, max_pixels=1 << 18)
+        expected = plain_decoder.decode_all(data, max_pixels=1 << 18)
     except plain_decoder.Refused as refused:
         assert found is None, f"the second decoder refuses it: {refused}"
         return None
@@ -53,7 +53,7 @@ def test_random_pictures(data):
         width=data.draw(st.none() | st.integers(1, 400)),
         metadata=metadata,
     )
-    assert outcome(picture.data)[1] == metadata
+    assert outcome(picture.data)[0][1] == metadata
 
 
 @given(st.data())
@@ -103,6 +103,34 @@ def test_random_bytes_in_every_field(build_file, data):
         text = data.draw(st.sampled_from([b"{}", b'{"a":"\\ud800"}', b'{"a":NaN}', b"[]", b'{"prompt":""}']))
         sections.append((tag, zstandard.ZstdCompressor().compress(text)))
     outcome(build_file(sections, latent_height=height, latent_width=width, coder=coder))
+
+
+def section(tag, payload):
+    return tag + len(payload).to_bytes(3, "little") + payload
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_random_albums(build_file, data):
+    """Pictures of one or two entries, with what a part may have and may not."""
+    small = bytes(16) + bytes(range(8))
+    marks = [(b"a", b"1"), (b"z", b""), (b"v", bytes(8)), (b"m", zstandard.ZstdCompressor().compress(b'{"a":1}'))]
+    marks.append((b"m", zstandard.ZstdCompressor().compress(b'{"a":"' + b"b" * (300 << 10) + b'"}')))
+    seldom = st.sampled_from([False] * 15 + [True])
+    parts = b""
+    count = data.draw(st.integers(1, 4))
+    for number in range(count):
+        palette = data.draw(st.sampled_from([small, small[:20], b""] if number else [small, small, b""]))
+        sections = [(b"P", palette), (b"I", b"" if palette == small[:20] else b"\x40")]
+        sections += data.draw(st.lists(st.sampled_from(marks), max_size=2))
+        if data.draw(seldom):
+            sections.append(data.draw(st.sampled_from([(b"A", b""), (b"L", b""), (b"Q", b""), (b"1", b"")])))
+        coder = data.draw(st.sampled_from([0] * 15 + [1, 2, 3, 4]))
+        part = bytes([coder]) + b"".join(section(*each) for each in sections)
+        parts += (len(part) + data.draw(seldom)).to_bytes(3, "little") + part
+    parts += b"0" * data.draw(seldom)
+    shared = data.draw(st.lists(st.sampled_from(marks), max_size=1))
+    outcome(build_file([(b"A", parts), *shared], pictures=count + data.draw(seldom), coder=3))
 
 
 @pytest.fixture(scope="module")

@@ -351,7 +351,7 @@ def test_the_sample_shows_its_photograph():
     """As scikit-image has it: coffee, by Rachel Michetti, CC0."""
     import skimage.data
 
-    shown = np.asarray(thumbnail(load_listed(list_samples()[0])))
+    shown = np.asarray(thumbnail(load_listed(list_samples()[0]).pictures[0]))
     true = Image.fromarray(skimage.data.coffee()).resize(shown.shape[1::-1], Image.Resampling.LANCZOS)
     assert metrics.psnr(np.asarray(true), shown) > 20
 

@@ -111,6 +111,7 @@ def test_info_and_thumbnail_of_a_file(comfyui_folders):
     assert info == by_path and info[0] == 200
     expected = {
         "file": name,
+        "pictures": 1,
         "bytes": picture.size,
         "bits_per_pixel": picture.bits_per_pixel,
         "width": 96,
@@ -125,6 +126,25 @@ def test_info_and_thumbnail_of_a_file(comfyui_folders):
     assert lines[0] == f"96x64 in {picture.size} bytes, {picture.colours} colours"
     assert lines[1].endswith("prompt and workflow inside") and "fox" not in "".join(lines)
     assert shown[:2] == (200, "image/jpeg") and Image.open(io.BytesIO(shown[2])).size == (96, 64)
+
+
+def test_of_several_pictures_the_page_is_told_of_all_and_shown_the_first(comfyui_folders):
+    first, *others = [encoded(prompt="a fox") for _ in range(3)]
+    data = codec.join_pictures([first, *others])
+    (comfyui_folders / "input" / "film.sdc").write_bytes(data)
+    (comfyui_folders / "input" / "one.sdc").write_bytes(first.data)
+    info, inspected, shown, alone = ask(
+        ("GET", "/sdc/info", {"file": "film.sdc"}),
+        ("POST", "/sdc/inspect", data),
+        ("GET", "/sdc/thumbnail", {"file": "film.sdc"}),
+        ("GET", "/sdc/thumbnail", {"file": "one.sdc"}),
+    )
+    assert {key: info[2][key] for key in ("pictures", "bytes", "width", "height")} == {
+        "pictures": 3, "bytes": len(data), "width": 96, "height": 64,
+    }  # fmt: skip
+    assert info[2]["bits_per_pixel"] == 8 * len(data) / (3 * 96 * 64)
+    assert info[2]["lines"] == inspected[2]["lines"] and info[2]["lines"][0].startswith("3 pictures, 96x64, ")
+    assert shown == alone and shown[:2] == (200, "image/jpeg")
 
 
 def test_inspect_tells_the_workflow_and_keeps_nothing(comfyui_folders):

@@ -1,0 +1,220 @@
+"""Several pictures of one size in one file: each coded as in a file of its own, what they share stored once."""
+
+import dataclasses
+import math
+from contextlib import contextmanager
+from itertools import takewhile
+
+from . import container
+from . import metadata as metadata_section
+from .container import ALBUM, PALETTE
+from .errors import SdcArgumentError, SdcError, SdcLimitError, SdcPaletteError, SdcSectionError
+from .picture import MAX_PIXELS, checked_bytes, parse
+
+LENGTH_BYTES = 3  # before each picture of section A
+LONGEST = (1 << 8 * LENGTH_BYTES) - 1
+
+
+def load_all(data, *, max_pixels=MAX_PIXELS):
+    """Parse and check a whole `.sdc` file of any number of pictures.
+
+    Parameters
+    ----------
+    data : bytes
+    max_pixels : int
+        As for `load`; of all pictures together.
+
+    Returns
+    -------
+    list of EncodedPicture
+        In their order, all of one size. The `data` of each is a whole file of this picture alone.
+
+    Raises
+    ------
+    SdcError
+        As for `load`. Where the file holds several, the message says which picture is at fault.
+    """
+    data = checked_bytes(data)
+    header, sections = container.split(data, max_pixels)
+    return list(_pictures(data, header, sections))
+
+
+def load_first(data, *, max_pixels=MAX_PIXELS):
+    """Return the first picture of a file, without looking into the others; `max_pixels` is of this picture alone.
+
+    Raises
+    ------
+    SdcError
+        As for `load_all`.
+    """
+    data = checked_bytes(data)
+    header, sections = container.split(data, math.inf)  # which allocates nothing for them
+    container.check_pixels(dataclasses.replace(header, pictures=1), max_pixels)
+    return next(_pictures(data, header, sections))
+
+
+def _pictures(data, header, sections):
+    """Give one picture after the other of a file that `container.split` has taken apart."""
+    if header.pictures == 1:
+        yield parse(data, header, sections)
+        return
+    shared = {tag: payload for tag, payload in sections.items() if tag != ALBUM}
+    parts = _split_album(sections[ALBUM], header.pictures, shared)
+    # Each becomes a file of its own; nothing of that is allocated before all of it is within bounds.
+    size = sum(container.FRAMING + sum(4 + len(payload) for payload in own.values()) for _, own in parts)
+    if size > container.MAX_FILE_BYTES:
+        raise SdcLimitError(
+            f"the {header.pictures} pictures would take {size} bytes in files of their own; together they may take "
+            f"{container.MAX_FILE_BYTES}"
+        )
+    read_metadata = _MetadataReader(shared)
+    for number, (coder, own) in enumerate(parts, 1):
+        with _at_fault(number, header.pictures):
+            file = container.join(dataclasses.replace(header, pictures=1, coder=coder), own)
+            own_header, own_sections = container.split(file, math.inf)
+            picture = parse(file, own_header, own_sections, read_metadata)
+        yield picture
+
+
+def join_pictures(pictures):
+    """Return one file of several pictures; `load_all` gives each of them back byte for byte.
+
+    Parameters
+    ----------
+    pictures : sequence of EncodedPicture
+        1 to 255, of one latent format, latent size, width and height. What neighbours have in common, a palette or
+        metadata, is stored once. One picture alone gives an ordinary file.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    SdcArgumentError
+        None or too many pictures, of different kinds or sizes, or more of them than fit into one file.
+    """
+    pictures = list(pictures)
+    _check_alike(pictures)
+    if len(pictures) == 1:
+        return pictures[0].data
+    split = [container.split(picture.data, math.inf) for picture in pictures]
+    optional = [[item for item in sections.items() if item[0].islower()] for _, sections in split]
+    # Only what stands first in all of them: so the sections of each stay in their order.
+    shared = [items[0] for items in takewhile(_equal, zip(*optional, strict=False))]
+    payload, palette = bytearray(), None
+    for header, sections in split:
+        for tag, _ in shared:
+            del sections[tag]
+        if PALETTE in sections:
+            same, palette = palette == sections[PALETTE], sections[PALETTE]
+            sections[PALETTE] = b"" if same else palette
+        part = b"".join([bytes([header.coder]), *container.spell(sections)])
+        if len(part) > LONGEST:
+            raise SdcArgumentError(f"a picture takes {len(part)} bytes; in a file of several it may take {LONGEST}")
+        payload += len(part).to_bytes(LENGTH_BYTES, "little") + part
+    header = dataclasses.replace(split[0][0], pictures=len(pictures), coder=container.SEVERAL)
+    data = container.join(header, {ALBUM: payload, **dict(shared)})
+    try:
+        load_all(data, max_pixels=math.inf)  # what is written must be readable
+    except SdcError as error:
+        raise SdcArgumentError(f"the pictures do not fit into one file: {error}") from error
+    return data
+
+
+def _equal(items):
+    return all(item == items[0] for item in items)
+
+
+def _check_alike(pictures):
+    if not 1 <= len(pictures) <= container.MAX_PICTURES:
+        raise SdcArgumentError(f"there are {len(pictures)} pictures; one file holds 1 to {container.MAX_PICTURES}")
+    first = _kind(pictures[0])
+    for number, picture in enumerate(pictures, 1):
+        if _kind(picture) != first:
+            raise SdcArgumentError(
+                f"picture {number} is {_kind(picture)} and picture 1 is {first}; one file holds pictures of one kind "
+                "and size"
+            )
+
+
+def _kind(picture):
+    return (
+        f"{picture.latent_format}, {picture.width}x{picture.height}, with a latent of "
+        f"{picture.latent_width}x{picture.latent_height}"
+    )
+
+
+def _split_album(payload, count, shared):
+    """Split section A; return (coder, sections) of each picture, those of the whole file included, palettes found."""
+    parts, position, palette = [], 0, None
+    for number in range(1, count + 1):
+        with _at_fault(number, count):
+            start = position + LENGTH_BYTES
+            end = start + int.from_bytes(payload[position:start], "little")
+            if not start < end <= len(payload):
+                raise SdcSectionError(
+                    f"its part goes from byte {start} to {end} of section A, which has {len(payload)} bytes"
+                )
+            coder, sections = _split_part(payload[start:end], shared)
+            if PALETTE in sections:
+                palette = sections[PALETTE] or palette
+                if palette is None:
+                    raise SdcPaletteError("its palette is that of a picture before it, and none has one")
+                sections[PALETTE] = palette
+            parts.append((coder, sections))
+            position = end
+    if position < len(payload):
+        raise SdcSectionError(f"section A has {len(payload) - position} bytes after the last of {count} pictures")
+    return parts
+
+
+def _split_part(part, shared):
+    coder = part[0]
+    spans = container.section_spans(part, 1, len(part), _too_long)
+    tags = [tag for tag, _, _ in spans]
+    if coder == container.SEVERAL or ord(ALBUM) in tags:
+        raise SdcSectionError("it is an album itself, and an album holds pictures alone")
+    container.check_order(tags, coder, container.REQUIRED)
+    own = {chr(tag): part[start:end] for tag, start, end in spans}
+    twice = sorted(own.keys() & shared.keys())
+    if twice:
+        raise SdcSectionError(f"it has a section {twice[0]!r}, and so has the whole file")
+    required = {tag: own.pop(tag) for tag in container.REQUIRED[coder]}
+    return coder, required | shared | own
+
+
+def _too_long(part, position, needed):
+    return SdcSectionError(f"its section at byte {position} needs {needed} bytes, and its part has {len(part)}")
+
+
+@contextmanager
+def _at_fault(number, count):
+    """Say of an error which picture it is about."""
+    try:
+        yield
+    except SdcError as error:
+        raise type(error)(f"picture {number} of {count}: {error}") from error
+
+
+class _MetadataReader:
+    """Metadata of one picture after the other: those of the whole file are parsed once, and all have a bound in common.
+
+    Pictures that share their metadata share the dict.
+    """
+
+    def __init__(self, shared):
+        self.left = metadata_section.MAX_BYTES
+        self.shared = self._parse(shared)
+        self.common = {tag for tag in (metadata_section.PLAIN, metadata_section.BY_DICTIONARY) if tag in shared}
+
+    def __call__(self, sections):
+        counts = metadata_section.PLAIN if metadata_section.PLAIN in sections else metadata_section.BY_DICTIONARY
+        return self.shared if counts in self.common else self._parse(sections)
+
+    def _parse(self, sections):
+        text = metadata_section.inflate(sections, self.left)
+        if text is None:
+            return {}
+        self.left -= len(text)
+        return metadata_section.parse(text)
