@@ -117,7 +117,9 @@ def both_ways(name: str, text: str, prefix: str, checkpoint: dict, edges: dict |
         **({"control_net": held[0]} if held else {}),
     )  # fmt: skip
     original, before, after = before_and_after(s, scaled, back, f"{prefix}_regenerated")
-    s.band([note, models, *held], [loaded, scaled, encoded], [quantised, saved], [words, back, original], [before, after])
+    s.band(
+        [note, models, *held], [loaded, scaled, encoded], [quantised, saved], [words, back, original], [before, after]
+    )
     return s
 
 

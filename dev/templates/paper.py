@@ -97,12 +97,12 @@ LPIPS, the figure that comes closest to the eye, is optional: the last line unde
         "SDCCompare", original=scaled, image_1=decoded, sdc_1=(saved, "SDC"), image_2=again, sdc_2=(saved, "SDC"),
         name_1="without inversion", name_2="with inversion", width=300, collapsed=True,
     )  # fmt: skip
-    sheet = s.node("SaveImage", "Table 1", images=(table, 0), filename_prefix="SDC/table1", width=310, height=230)
-    plot = s.node("PreviewImage", "Quality over bytes", images=(table, 1), width=310, height=245)
-    figures = s.node("PreviewAny", "Figures", source=(table, 2), width=310, height=230)
+    sheet = s.node("SaveImage", "Table 1", images=(table, 0), filename_prefix="SDC/table1", width=330, height=440)
+    plot = s.node("PreviewImage", "Quality over bytes", images=(table, 1), width=330, height=360)
+    figures = s.node("PreviewAny", "Figures", source=(table, 2), width=300, height=230)
     s.band(
         [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
-        [decoded, words, up], [down, again, table], [sheet, plot, figures],
+        [decoded, words, up], [down, again, table, figures], [sheet, plot],
     )  # fmt: skip
     return s
 

@@ -117,7 +117,7 @@ def load_and_save_in_the_page(_name: str, board: Board, _server: Server) -> Path
     board.open()
     sketch = Sketch("load_and_save")
     loaded = sketch.node("SDCLoad", file="sample: espresso.sdc")
-    sketch.node("SDCSave", sdc=(loaded, "SDC"), prompt="an espresso on a wooden table")
+    sketch.node("SDCSave", sdc=(loaded, "SDC"), prompt="an espresso on a wooden table", embed="none")
     ids = board.page.evaluate(BUILD, [described(sketch), next(IDS)])
     board.run({})
     places = {ids[str(node.id)]: [60 + 420 * number, 80] for number, node in enumerate(sketch.nodes)}

@@ -110,7 +110,9 @@ def test_bytecode_that_may_not_lie_beside_the_sources_is_kept_in_the_cache(tmp_p
     (tmp_path / "sources" / "module.py").touch()
     subprocess.run([sys.executable, "-c", "import module"], cwd=tmp_path / "sources", check=True)
     assert [path.name for path in (tmp_path / "sources").iterdir()] == ["module.py"]
-    assert [path.name.partition(".")[0] for path in (tmp_path / "cache" / "bytecode").rglob("module*.pyc")] == ["module"]
+    assert [path.name.partition(".")[0] for path in (tmp_path / "cache" / "bytecode").rglob("module*.pyc")] == [
+        "module"
+    ]
 
 
 def archive(path, files):
