@@ -124,6 +124,8 @@ class Board:
         """The workflow and its API format. It has been run, with `small` in place of the values of widgets."""
         self.open()
         ids = self.page.evaluate(BUILD, [described(sketch), next(IDS)])
+        # What an earlier template has computed would not be told again, and its nodes would stay without their lines.
+        self.page.request.post(f"{self.url}/free", data={"free_memory": True})
         self.run(small)
         sizes = self.page.evaluate(MEASURE)
         places, groups = lay_out(sketch, {int(key): sizes[str(value)] for key, value in ids.items()})

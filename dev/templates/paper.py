@@ -207,7 +207,7 @@ counts.
             )  # fmt: skip
             column += [back, shown(s, title, (back, "IMAGE"), width=290, height=270)]
         columns.append(column)
-    s.band([note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved, words], *columns)
+    s.band([note, real_models_note(s)], [models, edges, words, loaded, scaled], [encoded, quantised, saved], *columns)
     return s
 
 
