@@ -21,6 +21,11 @@ from sdc_pack.nodes.inverted_noise import SDCInvertedNoise
 from dev import denoisers, families
 
 
+@pytest.fixture
+def model(small):
+    return small.clone()
+
+
 def distance(a, b):
     return ((a - b).norm() / b.norm()).item()
 
@@ -56,12 +61,13 @@ def test_parts_equal_ddim_invert_for_flow():
 
 
 @pytest.mark.parametrize("kind", ["dual cfg", "perturbed attention", "control net"])
-def test_any_guider_inverts_and_returns(model, prompt, latent, control_net, kind):
+def test_any_guider_inverts_and_returns(model, checkpoint, prompt, latent, control_net, kind):
     latent = {"samples": latent["samples"][:1]}
-    positive, model = prompt("a cat"), model.clone()
+    positive = prompt("a cat")
     if kind == "perturbed attention":
         model = PerturbedAttentionGuidance.execute(model, 2.0).result[0]
     if kind == "control net":
+        model = checkpoint[0].clone()  # the ControlNet is as wide
         hint = torch.zeros(1, 64, 96, 3)
         hint[:, 20:30] = 1
         positive, _ = ControlNetApplyAdvanced().apply_controlnet(positive, positive, control_net, hint, 0.5, 0.0, 1.0)
