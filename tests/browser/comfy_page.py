@@ -10,9 +10,11 @@ from pathlib import Path
 
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-# The page asks other servers for news and for the sizes of missing models, and this one for files of the user.
+# The page asks other servers for news and for the sizes of missing models, and this one for files of the user. That of
+# an older ComfyUI asks for an icon that is not there, and tells of faults of its own in its list of jobs.
 UNRELATED = re.compile(
-    r"net::ERR_|user\.css|userdata|Content Security Policy|Firebase|api\.comfy\.org|before initialization",
+    r"net::ERR_|user\.css|userdata|Content Security Policy|Firebase|api\.comfy\.org|before initialization|"
+    r"/favicon\.ico|\[Jobs API\]",
     re.IGNORECASE,
 )
 PATIENCE = 60_000  # ms: the machine may be busy
