@@ -79,6 +79,8 @@ def test_readme(figures, quote):
         change, better = quote("quality", REGENERATED, name, *summary.CHANGE)
         better = f"better on {better} of {figures['quality']['pictures']}"
         claims.append(row(label, *quote("quality", REGENERATED, name, *columns), f"{change}, {better}"))
+    lpips = (quote("quality", REGENERATED, f"best, 3200 bytes: {how}", "LPIPS")[0] for how in ("decoded", summary.BEST))
+    claims.append("at this setting LPIPS goes from {} to {}.".format(*lpips))
     for beside, preset in (("Beside *paper*", "the preset paper"), ("bytes", "the preset best in as many bytes")):
         pixels, lpips = (count_of(figures, "kodak", "AVIF", preset, column) for column in ("PSNR", "LPIPS"))
         assert pixels == count_of(figures, "kodak", "AVIF", preset, "SSIM")
