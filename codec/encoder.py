@@ -89,6 +89,7 @@ def encode_together(
     height=None,
     metadata=None,
     vae=None,
+    each=None,
 ):
     """Encode latents by one palette, which `join_pictures` then stores once for all of them.
 
@@ -98,6 +99,8 @@ def encode_together(
         At least one, all of one shape.
     colours, dither, dither_strength, seed, latent_format, width, height, metadata, vae
         As for `encode`; the palette has so many entries for all pictures together.
+    each : callable, optional
+        Called without arguments after each latent, to show progress; what it raises ends the work.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def encode_together(
     strength = _checked_strength(dither, dither_strength)
     width, height = _checked_size(latents[0], space, width, height)
     described = vae_identity.to_sections(vae) | metadata_section.to_sections(metadata)
-    payload, coded = palette.encode_latents(latents, colours, strength, seed)
+    payload, coded = palette.encode_latents(latents, colours, strength, seed, each)
     pictures = []
     for latent, (coder, indices) in zip(latents, coded, strict=True):
         sections = {container.PALETTE: payload, container.INDICES: indices, **described}

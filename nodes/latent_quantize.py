@@ -1,5 +1,3 @@
-from functools import partial
-
 import comfy.model_management
 import numpy as np
 import torch
@@ -262,26 +260,28 @@ class SDCLatentQuantize(io.ComfyNode):
         made_by = None if vae is None or hasattr(vae, "get_model_object") else fingerprint_of(vae)
         about = {"latent_format": latent_format, "width": width, "height": height, "vae": made_by}
         batch = to_arrays(latent)
+        progress = ProgressBar(len(batch))
+
+        def tell():
+            progress.update(1)
+            comfy.model_management.throw_exception_if_processing_interrupted()
+
+        pictures = []
         if preset == "best":
             masks = [None] * len(batch) if mask is None else masks_of_latent(mask, latent)
-            budget = size_of(bits_per_pixel, max_bytes, quality)
-            jobs = [
-                partial(codec.encode_learned, z, mask=m, **budget, **about) for z, m in zip(batch, masks, strict=True)
-            ]
+            about |= size_of(bits_per_pixel, max_bytes, quality)
+            for z, finer in zip(batch, masks, strict=True):
+                pictures.append(codec.encode_learned(z, mask=finer, **about))
+                tell()
         else:
             custom = {"colours": colours, "dither": dither, "dither_strength": dither_strength}
-            settings = PALETTES.get(preset, custom)
+            about |= {"seed": seed, **PALETTES.get(preset, custom)}
             if one_palette:
-                jobs = [partial(codec.encode_together, batch, seed=seed, **settings, **about)]
+                pictures = codec.encode_together(batch, each=tell, **about)
             else:
-                jobs = [partial(codec.encode, z, seed=seed, **settings, **about) for z in batch]
-        pictures = []
-        progress = ProgressBar(len(jobs))
-        for encode in jobs:
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            made = encode()
-            pictures += made if isinstance(made, list) else [made]
-            progress.update(1)
+                for z in batch:
+                    pictures.append(codec.encode(z, **about))
+                    tell()
         decoded = to_latent(pictures)
         if "batch_index" in latent:
             decoded["batch_index"] = latent["batch_index"]

@@ -72,12 +72,12 @@ class PaletteLatent:
         return estimate_error(self.values, self.indices)
 
 
-def encode_latents(latents, colours, strength, seed):
+def encode_latents(latents, colours, strength, seed, each=None):
     """Encode latents by one palette.
 
     Arguments are those of `quantise`. Returns the palette payload, and (coder identifier, indices payload) of each.
     """
-    palette, chosen = quantise(latents, colours, strength, seed)
+    palette, chosen = quantise(latents, colours, strength, seed, each)
     return palette.to_bytes(), [code_indices(indices.ravel(), len(palette.components)) for indices in chosen]
 
 

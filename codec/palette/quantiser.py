@@ -11,7 +11,7 @@ from .kmeans import kmeans, nearest
 MAX_TRAINING_POINTS = 1 << 16
 
 
-def quantise(latents, colours, strength, seed):
+def quantise(latents, colours, strength, seed, each=None):
     """Fit a palette to latents and choose an entry for each place.
 
     Parameters
@@ -24,6 +24,8 @@ def quantise(latents, colours, strength, seed):
         Share of the error that is dithered, 0 to 1; 0 for the nearest entry everywhere.
     seed : int
         Of the k-means start.
+    each : callable, optional
+        Called without arguments after each latent; what it raises ends the work.
 
     Returns
     -------
@@ -39,9 +41,13 @@ def quantise(latents, colours, strength, seed):
     # Pixels are matched with what a decoder will see, not with the centres before rounding. No picture's error is
     # dithered into the next.
     values = trained.values()
-    chosen = np.stack([_choose(pixels, values, strength) for pixels in pictures])
-    used, compact = np.unique(chosen, return_inverse=True)
-    return trained.keep(used), list(compact.reshape(chosen.shape))
+    chosen = []
+    for pixels in pictures:
+        chosen.append(_choose(pixels, values, strength))
+        if each:
+            each()
+    used, compact = np.unique(np.stack(chosen), return_inverse=True)
+    return trained.keep(used), list(compact.reshape(len(chosen), *chosen[0].shape))
 
 
 def _choose(pixels, values, strength):

@@ -1,0 +1,29 @@
+"""What tests of files do with the nodes."""
+
+import folder_paths
+from comfy_api.v0_0_2 import io
+from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
+from sdc_pack.nodes.save_sdc import SDCSave
+
+
+def quantise(latent, **changes):
+    settings = {
+        "preset": "paper",
+        "colours": 16,
+        "dither": "none",
+        "dither_strength": 1.0,
+        "seed": 0,
+        "latent_format": "SD1.x",
+    }
+    return SDCLatentQuantize.execute(latent, **{**settings, **changes})
+
+
+def save(sdc, prefix="pictures/test", embed="none", extra_pnginfo=None, **optional):
+    """Run Save SDC as ComfyUI does: on a clone of the class that holds the hidden inputs."""
+    clone = SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {io.Hidden.extra_pnginfo: extra_pnginfo}})
+    return clone.execute(sdc, prefix, embed, **optional)
+
+
+def saved_path(output, index=0):
+    result = output.ui["files"][index]
+    return f"{folder_paths.get_output_directory()}/{result['subfolder']}/{result['filename']}"

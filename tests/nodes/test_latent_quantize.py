@@ -1,0 +1,153 @@
+"""SD Latent Quantize."""
+
+import comfy.cli_args
+import comfy.model_management
+import comfy.utils
+import nodes as comfy_nodes
+import pytest
+import sdc_pack.codec as codec
+import torch
+from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
+
+from .node_steps import quantise, save
+
+
+def test_paper_preset_of_a_picture(vae):
+    """A 512x512 picture through VAE Encode: within 3400 bytes, and what is previewed is what the bytes hold."""
+    y, x = torch.meshgrid(torch.linspace(0, 6, 512), torch.linspace(0, 9, 512), indexing="ij")
+    image = torch.stack([x.sin(), y.cos(), (x * y).sin()], -1)[None] * 0.5 + 0.5
+    latent = comfy_nodes.VAEEncode().encode(vae, image)[0]
+    (picture,), decoded, size, bits_per_pixel = quantise(latent, image=image)
+    assert size == len(picture.data) <= 3400
+    assert bits_per_pixel == pytest.approx(8 * size / 512**2)
+    assert torch.equal(decoded["samples"][0], torch.from_numpy(codec.decode(codec.load(picture.data))))
+    assert ((decoded["samples"] - latent["samples"]).norm() / latent["samples"].norm()) < 0.5
+
+
+def test_node_shows_size_and_colours(latent):
+    output = quantise(latent, preset="custom")
+    assert output.ui["text"] == [f"{picture.size} bytes, {picture.colours} colours" for picture in output.result[0]]
+
+
+def test_custom_preset_uses_its_settings(latent):
+    (picture, _), *_ = quantise(latent, preset="custom", colours=8)
+    assert picture.colours == 8
+    assert picture.data == codec.encode(latent["samples"][0].numpy(), colours=8, dither="none").data
+    (paper, _), *_ = quantise(latent, colours=8)
+    assert paper.data == codec.encode(latent["samples"][0].numpy(), **codec.PAPER_PRESET).data
+
+
+def test_batch_gives_one_file_and_palette_a_picture(latent):
+    three = {"samples": torch.cat([latent["samples"], latent["samples"][:1]]), "batch_index": [2, 5, 7]}
+    pictures, decoded, size, bits_per_pixel = quantise(three)
+    assert len(pictures) == 3 and size == sum(len(picture.data) for picture in pictures)
+    assert bits_per_pixel == pytest.approx(8 * size / (3 * 96 * 64))
+    assert pictures[0] == pictures[2] != pictures[1]
+    assert decoded["batch_index"] == [2, 5, 7]
+    output = save(pictures)
+    assert [result["filename"] for result in output.ui["files"]] == [f"test_0000{i}_.sdc" for i in (1, 2, 3)]
+    assert torch.equal(output.result[1]["samples"], decoded["samples"])
+
+
+@pytest.mark.parametrize(("width", "height"), [(513, 300), (64, 2048), (8, 15)])
+def test_odd_sizes_keep_their_true_size(vae, width, height):
+    image = torch.rand(1, height, width, 3)
+    latent = comfy_nodes.VAEEncode().encode(vae, image)[0]
+    (picture,), *_ = quantise(latent, image=image)
+    assert (picture.width, picture.height) == (width, height)
+    (trimmed,), *_ = quantise(latent)
+    assert (trimmed.width, trimmed.height) == (width // 8 * 8, height // 8 * 8)
+
+
+def test_image_of_another_picture_is_refused(latent):
+    with pytest.raises(ValueError, match="image is 512x512.*96x64"):
+        quantise(latent, image=torch.zeros(1, 512, 512, 3))
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (torch.zeros(1, 4, 2, 8, 8), "video"),
+        (torch.zeros(1, 16, 8, 8), "16"),
+        (torch.full((1, 4, 8, 8), float("nan")), "(?i)nan|finite"),
+    ],
+)
+def test_latents_that_are_no_picture_are_refused(samples, message):
+    with pytest.raises(ValueError, match=message):
+        quantise({"samples": samples})
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"one_palette": True}, {"preset": "best", "quality": 80}], ids=["own", "shared", "learned"]
+)
+def test_a_batch_shows_progress_and_can_be_cancelled(latent, monkeypatch, settings):
+    told = []
+    monkeypatch.setattr(
+        comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, node_id=None: told.append((value, total))
+    )
+    three = {"samples": latent["samples"].repeat(2, 1, 1, 1)[:3]}
+    quantise(three, **settings)
+    assert told[0] == (1, 3) and told[-1] == (3, 3)  # ComfyUI leaves some out when they come fast
+    told.clear()
+
+    def cancel(*_, node_id=None):
+        told.append(_)
+        comfy.model_management.interrupt_current_processing()
+
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", cancel)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        quantise(three, **settings)
+    assert len(told) == 1
+
+
+def test_a_noise_mask_is_not_stored_and_told(latent):
+    output = quantise({**latent, "noise_mask": torch.ones(2, 64, 96)})
+    assert "mask" in output.ui["text"][-1] and "noise_mask" not in output.result[1]
+    assert not [line for line in quantise(latent).ui["text"] if "mask" in line]
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings"),
+    [("paper", codec.PAPER_PRESET), ("clean", {"dither": "none"}), ("fine", {"colours": 256, "dither": "none"})],
+)
+def test_presets_of_a_palette(latent, preset, settings):
+    (picture, _), *_ = quantise(latent, preset=preset, colours=64, dither="floyd-steinberg")
+    assert picture.data == codec.encode(latent["samples"][0].numpy(), **settings).data
+
+
+def test_what_a_preset_does_not_go_by_is_told(latent):
+    def notes(**changes):
+        given = {"colours": 64, "dither": "floyd-steinberg", **changes}
+        return quantise(latent, **given).ui["text"][2:]
+
+    assert notes() == notes(preset="custom", colours=8, dither="none", dither_strength=0.5) == []
+    (note,) = notes(preset="paper", colours=16)
+    assert note == "\u26a0 Not used by the preset paper: colours. Choose custom to use it."
+    (note,) = notes(preset="clean", max_bytes=900, mask=torch.ones(1, 64, 96))
+    assert "max_bytes, mask. Choose best" in note
+    (note,) = notes(preset="custom", quality=9, dither_strength=0.5)
+    assert note == "\u26a0 Not used by the preset custom: quality. Choose best to use it."
+    (note,) = notes(preset="fine", max_bytes=900, latent_format="SDXL")
+    assert note == "\u26a0 Not used by the preset fine: max_bytes. Choose best to use it."
+    (note,) = notes(preset="best", quality=50, max_bytes=900)
+    assert "beside quality: max_bytes" in note
+
+
+def test_the_schema_says_which_settings_belong_to_which_preset():
+    """The page greys the others by it."""
+    inputs = SDCLatentQuantize.GET_NODE_INFO_V1()["input"]
+    known = {name: options for section in inputs.values() for name, options in section.items()}
+    preset = known["preset"][1]
+    served = preset["sdc_settings"]
+    assert list(served) == preset["options"] and preset["default"] == "best"
+    names = {name for settings in served.values() for name in settings}
+    assert names <= known.keys()
+    assert known.keys() - names == {"latent", "preset", "latent_format", "image", "vae"}  # all presets go by these
+
+
+def test_what_vae_encode_cuts_off_and_large_pictures_are_told(vae, latent):
+    image = torch.rand(1, 70, 99, 3)
+    kept = comfy_nodes.VAEEncode().encode(vae, image)[0]
+    assert "VAE Encode kept 96x64 of 99x70." in quantise(kept, image=image, preset="custom").ui["text"][1]
+    large = {"samples": torch.zeros(1, 4, 200, 160) + torch.arange(160)}
+    assert "2 megapixels" in quantise(large, preset="custom").ui["text"][1]
