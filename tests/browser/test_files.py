@@ -149,7 +149,7 @@ def test_twenty_files_ask_once_and_lie_beside_each_other(page, sdc_file, photogr
         page.status(node, "96x64")
     page.page.keyboard.press(".")
     page.settle()
-    assert page.overlaps() == []
+    assert page.overlaps("SDCLoad" if page.is_old else None) == []  # where it puts its own Load Image is its choice
     assert page.page.get_by_role("dialog").count() == 0
     page.forgive("/api/view?type=input")  # Load Image asks for a preview before it has sent the picture
 
@@ -201,7 +201,7 @@ def test_other_files_reach_the_front_end(canvas_page, sdc_file, photograph):
     """A picture dropped alone, or with a .sdc file, becomes a Load Image as ever."""
     page = canvas_page
     page.drop([photograph], (700, 400))
-    page.wait("() => app.graph.nodes.length === 1")
+    page.wait("() => app.graph.nodes.length === 1 && !document.querySelector('.p-blockui-mask')")
     page.drop([photograph, sdc_file("beside.sdc")], (300, 300))
     page.wait("() => app.graph.nodes.length === 3")
     assert (len(page.nodes("LoadImage")), len(page.nodes("SDCLoad"))) == (2, 1)
