@@ -119,8 +119,8 @@ def work_through(options, jobs: list[dict], about: dict, results) -> int:
         failed, started, first = 0, time.monotonic(), None
         watched = sys.stderr.isatty()
         bar = tqdm(
-            engine.work_through(ray, jobs, about, workers, each), total=len(jobs), unit=" pictures",
-            mininterval=0.5 if watched else SLOW, ascii=not watched,
+            engine.lead(ray, options.address, REPOSITORY, jobs, about, workers, each), total=len(jobs),
+            unit=" pictures", mininterval=0.5 if watched else SLOW, ascii=not watched,
         )  # fmt: skip
         try:
             for row in bar:

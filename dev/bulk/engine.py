@@ -5,6 +5,7 @@ import functools
 import logging
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import warnings
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from .. import accelerator
 from ..environment import SetupError, say, tail
-from . import worker
+from . import driver, worker
 
 STORE = 200 << 20  # bytes of shared memory; names and small files travel through it
 ATTEMPTS = 4
@@ -32,9 +33,16 @@ def ray_running(address: str | None, processors: int | None):
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     # What its processes say is of no use to who has not built them; "info" brings it back.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    if not address:
+    if address:
+        # By itself Ray shows a key that lies there on some of its ways to a cluster, and on others none.
+        if (Path.home() / ".ray" / "auth_token").is_file():
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
+    else:
         # Else Ray is on the network. What it does without being asked on these systems it does on all by this.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        # A key for this run alone. Else Ray makes one, and leaves it in the home folder.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     import ray
     import ray.data
 
@@ -97,12 +105,27 @@ def share(resources: dict, cores: int, wanted: int | None) -> tuple[int, dict]:
     return count, {"num_cpus": cores}
 
 
-def work_through(ray, jobs: list[dict], settings: dict, workers: int, each: dict) -> Iterator[dict]:
+def lead(ray, address: str | None, repository: Path, *work) -> Iterator[dict]:
+    """The rows of `work_through(*work)`; from outside a cluster it runs inside, where alone Ray Data can be led."""
+    if not (address or "").startswith("ray://"):
+        yield from work_through(*work)
+        return
+    ray.cloudpickle.register_pickle_by_value(driver)
+    inside = ray.remote(num_cpus=0)(driver.Driver).remote(str(repository), *work)
+    while row := ray.get(inside.next_row.remote()):
+        if "stopped" in row:
+            raise SetupError(row["stopped"])
+        yield row
+
+
+def work_through(jobs: list[dict], settings: dict, workers: int, each: dict) -> Iterator[dict]:
     """The rows of all jobs, in the order in which they are done.
 
     A worker that ends takes what it was at with it. That is given to others; and what no worker has survived is given
     out once more, one by one, so that of those that were given out together one alone is to blame.
     """
+    import ray.data
+
     # Ray gives no other way yet to say how often to try again: by itself it would try for ever.
     warnings.filterwarnings("ignore", ".*ray_remote_args_fn.*")
     ray.cloudpickle.register_pickle_by_value(worker)

@@ -1,6 +1,7 @@
 """`run.py bulk` from end to end, with Ray itself; skipped, with a word, where its environment is not set up yet."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,9 @@ def bulk_python():
 
 
 def test_a_folder_becomes_shards_and_a_bad_picture_one_named_error(bulk_python, tmp_path):
-    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    pictures, out, home = tmp_path / "pictures", tmp_path / "out", tmp_path / "home"
+    home.mkdir()
+    surroundings = {**os.environ, "HOME": str(home), "SDC_CACHE": str(environment.cache_root())}
     (pictures / "sub").mkdir(parents=True)
     for name in ("a.png", "b.jpg", "sub/a.png"):
         Image.fromarray(skimage.data.astronaut()[:64, :72]).save(pictures / name)
@@ -40,7 +43,7 @@ def test_a_folder_becomes_shards_and_a_bad_picture_one_named_error(bulk_python, 
     def run():
         command = [sys.executable, REPO / "run.py", "--comfyui-version", comfyui.NEWEST, "bulk", "compress"]
         command += [pictures.as_uri(), out, "--shards", "2", "--workers", "1", "--preset", "clean"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=280)
+        return subprocess.run(command, capture_output=True, text=True, timeout=280, env=surroundings)
 
     done = run()
     if "Ray did not start:" in done.stderr:
@@ -64,3 +67,4 @@ def test_a_folder_becomes_shards_and_a_bad_picture_one_named_error(bulk_python, 
     (pictures / "bad.png").unlink()
     again = run()
     assert again.returncode == 0 and "0 to do, 3 done already" in again.stdout, again.stdout + again.stderr
+    assert not (home / ".ray").exists()  # where Ray would leave a key
