@@ -115,7 +115,13 @@ def main(command: str, settings: dict) -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1], json.loads(sys.argv[2])))
+        code = main(sys.argv[1], json.loads(sys.argv[2]))
     except SetupError as error:
         print(f"\n{error}", file=sys.stderr)
-        sys.exit(1)
+        code = 1
+    if sys.argv[1] == "bulk":
+        # When all is done, a thread of Arrow now and then makes Python abort as it ends (apache/arrow, issue 34314).
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

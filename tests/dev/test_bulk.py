@@ -14,10 +14,12 @@ from PIL import Image
 from dev import comfyui, environment, lock
 
 REPO = Path(environment.__file__).parents[1]
+# Python does not end by itself: a thread of Arrow now and then makes it abort then (apache/arrow, issue 34314).
 READ = """
-import json, sys, pyarrow.parquet
+import json, os, sys, pyarrow.parquet
 tables = [pyarrow.parquet.read_table(path).to_pylist() for path in sys.argv[1:]]
-print(json.dumps([[{**row, "data": row["data"].hex()} for row in table] for table in tables]))
+print(json.dumps([[{**row, "data": row["data"].hex()} for row in table] for table in tables]), flush=True)
+os._exit(0)
 """
 
 
