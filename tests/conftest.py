@@ -34,9 +34,13 @@ sys.path.insert(0, os.environ["SDC_COMFYUI"])
 from dev.server import Server  # noqa: E402
 
 # These go in this order to whatever process is free. What talks to a server takes longest, so it goes first, and all
-# that shares one to the same process; the short files of the codec come last, to end together.
-CHAINS = ("browser/",), ("workflows/", "dev/test_server"), ("dev/",), ("nodes/",), ("contracts/",), ("",)
-SHARING = CHAINS[:2]
+# that shares one to the same process; the short files of the codec come last, to end together. What needs a page is
+# two chains, as one would take longer than everything else.
+CHAINS = (
+    ("browser/test_layout", "browser/test_workflows"), ("browser/",), ("workflows/", "dev/test_server"), ("dev/",),
+    ("nodes/",), ("contracts/",), ("",),
+)  # fmt: skip
+SHARING = CHAINS[:3]
 
 
 def place(nodeid: str) -> tuple[int, int, str]:

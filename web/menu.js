@@ -44,16 +44,18 @@ function vaeIn(graph) {
   return vae && [vae, slotOf(vae.outputs, "VAE")]
 }
 
-function add(graph, type, after) {
+const beside = (node) => [node.pos[0] + Math.max(node.size[0], COLUMN) + GAP, node.pos[1]]
+const below = (node) => [node.pos[0], node.pos[1] + node.size[1] + 2 * GAP]
+
+function add(graph, type, pos) {
   const node = LiteGraph.createNode(type)
+  node.pos = pos // before it is in the graph: Vue as ComfyUI 0.16.3 has it does not notice it afterwards
   graph.add(node)
-  node.pos = [after.pos[0] + Math.max(after.size[0], COLUMN) + GAP, after.pos[1]]
   return node
 }
 
 function addVae(graph, encoder) {
-  const loader = add(graph, "CheckpointLoaderSimple", encoder)
-  loader.pos = [encoder.pos[0], encoder.pos[1] + encoder.size[1] + 2 * GAP]
+  const loader = add(graph, "CheckpointLoaderSimple", below(encoder))
   return [loader, slotOf(loader.outputs, "VAE")]
 }
 
@@ -88,15 +90,15 @@ async function compress(node) {
   const picture = pictureSource(node)
   let encoder = node
   if (node.type !== "VAEEncode") {
-    encoder = add(graph, "VAEEncode", node)
+    encoder = add(graph, "VAEEncode", beside(node))
     connect(picture, encoder, "IMAGE")
   }
   const slot = slotOf(encoder.inputs, "VAE")
   const fromOutside = encoder.inputs[slot].link != null && !sourceOf(encoder, slot)
   const vae = fromOutside ? undefined : (vaeAbove(encoder) ?? vaeIn(graph) ?? addVae(graph, encoder))
   if (vae && encoder.inputs[slot].link == null) connect(vae, encoder, "VAE")
-  const quantize = add(graph, "SDCLatentQuantize", encoder)
-  const save = add(graph, "SDCSave", quantize)
+  const quantize = add(graph, "SDCLatentQuantize", beside(encoder))
+  const save = add(graph, "SDCSave", beside(quantize))
   connect([encoder, 0], quantize, "LATENT")
   connect([quantize, 0], save, "SDC")
   // Its true size, and the PNG that the file is compared with.

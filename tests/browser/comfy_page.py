@@ -15,8 +15,9 @@ UNRELATED = re.compile(
     r"net::ERR_|user\.css|userdata|Content Security Policy|Firebase|api\.comfy\.org|before initialization",
     re.IGNORECASE,
 )
-# The front end of ComfyUI 0.16.3 asks for an icon that is not there, and tells of faults in its own list of jobs.
-UNRELATED_WHEN_OLD = re.compile(r"/favicon\.ico|\[Jobs API\]")
+# The front end of ComfyUI 0.16.3 asks for an icon that is not there, and tells of faults in its own list of jobs and in
+# its own node search.
+UNRELATED_WHEN_OLD = re.compile(r"/favicon\.ico|\[Jobs API\]|Proxy\.onChange")
 SETTLED = (1, 47)  # the front end since which nothing is made allowance for
 PATIENCE = 60_000  # ms: the machine may be busy
 

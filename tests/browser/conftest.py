@@ -2,10 +2,10 @@
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import sdc_pack.codec as codec
 from playwright.sync_api import sync_playwright
@@ -41,8 +41,10 @@ def chromium():
 @pytest.fixture(scope="session")
 def session_page(server, chromium):
     """One page for all tests: loading the front end takes longer than most of them."""
-    shutil.rmtree(SCREENSHOTS, ignore_errors=True)
-    SCREENSHOTS.mkdir(parents=True)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    for old in SCREENSHOTS.iterdir():  # another process of this run may have begun to fill it
+        if old.stat().st_mtime < psutil.Process().create_time():
+            old.unlink(missing_ok=True)
     skip_introduction(server)
     page = ComfyPage(chromium.new_page(viewport={"width": 1600, "height": 900}), server, SCREENSHOTS)
     page.open()

@@ -4,6 +4,7 @@ import json
 import re
 import time
 
+import pytest
 import sdc_pack.codec as codec
 
 
@@ -52,6 +53,8 @@ def test_what_was_saved_is_shown_again_when_its_tab_comes_back(page, sdc_file):
 
 def test_the_file_is_shown_and_downloaded_in_the_assets_view(canvas_page, sdc_file):
     page = canvas_page
+    if page.is_old:
+        pytest.skip("the assets view of this front end downloads one file of a job, here the thumbnail")
     _, save = add_saver(page, sdc_file, "assets.sdc")
     page.set(save, "filename_prefix", "SDC/asset")
     run(page)
