@@ -120,7 +120,11 @@ def measure_nodes(picture: np.ndarray, autoencoder, options) -> dict:
     model, prompt, control_net = regenerator.model, regenerator.prompt, regenerator.control_net
     image = torch.from_numpy(picture.astype(np.float32) / 255)[None]
     latent = nodes.VAEEncode().encode(autoencoder.vae, image)[0]
-    sdc, decoded, *_ = comfy.call(SDCLatentQuantize, latent=latent)
+
+    def quantise():
+        return comfy.call(SDCLatentQuantize, latent=latent, vae=autoencoder.vae)
+
+    sdc, decoded, *_ = quantise()
     invert = {"model": model, "positive": prompt, "latent": decoded, "steps": STEPS}
     noise, sigmas, inverted = comfy.call(SDCDDIMInvert, **invert)
     regenerate = {
@@ -147,7 +151,7 @@ def measure_nodes(picture: np.ndarray, autoencoder, options) -> dict:
     save()
     # Node, and which nodes of ComfyUI's own stand beside it.
     pairs = {
-        "SD Latent Quantize": (lambda: comfy.call(SDCLatentQuantize, latent=latent), "VAE Encode", encode),
+        "SD Latent Quantize": (quantise, "VAE Encode", encode),
         "Save SDC": (save, "VAE Encode", encode),
         "Load SDC": (
             lambda: SDCLoad.execute("speed_00001_.sdc [output]"),

@@ -203,6 +203,20 @@ def test_codecs_are_measured_in_a_process_of_their_own():
     assert speed.measure_alone("WebP", np.zeros((64, 64, 3), np.uint8), 20)["bytes"] < 200
 
 
+@needs_taesd
+def test_speed_times_codecs_and_nodes(tmp_path, bench, monkeypatch, capsys):
+    monkeypatch.setattr(speed, "SIDES", (256,))
+    monkeypatch.setattr(speed, "RIVALS", {"WebP": 256})  # AVIF at its slowest takes longer than all the rest
+    monkeypatch.setattr(speed, "LARGEST_FOR_VAE", 0)
+    Image.fromarray(skimage.data.astronaut()).save(tmp_path / "astronaut.png")
+    rows = bench("speed", "--images", str(tmp_path / "astronaut.png"))
+    assert [row["key"]["what"] for row in rows] == ["WebP", *timing.PRESETS, "nodes"]
+    figures = rows[-1]["value"]
+    assert len(figures) == 5 and all(f["seconds"] > 0 < f["stock_seconds"] for f in figures.values())
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in (*figures, "WebP, 256x256", "SDC best by size, 256x256"))
+
+
 def test_mosaic_repeats_its_tiles():
     tiles = [np.full((4, 4, 1), value) for value in (1, 2, 3)]
     assert speed.mosaic(tiles, 8)[::4, ::4, 0].tolist() == [[1, 2], [3, 1]]

@@ -20,7 +20,8 @@ def use_standins(page, steps):
     page.run(
         """settings => { for (const node of app.graph.nodes) for (const widget of node.widgets ?? [])
                if (settings[widget.name] && !widget.disabled) {
-                   widget.value = settings[widget.name]; widget.callback?.(widget.value) } }""",
+                   widget.value = node.type === 'KSampler' && widget.name === 'steps' ? 1 : settings[widget.name]
+                   widget.callback?.(widget.value) } }""",
         {
             "ckpt_name": STANDINS["checkpoint"],
             "control_net_name": STANDINS["controlnet"],
