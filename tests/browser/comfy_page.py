@@ -65,7 +65,8 @@ class ComfyPage:
                 app.graph.clear()
                 app.graph.last_node_id = last // the front end keeps the widget values of a node under its id
                 app.extensionManager.toast.removeAll?.()
-                for (const close of document.querySelectorAll('[role=alert] button[aria-label=Close]')) close.click()
+                const closing = '[role=alert] button[aria-label=Close], button[aria-label="Close dialog"]'
+                for (const close of document.querySelectorAll(closing)) close.click()
                 app.extensionManager.sidebarTab.activeSidebarTabId = null
                 app.canvas.ds.scale = 1; app.canvas.ds.offset = [0, 0]; app.canvas.setDirty(true, true)
             }"""
