@@ -160,7 +160,7 @@ def provenance(stored: dict, commits: list[str]) -> str:
         side = stored["settings"].get("size")
         parts.append(f"{' '.join(shown)}{f' ({len(names)})' * (len(names) > 3)}, {crop_of(side)}")
     else:
-        parts.append("no pictures")
+        parts.append("mosaics of the pictures that its command names")
     return f"{'; '.join(parts)}."
 
 
