@@ -43,6 +43,7 @@ CHAPTERS = {  # file name -> heading and how the file is made
     ),
     "speed": ("Speed and memory", "speed --images ../shared/images/kodak"),
 }
+PICTURES = {"speed": "mosaics of the pictures that its command names"}  # of benches whose rows are not of one picture
 INTRODUCTION = """# Results
 
 Written by `python run.py bench results` from what the other benches have measured; nothing here is typed by hand.
@@ -63,7 +64,7 @@ Where this codec should not be used. Lettering becomes other lettering, a face a
 texture: sharp, plausible and wrong, where AVIF is soft and right. In PSNR and SSIM AVIF is nearer to the original at
 these sizes, and for whatever has to be read, recognised or measured it is the better choice. (AVIF was given the bytes
 of the preset `paper`; where its smallest file has more, that one is shown.) Regeneration is that of the tiny models:
-once with the settings that measured best, once with the paper's, full strength and 50 steps, more than so small a model
+once at the setting of the tables above, once at the paper's, full strength and 50 steps, more than so small a model
 can bear: colours fade and detail turns to mush.
 """
 CREDITS = {
@@ -160,7 +161,7 @@ def provenance(stored: dict, commits: list[str]) -> str:
         side = stored["settings"].get("size")
         parts.append(f"{' '.join(shown)}{f' ({len(names)})' * (len(names) > 3)}, {crop_of(side)}")
     else:
-        parts.append("mosaics of the pictures that its command names")
+        parts.append(PICTURES.get(stored["bench"], "no pictures"))
     return f"{'; '.join(parts)}."
 
 

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import tempfile
 import warnings
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ ATTEMPTS = 4
 PATIENCE = {"RAY_raylet_start_wait_time_s": "45", "RAY_agent_register_timeout_ms": "60000"}
 RETRIES = 2  # of what a worker was at when it ended
 RESTARTS = 5  # of a worker; then Ray makes a new one, unless it has never come up
+AHEAD = 16  # rows
 MOST_TOGETHER = 64  # pictures that are given out at once; fewer where there are few, so that all workers end together
 
 
@@ -34,8 +36,8 @@ def ray_running(address: str | None, processors: int | None):
     # What its processes say is of no use to who has not built them; "info" brings it back.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if address:
-        # By itself Ray shows a key that lies there on some of its ways to a cluster, and on others none.
-        if (Path.home() / ".ray" / "auth_token").is_file():
+        # By itself Ray's client shows no key, though there is one.
+        if address.startswith("ray://") and (Path.home() / ".ray" / "auth_token").is_file():
             os.environ.setdefault("RAY_AUTH_MODE", "token")
     else:
         # Else Ray is on the network. What it does without being asked on these systems it does on all by this.
@@ -106,16 +108,22 @@ def share(resources: dict, cores: int, wanted: int | None) -> tuple[int, dict]:
 
 
 def lead(ray, address: str | None, repository: Path, *work) -> Iterator[dict]:
-    """The rows of `work_through(*work)`; from outside a cluster it runs inside, where alone Ray Data can be led."""
+    """The rows of `work_through(*work)`. With ray:// an actor of the cluster runs it: Ray's client has no Ray Data."""
     if not (address or "").startswith("ray://"):
         yield from work_through(*work)
         return
     ray.cloudpickle.register_pickle_by_value(driver)
     inside = ray.remote(num_cpus=0)(driver.Driver).remote(str(repository), *work)
-    while row := ray.get(inside.next_row.remote()):
-        if "stopped" in row:
-            raise SetupError(row["stopped"])
-        yield row
+    # Some rows are asked for ahead, or the way there and back would set the pace.
+    asked = deque(inside.next_row.remote() for _ in range(AHEAD))
+    try:
+        while row := ray.get(asked.popleft()):
+            if "stopped" in row:
+                raise SetupError(row["stopped"])
+            yield row
+            asked.append(inside.next_row.remote())
+    except ray.exceptions.RayError as error:
+        raise SetupError(f"What leads the work in the cluster has ended: {error}") from None
 
 
 def work_through(jobs: list[dict], settings: dict, workers: int, each: dict) -> Iterator[dict]:

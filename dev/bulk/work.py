@@ -26,7 +26,7 @@ LOST = getattr(torch, "AcceleratorError", ())
 
 
 class Work:
-    """The models of a worker, and its three kinds of work. `settings` are those of `command.worker_settings`."""
+    """The models of a worker, and its three kinds of work. `settings` are what `command.run` gathers."""
 
     def __init__(self, settings: dict):
         self.settings = settings

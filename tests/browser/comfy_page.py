@@ -241,18 +241,19 @@ class ComfyPage:
         self.page.get_by_role("dialog").get_by_role("button", name=label, exact=True).click()
 
     def overlaps(self, node_type: str | None = None) -> list[list]:
-        """Pairs of nodes, as their titles, that lie on each other where they are drawn."""
+        """Pairs of nodes that lie on each other where they are drawn: their titles, and how many pixels of height."""
         return self.run(
             """type => {
+                const scale = app.canvas.ds.scale, [x, y] = app.canvas.ds.offset
                 const boxes = app.graph.nodes.filter(n => !type || n.type === type).map(node => {
                     const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect()
-                    const scale = app.canvas.ds.scale, [x, y] = app.canvas.ds.offset
                     const [left, top, width, height] = node.boundingRect
                     return [node.title, ...(drawn ? [drawn.left, drawn.top, drawn.right, drawn.bottom]
                         : [(left + x) * scale, (top + y) * scale,
                            (left + width + x) * scale, (top + height + y) * scale])] })
                 return boxes.flatMap((a, i) => boxes.slice(i + 1)
-                    .filter(b => a[1] < b[3] && b[1] < a[3] && a[2] < b[4] && b[2] < a[4]).map(b => [a[0], b[0]])) }""",
+                    .filter(b => a[1] < b[3] && b[1] < a[3] && a[2] < b[4] && b[2] < a[4])
+                    .map(b => [a[0], b[0], Math.round(Math.min(a[4] - b[2], b[4] - a[2]) / scale)])) }""",
             node_type,
         )
 

@@ -1,5 +1,6 @@
 """A real Chromium at a real ComfyUI. Screenshots go to out/browser/ (SDC_SCREENSHOTS names another folder)."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -42,9 +43,10 @@ def chromium():
 def session_page(server, chromium):
     """One page for all tests: loading the front end takes longer than most of them."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    for old in SCREENSHOTS.iterdir():  # another process of this run may have begun to fill it
-        if old.stat().st_mtime < psutil.Process().create_time():
-            old.unlink(missing_ok=True)
+    for old in SCREENSHOTS.glob("*.*"):  # another process of this run may be at this too, or fill it already
+        with contextlib.suppress(FileNotFoundError):
+            if old.stat().st_mtime < psutil.Process().create_time():
+                old.unlink()
     skip_introduction(server)
     page = ComfyPage(chromium.new_page(viewport={"width": 1600, "height": 900}), server, SCREENSHOTS)
     page.open()

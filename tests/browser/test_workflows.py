@@ -19,10 +19,10 @@ def use_standins(page, steps):
     """Put this machine's models into the opened workflow, as its user would."""
     page.run(
         """settings => { for (const node of app.graph.nodes) for (const widget of node.widgets ?? [])
-               if (settings[widget.name] && !widget.disabled) {
-                   widget.value = node.type === 'KSampler' && widget.name === 'steps' ? 1 : settings[widget.name]
-                   widget.callback?.(widget.value) } }""",
+               { const value = settings[`${node.type}.${widget.name}`] ?? settings[widget.name]
+                 if (value && !widget.disabled) { widget.value = value; widget.callback?.(value) } } }""",
         {
+            "KSampler.steps": 1,  # it has no pair to complete, and its picture is 512x512
             "ckpt_name": STANDINS["checkpoint"],
             "control_net_name": STANDINS["controlnet"],
             "steps": steps,

@@ -36,7 +36,7 @@ def bulk_python():
 def test_a_folder_becomes_shards_and_a_bad_picture_one_named_error(bulk_python, tmp_path):
     pictures, out, home = tmp_path / "pictures", tmp_path / "out", tmp_path / "home"
     home.mkdir()
-    surroundings = {**os.environ, "HOME": str(home), "SDC_CACHE": str(environment.cache_root())}
+    variables = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "SDC_CACHE": str(environment.cache_root())}
     (pictures / "sub").mkdir(parents=True)
     for name in ("a.png", "b.jpg", "sub/a.png"):
         Image.fromarray(skimage.data.astronaut()[:64, :72]).save(pictures / name)
@@ -45,7 +45,7 @@ def test_a_folder_becomes_shards_and_a_bad_picture_one_named_error(bulk_python, 
     def run():
         command = [sys.executable, REPO / "run.py", "--comfyui-version", comfyui.NEWEST, "bulk", "compress"]
         command += [pictures.as_uri(), out, "--shards", "2", "--workers", "1", "--preset", "clean"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=280, env=surroundings)
+        return subprocess.run(command, capture_output=True, text=True, timeout=280, env=variables)
 
     done = run()
     if "Ray did not start:" in done.stderr:

@@ -1,6 +1,8 @@
 """What one worker of `run.py bulk` does, in this process and without Ray, on good and on bad pictures."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 import sdc_pack.codec as codec
@@ -11,7 +13,9 @@ from PIL import Image, PngImagePlugin
 
 args.cpu = not torch.cuda.is_available()  # before ComfyUI looks for a device
 
+from dev.bulk import driver, engine  # noqa: E402
 from dev.bulk.work import Work  # noqa: E402
+from dev.environment import SetupError  # noqa: E402
 
 GRAPH = {
     "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "best.safetensors"}},
@@ -72,3 +76,17 @@ def test_a_worker_compresses_and_brings_back_and_a_bad_picture_costs_itself_alon
     # For shards the file itself is handed on.
     shard = worker("compress", pictures, tmp_path / "shards", shards=True).do("face.png", "face.sdc")
     assert shard["data"] == face.data and not (tmp_path / "shards").exists()
+
+
+def test_what_ends_the_work_inside_a_cluster_is_told_outside(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    elsewhere = driver.Driver(str(tmp_path), [])
+    assert f"has no folder {tmp_path}" in elsewhere.next_row()["stopped"] and elsewhere.next_row() is None
+
+    def ending(jobs):
+        yield from jobs
+        raise SetupError("The workers cannot start")
+
+    monkeypatch.setattr(engine, "work_through", ending)
+    here = driver.Driver(str(Path(engine.__file__).parents[2]), [{"target": "a.sdc"}])
+    assert [here.next_row() for _ in range(3)] == [{"target": "a.sdc"}, {"stopped": "The workers cannot start"}, None]

@@ -151,7 +151,9 @@ def test_weights_readme(figures, quote):
 
 
 def test_summary_of_the_results(figures):
-    assert summary.summary(figures) in read("docs/results.md")
+    page = read("docs/results.md")
+    assert summary.summary(figures) in page
+    assert re.search(rf"^\| paper: {summary.CHOSEN} \|.+\| chosen \|$", page, re.MULTILINE)
 
 
 def test_first_screen_is_made_of_what_was_measured(figures):

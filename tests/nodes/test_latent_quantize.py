@@ -90,8 +90,8 @@ def test_a_batch_shows_progress_and_can_be_cancelled(latent, monkeypatch, settin
     assert told[0] == (1, 3) and told[-1] == (3, 3)  # ComfyUI leaves some out when they come fast
     told.clear()
 
-    def cancel(*_, node_id=None):
-        told.append(_)
+    def cancel(*values, node_id=None):
+        told.append(values)
         comfy.model_management.interrupt_current_processing()
 
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", cancel)
