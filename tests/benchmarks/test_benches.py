@@ -204,17 +204,17 @@ def test_codecs_are_measured_in_a_process_of_their_own():
 
 
 @needs_taesd
-def test_speed_times_codecs_and_nodes(tmp_path, bench, monkeypatch, capsys):
-    monkeypatch.setattr(speed, "SIDES", (256,))
-    monkeypatch.setattr(speed, "RIVALS", {"WebP": 256})  # AVIF at its slowest takes longer than all the rest
-    monkeypatch.setattr(speed, "LARGEST_FOR_VAE", 0)
-    Image.fromarray(skimage.data.astronaut()).save(tmp_path / "astronaut.png")
-    rows = bench("speed", "--images", str(tmp_path / "astronaut.png"))
+def test_speed_times_codecs_and_nodes(bench, monkeypatch, capsys):
+    small = {"TILE": 64, "SIDES": (64,), "NODES_SIDE": 128, "LARGEST_FOR_VAE": 0, "PAPER_BYTES": 400}
+    for name, value in small.items():
+        monkeypatch.setattr(speed, name, value)
+    monkeypatch.setattr(speed, "RIVALS", {"WebP": 64})  # AVIF at its slowest takes longer than all the rest
+    rows = bench("speed")
     assert [row["key"]["what"] for row in rows] == ["WebP", *timing.PRESETS, "nodes"]
     figures = rows[-1]["value"]
     assert len(figures) == 5 and all(f["seconds"] > 0 < f["stock_seconds"] for f in figures.values())
     printed = capsys.readouterr().out
-    assert all(name in printed for name in (*figures, "WebP, 256x256", "SDC best by size, 256x256"))
+    assert all(name in printed for name in (*figures, "WebP, 64x64", "SDC best by size, 64x64"))
 
 
 def test_mosaic_repeats_its_tiles():
