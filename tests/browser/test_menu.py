@@ -121,4 +121,4 @@ def test_search_finds_what_people_type(canvas_page):
             page.page.get_by_text(node, exact=True).first.wait_for(state="detached")
             search.fill(word)
             page.page.get_by_text(node, exact=True).first.wait_for()
-    page.command("Workspace.SearchBox.Toggle")
+    page.page.keyboard.press("Escape")

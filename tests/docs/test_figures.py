@@ -91,8 +91,14 @@ def test_readme(figures, quote):
     )
     claims.append(f"it is better in LPIPS on {dithered}, and on {plain} if SDC does not dither.")
     claims.append(f"Means over the {figures['kodak']['pictures']} Kodak photographs")
+    claims.append(f"takes AVIF {seconds_of_avif(quote)} seconds")
     text = re.sub(r"file of \d+ bytes", "", take_out(read("README.md"), [*claims, *NOT_MEASURED]))
     assert not FIGURE.findall(text)
+
+
+def seconds_of_avif(quote) -> str:
+    (seconds,) = quote("speed", "Seconds and memory by picture size", "AVIF, 512x512", "encode, s")
+    return f"{float(seconds):.1f}"
 
 
 def row(*cells: str) -> str:
@@ -110,6 +116,7 @@ def test_rate(figures, quote):
         claims += [row(label, *quote(name, RATE, label, *columns)) for label in rivals]
         claims += [f"* {re.sub(r'-(?=[0-9])', '−', note)}\n" for note in equal["notes"] if "preset best" in note]
         claims.append(f"Commit {', '.join(figures[name]['commits'])}.")
+        claims.append(f"AVIF takes {seconds_of_avif(quote)} s for a picture of 512x512")
         assert len(ours) > 10 and [claim for claim in claims if claim not in text] == []
 
 
