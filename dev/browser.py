@@ -1,10 +1,14 @@
-"""A Chromium for the browser tests: one that is installed, else Playwright's own, else the system's package."""
+"""A Chromium for the browser tests: one that is installed, else the system's package, else Playwright's own."""
 
+import getpass
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from filelock import FileLock
 
 from .environment import SetupError, say
 
@@ -14,26 +18,48 @@ PLACES = (
     r"C:\Program Files\Google\Chrome\Application\chrome.exe",
     r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
 )
+PAGES = Path(__file__).parents[1] / "tests" / "browser"
 
 
-def find_or_install(playwright) -> str:
+def needed(arguments: list[str]) -> bool:
+    """Whether pytest with these arguments may open a page: not if all that they name lies outside tests/browser."""
+    if "--ignore=tests/browser" in arguments:
+        return False
+    places = [PAGES.parents[1].joinpath(argument.partition("::")[0]).resolve() for argument in arguments]
+    named = [place for place in places if place.exists() and PAGES.parent in (place, *place.parents)]
+    return not named or any(PAGES in (place, *place.parents) or place in PAGES.parents for place in named)
+
+
+def find_or_install() -> str:
     """Return the path of a Chromium, installing one where that is possible.
 
     `SDC_CHROMIUM` names another. Raises SetupError that says what was tried.
     """
-    if given := os.environ.get("SDC_CHROMIUM"):
-        return given
-    own = playwright.chromium.executable_path
-    tried = []
-    for install in (None, install_package, install_playwright):
-        if install:
-            tried.append(install())
-        for path in (*map(shutil.which, NAMES), *PLACES, own):
-            if path and Path(path).is_file():
+    if path := os.environ.get("SDC_CHROMIUM") or find():
+        return path
+    # One process at a time: an installer that meets another one's lock fails.
+    with FileLock(Path(tempfile.gettempdir(), f"sdc-chromium-{getpass.getuser()}.lock")):
+        tried = []
+        for install in (None, install_package, install_playwright):
+            if install:
+                tried.append(install())
+            if path := find():
                 return path
     raise SetupError(
-        "Found no Chromium or Chrome for the browser tests, and could not install one:\n" + "\n".join(tried)
+        "Found no Chromium or Chrome for the browser tests, and could not install one:\n" + "\n".join(tried) + "\n"
+        "SDC_CHROMIUM=FILE names one; `python run.py test --ignore=tests/browser` does without."
     )
+
+
+def find() -> str | None:
+    from playwright.sync_api import sync_playwright
+
+    for path in (*map(shutil.which, NAMES), *PLACES):
+        if path and Path(path).is_file():
+            return path
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    return own if Path(own).is_file() else None
 
 
 def install_package() -> str:

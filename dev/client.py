@@ -29,7 +29,7 @@ class Client:
         elif body is not None:
             options |= {"data": body, "headers": {"Content-Type": "application/json"}}
         method = "POST" if {"json", "data", "files"} & options.keys() else "GET"
-        answer = self.session.request(method, self.url + path, timeout=60, **options)
+        answer = self.session.request(method, self.url + path, timeout=300, **options)
         if not answer.ok:
             raise ComfyError(f"{path.split('?')[0]}: {explain_refusal(answer)}")
         return answer.content

@@ -37,8 +37,8 @@ NEEDED["bulk"] = {**NEEDED["demo"], "pyarrow": "pyarrow", "ray": "ray[data]", "t
 NEEDED["models"] = {"safetensors": "safetensors", "torch": "torch"}
 NEEDED["train"] = {**NEEDED["demo"], "lpips": "lpips"}
 NEEDED["test"] = {
-    **NEEDED["demo"], "hypothesis": "hypothesis", "importlinter": "import-linter", "mypy": "mypy",
-    "playwright": "playwright", "pytest": "pytest", "pytest_timeout": "pytest-timeout", "ruff": "ruff",
+    **NEEDED["bulk"], "filelock": "filelock", "hypothesis": "hypothesis", "importlinter": "import-linter",
+    "mypy": "mypy", "playwright": "playwright", "pytest": "pytest", "pytest_timeout": "pytest-timeout", "ruff": "ruff",
     "xdist": "pytest-xdist",
 }  # fmt: skip
 
@@ -59,7 +59,7 @@ def choose(command: str, given: Path | None, version: str | None, python: Path |
         say(f"ComfyUI: yours, in {own}, run by {own_python}")
         return Install(own, own_python, None)
     version = version or NEWEST
-    locks = [*lock.paths(version), lock.BULK] if command == "bulk" else lock.paths(version)
+    locks = [*lock.paths(version), lock.BULK] if command in ("bulk", "test") else lock.paths(version)
     env_python = prepare(locks, python or Path(sys.executable), cache)
     return Install(fetch(version, env_python, cache), env_python, version)
 

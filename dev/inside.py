@@ -78,7 +78,11 @@ def main(command: str, settings: dict) -> int:
     if command == "test":
         import pytest
 
+        from dev import browser
+
         os.environ |= {"SDC_COMFYUI": settings["comfyui"], "SDC_MODELS": str(models), "SDC_SHARED": settings["shared"]}
+        if browser.needed(settings["arguments"]):  # once, before there are several processes
+            os.environ["SDC_CHROMIUM"] = browser.find_or_install()
         os.chdir(REPO)
         return int(pytest.main([*sharing(settings["arguments"]), *settings["arguments"]]))
     if command == "bench":

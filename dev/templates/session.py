@@ -22,6 +22,7 @@ PATIENCE = 240_000  # ms: the machine may be busy
 @contextlib.contextmanager
 def open_board(settings: dict, models: Path):
     """(Board, Server); the sample picture is in the input folder and a folder there, and all is gone afterwards."""
+    path = browser.find_or_install()
     with tempfile.TemporaryDirectory(prefix="sdc-templates-", ignore_cleanup_errors=True) as folder:
         base = Path(folder)
         for place in (base / "input", base / "input" / SAMPLE_FOLDER):
@@ -33,7 +34,6 @@ def open_board(settings: dict, models: Path):
             sync_playwright() as playwright,
         ):
             server.client.request("/settings", json.dumps({"Comfy.TutorialCompleted": True}).encode())
-            path = browser.find_or_install(playwright)
             chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
             page = chromium.new_page(viewport=WINDOW)
             page.set_default_timeout(PATIENCE)

@@ -19,7 +19,7 @@ UNRELATED = re.compile(
 # its own node search.
 UNRELATED_WHEN_OLD = re.compile(r"/favicon\.ico|\[Jobs API\]|Proxy\.onChange")
 SETTLED = (1, 47)  # the front end since which nothing is made allowance for
-PATIENCE = 60_000  # ms: the machine may be busy
+PATIENCE = 180_000  # ms: the machine may be busy
 
 
 class ComfyPage:
@@ -203,7 +203,7 @@ class ComfyPage:
         for _ in range(5):  # a node that is being laid out, or a message that goes, may close the menu again
             open_menu()
             with contextlib.suppress(PlaywrightTimeout):
-                entry.click(timeout=PATIENCE / 6)
+                entry.click(timeout=PATIENCE / 18)
                 return
         raise AssertionError(f"the menu has no {item!r}")
 
@@ -261,9 +261,8 @@ class ComfyPage:
         self.run("() => app.queuePrompt(0)")
 
     def wait_until_idle(self):
-        end = time.monotonic() + 4 * PATIENCE / 1000
+        # What hangs is ended by the limit of one test.
         while any(json.loads(self.server.client.request("/queue")).values()):
-            assert time.monotonic() < end, "still running"
             time.sleep(0.1)
 
 

@@ -33,10 +33,10 @@ def skip_introduction(server: Server):
 
 @pytest.fixture(scope="session")
 def chromium():
+    path = browser.find_or_install()
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser_path = browser.find_or_install(playwright)
-        yield playwright.chromium.launch(executable_path=browser_path, args=options)
+        yield playwright.chromium.launch(executable_path=path, args=options)
 
 
 @pytest.fixture(scope="session")

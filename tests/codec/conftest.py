@@ -108,9 +108,7 @@ def run_python(root):
         command = [sys.executable, *map(str, arguments)]
         text = {} if isinstance(stdin, bytes) else {"text": True, "encoding": "utf-8"}
         env = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-        return subprocess.run(
-            command, cwd=root, input=stdin, capture_output=True, timeout=60, check=False, env=env, **text
-        )
+        return subprocess.run(command, cwd=root, input=stdin, capture_output=True, check=False, env=env, **text)
 
     return run_python
 

@@ -62,7 +62,7 @@ def test_a_folder_that_is_missing_is_named(tmp_path):
 def test_two_processes_never_take_the_same_name(root, tmp_path):
     count = 400
     writers = {mark: start(root, WRITER, tmp_path, mark, count) for mark in "xy"}
-    won = {mark: [int(line) for line in writer.communicate(timeout=60)[0].split()] for mark, writer in writers.items()}
+    won = {mark: [int(line) for line in writer.communicate()[0].split()] for mark, writer in writers.items()}
     assert all(writer.returncode == 0 for writer in writers.values())
     assert sorted(won["x"] + won["y"]) == list(range(count))
     for mark, numbers in won.items():
@@ -80,7 +80,7 @@ def test_a_process_killed_while_writing_leaves_no_half_file(root, tmp_path):
         while not writer.stdout.readline():
             pass
         writer.kill()
-        writer.communicate(timeout=60)
+        writer.communicate()
         found = list(folder.glob("*.sdc"))
         assert found and all(path.stat().st_size == 30_000_000 for path in found)
 
@@ -94,7 +94,7 @@ def test_a_full_disk_leaves_nothing(root, tmp_path):
         "except OSError as error: print(error.strerror)\n"
     )
     writer = start(root, script, tmp_path / "a.sdc")
-    assert "large" in writer.communicate(timeout=60)[0]
+    assert "large" in writer.communicate()[0]
     assert list(tmp_path.iterdir()) == []
 
 

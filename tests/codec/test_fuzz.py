@@ -5,15 +5,12 @@ import re
 import subprocess
 import sys
 
-import pytest
-
 CASES = 100_000
 
 
-@pytest.mark.timeout(660)  # on a busy machine; on an idle one a minute
 def test_a_hundred_thousand_damaged_files(root):
     command = [sys.executable, root / "dev" / "fuzz.py", "--cases", str(CASES), "--seed", "2024", "--hang", "100"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     print(result.stdout, result.stderr)
     assert result.returncode == 0, result.stdout + result.stderr
     cases, crashes = re.search(r"cases +(\d+).*crashes +(\d+)", result.stdout, re.DOTALL).groups()
@@ -42,7 +39,7 @@ def test_ten_thousand_hostile_names(root):
     """Of files to load and to save, against ComfyUI's own folders."""
     command = [sys.executable, root / "dev" / "fuzz.py", "--cases", "10000", "--seed", "2024", "--hang", "100"]
     command += ["--only", "names", "--comfyui", os.environ["SDC_COMFYUI"]]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0 and "crashes       0" in result.stdout, result.stdout + result.stderr
     counted = dict.fromkeys(["loaded", "missing", "refused", "prefix", "no prefix", "listed", "not listed", "saved"], 0)
     for line, count in re.findall(r"^  (.+?) *(\d+)$", result.stdout, re.MULTILINE):

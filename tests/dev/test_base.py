@@ -128,7 +128,7 @@ def test_a_second_one_beside_a_first_says_why_not(cache, comfyui, models, tmp_pa
             assert second.returncode == 1 and reason in second.stdout and "Traceback" not in second.stdout
         first.send_signal(signal.SIGTERM)
         first.stdout.read()
-        assert first.wait(60) != 0
+        assert first.wait() != 0
     folder = tmp_path / "home" / "comfyui"
     assert (folder / "output").is_dir() and (folder / "user" / "comfyui.db").exists()
     assert not (cache / "base").exists()

@@ -1,4 +1,4 @@
-"""`run.py bulk` from end to end, with Ray itself; skipped, with a word, where its environment is not set up yet."""
+"""`run.py bulk` from end to end, with Ray itself."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import sdc_pack.codec as codec
 import skimage.data
 from PIL import Image
 
-from dev import comfyui, environment, lock
+from dev import environment
 
 REPO = Path(environment.__file__).parents[1]
 # Python does not end by itself: a thread of Arrow now and then makes it abort then (apache/arrow, issue 34314).
@@ -23,17 +23,7 @@ os._exit(0)
 """
 
 
-@pytest.fixture(scope="module")
-def bulk_python():
-    described = environment.describe_python(Path(sys.executable))
-    locks = [environment.UV_LOCK, *lock.paths(comfyui.NEWEST), lock.BULK]
-    env = environment.cache_root() / environment.environment_name(described, locks)
-    if not (env / environment.MARK).exists():
-        pytest.skip("the environment of run.py bulk is not set up; `python run.py bulk --help` does it")
-    return environment.bin_path(env, "python")
-
-
-def test_a_folder_becomes_shards_and_a_bad_picture_one_named_error(bulk_python, tmp_path):
+def test_a_folder_becomes_shards_and_a_bad_picture_one_named_error(comfyui, tmp_path):
     pictures, out, home = tmp_path / "pictures", tmp_path / "out", tmp_path / "home"
     home.mkdir()
     variables = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "SDC_CACHE": str(environment.cache_root())}
@@ -43,9 +33,10 @@ def test_a_folder_becomes_shards_and_a_bad_picture_one_named_error(bulk_python, 
     (pictures / "bad.png").write_bytes(b"no picture")
 
     def run():
-        command = [sys.executable, REPO / "run.py", "--comfyui-version", comfyui.NEWEST, "bulk", "compress"]
+        command = [sys.executable, REPO / "run.py", "--comfyui", comfyui, "--python", sys.executable]
+        command += ["bulk", "compress"]
         command += [pictures.as_uri(), out, "--shards", "2", "--workers", "1", "--preset", "clean"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=280, env=variables)
+        return subprocess.run(command, capture_output=True, text=True, env=variables)
 
     done = run()
     if "Ray did not start:" in done.stderr:
@@ -59,7 +50,7 @@ def test_a_folder_becomes_shards_and_a_bad_picture_one_named_error(bulk_python, 
     assert failed["name"] == "bad.png" and "UnidentifiedImageError" in failed["error"]
 
     shards = sorted(out.glob("shard-*.parquet"))
-    read = subprocess.run([bulk_python, "-c", READ, *shards], capture_output=True, text=True, check=True)
+    read = subprocess.run([sys.executable, "-c", READ, *shards], capture_output=True, text=True, check=True)
     first, second = json.loads(read.stdout)
     stored = {row["name"]: codec.load(bytes.fromhex(row["data"])) for row in first + second}
     assert sorted(stored) == ["a.sdc", "b.sdc", "sub/a.sdc"] and (len(first), len(second)) == (2, 1)

@@ -147,6 +147,6 @@ def test_terminated_demo_leaves_no_process(comfyui, photo, tmp_path):
             time.sleep(0.05)
         family = main.children(recursive=True)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) != 0
+        assert process.wait() != 0
         process.stdout.read()
     assert not any(child.is_running() for child in family)

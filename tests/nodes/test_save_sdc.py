@@ -168,7 +168,7 @@ def test_two_savers_at_once_never_overwrite_each_other(latent, comfyui_folders):
     conftest = Path(__file__).parents[1] / "conftest.py"
     command = [sys.executable, "-c", script, str(conftest), str(comfyui_folders / "output")]
     savers = [subprocess.Popen([*command, mark], stdout=subprocess.PIPE, text=True) for mark in "xy"]
-    written = [saver.communicate(timeout=300)[0].split("\n")[:-1] for saver in savers]
+    written = [saver.communicate()[0].split("\n")[:-1] for saver in savers]
     assert [len(paths) for paths in written] == [100, 100] and len({*written[0], *written[1]}) == 200
     for mark, paths in zip("xy", written, strict=True):
         assert all(Path(path).read_bytes() == mark.encode() * 5000 for path in paths)

@@ -46,7 +46,7 @@ def data(tmp_path):
 def save_as_nobody(folder: Path, data: Path, *prefixes: str) -> list[str]:
     conftest = Path(__file__).parents[2] / "conftest.py"
     command = [sys.executable, "-c", SAVER, conftest, folder, data, NOBODY, *prefixes]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
