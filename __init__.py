@@ -1,4 +1,4 @@
-"""SDC, the Stable Diffusion Codec: a picture in about 3 kB, and the nodes that bring it back."""
+"""SDC, the Stable Diffusion Codec: an image in about 3 kB, and the nodes that bring it back."""
 
 WEB_DIRECTORY = "./web"
 

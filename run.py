@@ -64,9 +64,9 @@ def parse(argv: list) -> tuple:
     commands = parser.add_subparsers(dest="command", required=True)
 
     demo = commands.add_parser(
-        "demo", help="pictures through a shipped workflow, with the tiny models or yours", **options
+        "demo", help="images through a shipped workflow, with the tiny models or yours", **options
     )
-    demo.add_argument("pictures", nargs="*", type=Path, metavar="PICTURE", help="default: a photograph that is at hand")
+    demo.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="default: a photograph that is at hand")
     demo.add_argument("--output", type=Path, metavar="DIR", help="where results go (default: sdc-demo)")
     demo.add_argument("--steps", type=int, metavar="N", help="fewer steps are faster (default: as in the workflow)")
     demo.add_argument("--checkpoint", type=Path, metavar="FILE", help="a real SD 1.x checkpoint")
@@ -79,10 +79,10 @@ def parse(argv: list) -> tuple:
     commands.add_parser("bench", help=measure, add_help=False, **options)
     rebuilt = "build the shipped workflows anew in a browser: [NAME ...]"
     commands.add_parser("templates", help=rebuilt, add_help=False, **options)
-    shared_out = "a folder of pictures to .sdc files, or back, by all cores and cards: compress, decompress, regenerate"
+    shared_out = "a folder of images to .sdc files, or back, by all cores and cards: compress, decompress, regenerate"
     commands.add_parser("bulk", help=shared_out, add_help=False, **options)
-    drawn = "make the pictures of README and the thumbnails of the workflows anew: [NAME ...]"
-    commands.add_parser("pictures", help=drawn, add_help=False, **options)
+    drawn = "make the images of README and the thumbnails of the workflows anew: [NAME ...]"
+    commands.add_parser("images", help=drawn, add_help=False, **options)
     commands.add_parser("fuzz", help="damaged .sdc files and hostile names: --seconds N, --seed S", **options)
     models = commands.add_parser("models", help="write the tiny models into a models folder of ComfyUI", **options)
     models.add_argument("folder", type=Path, metavar="DIR", help="such as ComfyUI/models; nothing there is overwritten")
@@ -95,7 +95,7 @@ def parse(argv: list) -> tuple:
     relocked.add_argument("--upgrade", action="store_true", help="and the newest of all others")
 
     arguments, rest = parser.parse_known_args(argv)
-    passes_on = ("bench", "bulk", "comfyui", "fuzz", "pictures", "templates", "test", "train")
+    passes_on = ("bench", "bulk", "comfyui", "fuzz", "images", "templates", "test", "train")
     if rest and arguments.command not in passes_on:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return vars(arguments), rest
@@ -114,7 +114,7 @@ def demo(arguments: dict, _rest) -> int:
     arguments["workflow"] = arguments.get("workflow", ROOT / "workflows" / "api" / shipped)
     # Before minutes of set-up.
     named = [arguments[key] for key in ("checkpoint", "controlnet", "workflow") if key in arguments]
-    for path in (*arguments.setdefault("pictures", []), *named):
+    for path in (*arguments.setdefault("images", []), *named):
         if not path.is_file():
             raise SetupError(f"There is no file {path}")
     if ("checkpoint" in arguments) != ("controlnet" in arguments):
@@ -151,7 +151,7 @@ def start_comfyui(arguments: dict, rest: list) -> int:
             return code
         server.make_base(folder, ROOT)
         database = (folder / "user" / "comfyui.db").as_posix()
-        say(f"Pictures and .sdc files go to {folder / 'output'}; your models belong in {folder / 'models'}")
+        say(f"Images and .sdc files go to {folder / 'output'}; your models belong in {folder / 'models'}")
         say("The models named sdc-tiny come with the pack; prompts do nothing with them.")
         named = any(argument in ("--cpu", "--directml") for argument in rest)  # else what there is
         models = environment.models_folder(cache)
@@ -198,7 +198,7 @@ def run_child(command: list) -> int:
 
 COMMANDS = {
     "bench": pass_on, "bulk": pass_on, "clean": clean_cache, "comfyui": start_comfyui, "demo": demo, "fuzz": fuzz,
-    "lock": relock, "models": models, "pictures": pass_on, "templates": pass_on, "test": pass_on, "train": pass_on,
+    "lock": relock, "models": models, "images": pass_on, "templates": pass_on, "test": pass_on, "train": pass_on,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 A bench is a module with a docstring, `add_arguments(parser)` and `run(options, results)`; what benches share is in
 harness/. When it runs, ComfyUI has been made ready. Where it has `report(rows)`, tables from the rows of its JSON file,
-these are printed, and `bench results` puts them into docs/; the same for `plot(rows, path)`. With NEEDS_PICTURES it is
-run on pictures only.
+these are printed, and `bench results` puts them into docs/; the same for `plot(rows, path)`. With NEEDS_IMAGES it is
+run on images only.
 """
 
 import ast

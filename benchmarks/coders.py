@@ -1,6 +1,6 @@
 """Ways to code a latent beside each other, on training photographs that no coder learned from.
 
-Palettes and the learned coder are real files. Codebooks and scalars were only tried: what an ideal entropy coder would
+Palettes and the learned codec are real files. Codebooks and scalars were only tried: what an ideal entropy coder would
 take is counted, and a file's frame added. docs/rate.md says what came of it.
 """
 
@@ -14,27 +14,27 @@ from sdc_pack.codec import container
 from sdc_pack.nodes.comparison import metrics
 from tqdm import tqdm
 
-from dev import pictures
+from dev import images
 from dev.environment import SetupError, say
 from dev.tables import Table, show
 from dev.train import data
 from dev.train.coder import FAMILIES, photographs
 
 from .harness import comfy, faces
-from .harness.quantisers import Codebook, Prediction, Scalars, palette_bytes
-from .harness.stored import HEADER, UNDITHERED, Picture, cells, figures, means
+from .harness.quantizers import Codebook, Prediction, Scalars, palette_bytes
+from .harness.stored import HEADER, UNDITHERED, StoredImage, cells, figures, means
 
 FRAME = container.FRAMING + 4 + 5  # a section's head, and the name of weights with the quality
 SIDE = 512
 PALETTES = (64, 256)
-SIZES = (1700, 3200, 4800)  # of the learned coder
+SIZES = (1700, 3200, 4800)  # of the learned codec
 THRIFTY = 3200
 CODEBOOKS = ((256, 0.0), (1024, 0.0), (1024, 1.0), (1024, 3.0))  # entries, price of a bit in squared error
 SCALARS = ((4.0, 0.0), (3.0, 0.0), (3.0, 0.3))  # step, dead zone
 EQUAL = (0.25, 0.20, 0.15)  # LPIPS
-FILE, BOUND, WITH = "file", "autoencoder", ", neighbours known"
+FILE, BOUND, WITH = "file", "autoencoder", ", neighbors known"
 LEARNED, THRIFT = "learned transform (preset best)", "learned transform, integers chosen for their bits"
-PALETTE, KNOWN = "palette of the picture (files)", "palette of the picture" + WITH
+PALETTE, KNOWN = "palette of the image (files)", "palette of the image" + WITH
 BOOK, CONSTRAINED = "codebook for all", "codebook for all, entropy-constrained"
 SCALAR, DEAD = "scalar" + WITH, "scalar with a dead zone" + WITH
 
@@ -53,40 +53,40 @@ def run(options, results):
     learn, held_out = photographs.photographs(options.shared)
     if len(held_out) < 2:
         raise SetupError("This bench needs the training photographs, images/train under SDC_SHARED.")
-    crops = {photographs.name_of(path): pictures.crop(pictures.load_rgb(path), SIDE) for path in held_out}
-    # Of equal pictures one; the largest, spread over all subjects.
+    crops = {photographs.name_of(path): images.crop(images.load_rgb(path), SIDE) for path in held_out}
+    # Of equal images one; the largest, spread over all subjects.
     crops = dict({pixels.tobytes(): (name, pixels) for name, pixels in crops.items()}.values())
     largest = sorted(crops, key=lambda name: (-crops[name].size, name))[: options.count]
-    shown = [Picture(name, crops[name], autoencoder, options.shared, results) for name in crops if name in largest]
-    for picture in tqdm(shown, desc="files", unit="picture", disable=None):
-        picture.get({"row": BOUND}, lambda p=picture: {"bytes": 0, **of_latent(p, p.latent)})
-        for size in (*SIZES, stored(picture, UNDITHERED)["bytes"]):
-            stored(picture, {"size": size})
-        stored(picture, {**UNDITHERED, "colours": 256})
-        stored(picture, {"size": THRIFTY, "mask": "black"})
+    shown = [StoredImage(name, crops[name], autoencoder, options.shared, results) for name in crops if name in largest]
+    for image in tqdm(shown, desc="files", unit="image", disable=None):
+        image.get({"row": BOUND}, lambda p=image: {"bytes": 0, **of_latent(p, p.latent)})
+        for size in (*SIZES, stored(image, UNDITHERED)["bytes"]):
+            stored(image, {"size": size})
+        stored(image, {**UNDITHERED, "colors": 256})
+        stored(image, {"size": THRIFTY, "mask": "black"})
     tried(options, learn[:: max(1, len(learn) // options.learn)][: options.learn], shown)
 
 
-def stored(picture: Picture, settings: dict) -> dict:
+def stored(image: StoredImage, settings: dict) -> dict:
     """Figures of a file. Under a mask that is black everywhere, all integers are chosen for their bits too."""
 
     def measure():
-        mask = {"mask": np.zeros(picture.latent.shape[1:])} if "mask" in settings else {}
-        encoded = (codec.encode_learned if "size" in settings else codec.encode)(picture.latent, **settings | mask)
-        return {"bytes": encoded.size, **of_latent(picture, codec.decode(encoded))}
+        mask = {"mask": np.zeros(image.latent.shape[1:])} if "mask" in settings else {}
+        encoded = (codec.encode_learned if "size" in settings else codec.encode)(image.latent, **settings | mask)
+        return {"bytes": encoded.size, **of_latent(image, codec.decode(encoded))}
 
-    return picture.get({"row": FILE, **settings}, measure)
+    return image.get({"row": FILE, **settings}, measure)
 
 
-def of_latent(picture: Picture, latent: np.ndarray) -> dict:
-    decoded = picture.autoencoder.decode(latent.astype(np.float32))
+def of_latent(image: StoredImage, latent: np.ndarray) -> dict:
+    decoded = image.autoencoder.decode(latent.astype(np.float32))
     return {
-        "error": float(np.square(latent - picture.latent).mean()),
-        **figures(picture.pixels, decoded, picture.shared),
+        "error": float(np.square(latent - image.latent).mean()),
+        **figures(image.pixels, decoded, image.shared),
     }
 
 
-def tried(options, learn: list, shown: list[Picture]):
+def tried(options, learn: list, shown: list[StoredImage]):
     """The ways that are no files."""
     kept = options.models.parent / "training" / "coder" / f"bench-{len(learn)}.safetensors"
     latents = photographs.latents(FAMILIES["SD1.x"], options.shared, learn, 0, kept)
@@ -94,14 +94,14 @@ def tried(options, learn: list, shown: list[Picture]):
 
     def each(name: str, setting: dict, decode, sizes):
         """`decode(grid)`, and `sizes(grid)`, how many bytes by what is known."""
-        for picture in shown:
-            grid = picture.latent.transpose(1, 2, 0).astype(np.float64)
+        for image in shown:
+            grid = image.latent.transpose(1, 2, 0).astype(np.float64)
 
-            def measure(picture=picture, grid=grid):
-                made = of_latent(picture, decode(grid).transpose(2, 0, 1))
+            def measure(image=image, grid=grid):
+                made = of_latent(image, decode(grid).transpose(2, 0, 1))
                 return {"bytes_known": FRAME + sizes(grid)[1], "bytes": FRAME + sizes(grid)[0], **made}
 
-            picture.get({"row": name, **setting}, measure)
+            image.get({"row": name, **setting}, measure)
 
     for count, price in tqdm(CODEBOOKS, desc="codebooks", disable=None):
         book = Codebook(grids, count, price)
@@ -109,22 +109,22 @@ def tried(options, learn: list, shown: list[Picture]):
     for step, dead in SCALARS:
         scalars = Scalars(grids, step, dead)
         each(SCALAR, {"step": step, "dead": dead}, scalars.decode, lambda grid, made=scalars: (made.bytes(grid),) * 2)
-    for colours in PALETTES:
-        settings = {**UNDITHERED, "colours": colours}
+    for colors in PALETTES:
+        settings = {**UNDITHERED, "colors": colors}
         decoded = [codec.decode(codec.encode(grid.transpose(2, 0, 1), **settings)) for grid in grids]
         prediction = Prediction([latent.transpose(1, 2, 0) for latent in decoded])
-        for picture in shown:
-            measure = functools.partial(palette_row, picture, settings, prediction)
-            picture.get({"row": KNOWN, "colours": colours}, measure)
+        for image in shown:
+            measure = functools.partial(palette_row, image, settings, prediction)
+            image.get({"row": KNOWN, "colors": colors}, measure)
 
 
-def palette_row(picture: Picture, settings: dict, prediction: Prediction) -> dict:
-    """The same picture as the file's, with other bytes for its indices."""
-    encoded = codec.encode(picture.latent, **settings)
+def palette_row(image: StoredImage, settings: dict, prediction: Prediction) -> dict:
+    """The same image as the file's, with other bytes for its indices."""
+    encoded = codec.encode(image.latent, **settings)
     section = len(container.split(encoded.data, math.inf)[1][container.PALETTE])
-    palette = encoded.quantised
+    palette = encoded.quantized
     size = container.FRAMING + 8 + section + palette_bytes(prediction, palette.values.astype(float), palette.indices)
-    return {**stored(picture, settings), "bytes": size}
+    return {**stored(image, settings), "bytes": size}
 
 
 def report(rows: list[dict]) -> list[Table]:
@@ -138,7 +138,7 @@ def report(rows: list[dict]) -> list[Table]:
         for setting, point in curve.items()
     ]
     notes = [
-        f"Means over {count} training photographs held out by subject, centres of at most {SIDE}x{SIDE}; TAESD.",
+        f"Means over {count} training photographs held out by subject, centers of at most {SIDE}x{SIDE}; TAESD.",
         "Files are real; other bytes are what an ideal entropy coder takes, with a file's frame.",
     ]
     first = Table("Ways to code a latent", ["", "setting", "bytes", "latent's squared error", *HEADER], lines, notes)
@@ -161,7 +161,7 @@ def report(rows: list[dict]) -> list[Table]:
 
 
 def points(rows: list[dict]) -> dict[str, dict[str, dict]]:
-    """Way -> setting -> means; a setting that some pictures lack is left out."""
+    """Way -> setting -> means; a setting that some images lack is left out."""
     count = len({row["key"]["pixels"] for row in rows})
     groups: dict[tuple[str, str], list[dict]] = {}
     for row in rows:
@@ -184,8 +184,8 @@ def places(key: dict, value: dict) -> list[tuple[tuple[str, str], dict]]:
         return [((alone, setting), value), ((alone + WITH, setting), {**value, "bytes": value["bytes_known"]})]
     if key["row"] == SCALAR:
         return [((DEAD if key["dead"] else SCALAR, f"step {key['step']:g}, dead zone {key['dead']:g}"), value)]
-    if "colours" in key:
-        return [((KNOWN if key["row"] == KNOWN else PALETTE, f"{key['colours']} colours, no dither"), value)]
+    if "colors" in key:
+        return [((KNOWN if key["row"] == KNOWN else PALETTE, f"{key['colors']} colors, no dither"), value)]
     if "mask" in key:
         return [((THRIFT, f"{key['size']} bytes at most"), value)]
     return [((LEARNED, f"{key['size']} bytes at most"), value)] if key["size"] in SIZES else []
@@ -213,14 +213,14 @@ def winners(equal: list[list[str]]) -> list[str]:
 
 
 def best_and_palettes(rows: list[dict]) -> str:
-    """On how many photographs the preset best, in at most as many bytes, beats 64 colours without dither."""
+    """On how many photographs the preset best, in at most as many bytes, beats 64 colors without dither."""
     files = {
         (row["key"]["pixels"], row["key"].get("size")): row["value"]
         for row in rows
         if row["key"]["row"] == FILE and "mask" not in row["key"]
     }
     palettes = {row["key"]["pixels"]: row["value"] for row in rows
-                if row["key"]["row"] == FILE and row["key"].get("colours") == 64}  # fmt: skip
+                if row["key"]["row"] == FILE and row["key"].get("colors") == 64}  # fmt: skip
     counts = []
     for key, (metric, _) in metrics.COLUMNS.items():
         pairs = [(files[pixels, value["bytes"]][key], value[key]) for pixels, value in palettes.items()]
@@ -228,6 +228,6 @@ def best_and_palettes(rows: list[dict]) -> str:
             better = sum((a < b) if key == "lpips" else (a > b) for a, b in pairs)
             counts.append(f"{metric} {better}")
     return (
-        f"Photographs of {len(palettes)} on which the preset best, in at most as many bytes, is better than 64 colours "
+        f"Photographs of {len(palettes)} on which the preset best, in at most as many bytes, is better than 64 colors "
         f"without dither: {', '.join(counts)}."
     )

@@ -1,21 +1,21 @@
 """Every latent space that files can hold: bytes and quality of the presets, by its tiny autoencoder, and metadata.
 
 All decoded and not regenerated, beside the autoencoder alone. Sizes of prompts and workflows are those of `metadata`,
-where the pictures carry any.
+where the images carry any.
 """
 
 from tqdm import tqdm
 
-from dev import pictures
+from dev import images
 from dev.tables import Table
 
 from . import metadata
 from .harness import comfy
-from .harness.stored import HEADER, UNDITHERED, Picture, cells_with_bytes, means
+from .harness.stored import HEADER, UNDITHERED, StoredImage, cells_with_bytes, means
 
-NEEDS_PICTURES = True
+NEEDS_IMAGES = True
 AUTOENCODERS = {"SD1.x": "taesd", "SDXL": "taesdxl", "SD3": "taesd3", "Flux": "taef1"}
-PALETTES = {"clean": UNDITHERED, "fine": {**UNDITHERED, "colours": 256}}
+PALETTES = {"clean": UNDITHERED, "fine": {**UNDITHERED, "colors": 256}}
 
 
 def add_arguments(parser):
@@ -28,15 +28,15 @@ def add_arguments(parser):
 def run(options, results):
     from sdc_pack.nodes.latent_quantize import DEFAULTS
 
-    crops = pictures.load_crops(options.images, options.size)
+    crops = images.load_crops(options.images, options.size)
     for family in options.families:
         autoencoder = comfy.Autoencoder(AUTOENCODERS[family])
-        for name, pixels in tqdm(crops.items(), desc=family, unit="picture", disable=None):
-            picture = Picture(name, pixels, autoencoder, options.shared, results)
-            picture.bound()
+        for name, pixels in tqdm(crops.items(), desc=family, unit="image", disable=None):
+            image = StoredImage(name, pixels, autoencoder, options.shared, results)
+            image.bound()
             best = {"size": int(DEFAULTS["bits_per_pixel"] * pixels.shape[0] * pixels.shape[1] / 8)}
             for settings in (best, *PALETTES.values()):
-                picture.sdc(settings)
+                image.sdc(settings)
     metadata.run(options, results)
 
 
@@ -47,7 +47,7 @@ def report(rows: list[dict]) -> list[Table]:
         groups.setdefault(label(row["key"]), []).append(row["value"])
     count = len({row["key"]["pixels"] for row in measured})
     notes = [
-        f"Means over {count} pictures, decoded by the tiny autoencoder of each family; nothing is regenerated.",
+        f"Means over {count} images, decoded by the tiny autoencoder of each family; nothing is regenerated.",
         "Families have different autoencoders: within one the presets compare, between them only whole ways do.",
     ]
     lines = [[name, *cells_with_bytes(means(values))] for name, values in groups.items()]
@@ -65,4 +65,4 @@ def label(key: dict) -> str:
         return f"{family}, {key['vae']} alone"
     if "size" in key:
         return f"{family}, best"
-    return f"{family}, {next(name for name, settings in PALETTES.items() if settings['colours'] == key['colours'])}"
+    return f"{family}, {next(name for name, settings in PALETTES.items() if settings['colors'] == key['colors'])}"

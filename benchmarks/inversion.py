@@ -1,7 +1,7 @@
 """Inversion and back: error over model calls, ours beside other nodes' rules; cost beside stock sampling; strength.
 
 Models are random ones of every family (`error`, `cost`), exact denoisers of known data (`analytic`, `modes`, `pairs`),
-and a checkpoint of your choice (`samplers`, `strength`), by default the random stand-in: its pictures say nothing about
+and a checkpoint of your choice (`samplers`, `strength`), by default the random stand-in: its images say nothing about
 quality. `strength` needs --images and measures on their latents.
 """
 
@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from dev import pictures, standins
+from dev import images, random_models
 from dev.tables import Table, mean, show
 
 from .harness import comfy, pairs, plots, stored, timing
-from .harness.peers import PEERS
-from .harness.results import picture_key
+from .harness.baseline_samplers import PEERS
+from .harness.results import image_key
 from .harness.trips import OURS, Trip, levels, passes_of, processor_seconds
 
 PARTS = ("error", "analytic", "modes", "pairs", "samplers", "cost", "strength")
@@ -35,7 +35,7 @@ COST_SIDE, COST_STEPS, LARGE_SIDE = 64, 3, 1024
 def add_arguments(parser):
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--checkpoint", metavar="NAME", help="for samplers and strength, as Load Checkpoint lists it")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="a photograph by every sampler of `samplers`")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="a photograph by every sampler of `samplers`")
 
 
 def run(options, results):
@@ -46,8 +46,8 @@ def run(options, results):
         for part, key, job in (bar := tqdm(jobs, disable=None)):
             bar.set_description(part)
             results.get({"what": part, **key}, job)
-        if options.picture:
-            bench.draw_samplers(options.picture)
+        if options.image:
+            bench.draw_samplers(options.image)
 
 
 class Bench:
@@ -58,7 +58,7 @@ class Bench:
         from dev import denoisers, families
 
         comfy.utils.PROGRESS_BAR_ENABLED = False  # there is one already
-        self.options, self.checkpoint = options, options.checkpoint or standins.NAMES["checkpoint"]
+        self.options, self.checkpoint = options, options.checkpoint or random_models.NAMES["checkpoint"]
         self.nodes, self.families, self.denoisers = nodes, families, denoisers
         self.load = cache(self.load_once)
 
@@ -88,12 +88,12 @@ class Bench:
         elif part == "cost":
             yield {"side": COST_SIDE, "steps": COST_STEPS, "threads": torch.get_num_threads()}, self.beside_stock
         else:
-            for name, pixels in pictures.load_crops(self.options.images or [], self.options.size).items():
-                key = {"checkpoint": self.checkpoint, **picture_key(name, pixels), "strengths": STRENGTHS}
+            for name, pixels in images.load_crops(self.options.images or [], self.options.size).items():
+                key = {"checkpoint": self.checkpoint, **image_key(name, pixels), "strengths": STRENGTHS}
                 yield key, partial(self.by_strength, pixels)
 
     def round_trip(self, family, method, steps, guidance):
-        model, positive, negative, _ = self.load(standins.NAMES["checkpoint"] if family == UNET else family)
+        model, positive, negative, _ = self.load(random_models.NAMES["checkpoint"] if family == UNET else family)
         model, latent = model.clone(), self.families.draw_latent(model, SIDE, SIDE)
         calls = comfy.count_calls(model)
         trip = Trip(model, positive, negative, guidance, levels(model, steps))
@@ -137,7 +137,7 @@ class Bench:
 
         _, _, _, vae = self.load(self.checkpoint)
         image = torch.from_numpy(skimage.data.astronaut()[::2, ::2].copy() / 255)[None].float()
-        latent = quantised(self.nodes.VAEEncode().encode(vae, image)[0])[0]
+        latent = quantized(self.nodes.VAEEncode().encode(vae, image)[0])[0]
         row = [latent["samples"], *(self.resampled(latent, sampler) for sampler in SAMPLERS)]
         figure, axes = plots.axes(len(row), 2.5, 2.8)
         for axis, title, samples in zip(axes, ("decoded", *SAMPLERS), row, strict=True):
@@ -148,7 +148,7 @@ class Bench:
 
     def beside_stock(self):
         """Each pass beside stock sampling of as many calls, with the UNet and with a denoiser that costs nothing."""
-        network, positive, negative, _ = self.load(standins.NAMES["checkpoint"])
+        network, positive, negative, _ = self.load(random_models.NAMES["checkpoint"])
         free = network.clone()
         self.denoisers.use_gaussian(free)
 
@@ -169,15 +169,15 @@ class Bench:
     def by_strength(self, pixels):
         from sdc_pack.nodes.comparison.metrics import to_pixels
         from sdc_pack.nodes.inversion.schedule import lowest_levels
-        from sdc_pack.nodes.inversion.strength import quantisation_noise, strength_of_noise
+        from sdc_pack.nodes.inversion.strength import quantization_noise, strength_of_noise
 
         model, positive, negative, vae = self.load(self.checkpoint)
         original = self.nodes.VAEEncode().encode(vae, torch.tensor(pixels)[None].float() / 255)[0]
-        latent, files = quantised(original)
+        latent, files = quantized(original)
         inside = model.get_model_object("latent_format").process_in
         true = (inside(latent["samples"]) - inside(original["samples"])).square().mean().sqrt().item()
         sigmas = levels(model, 50)
-        estimate = quantisation_noise(model, latent, files)
+        estimate = quantization_noise(model, latent, files)
         auto = strength_of_noise(model.get_model_object("model_sampling"), sigmas, estimate)
         rows = []
         for strength in (*STRENGTHS, auto):
@@ -197,12 +197,12 @@ class Bench:
         return {"true": true, "estimate": estimate, "auto": auto, "rows": rows}
 
 
-def quantised(latent: dict):
-    """A LATENT of one picture, as the preset `paper` gives it back, and its file."""
+def quantized(latent: dict):
+    """A LATENT of one image, as the preset `paper` gives it back, and its file."""
     from sdc_pack import codec
 
-    picture = codec.encode(latent["samples"][0].float().cpu().numpy(), **codec.PAPER_PRESET)
-    return {"samples": torch.from_numpy(codec.decode(picture))[None]}, [picture]
+    image = codec.encode(latent["samples"][0].float().cpu().numpy(), **codec.PAPER_PRESET)
+    return {"samples": torch.from_numpy(codec.decode(image))[None]}, [image]
 
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -291,7 +291,7 @@ def cost_tables(rows) -> list[Table]:
 def strength_tables(rows) -> list[Table]:
     values = [row["value"] for row in rows]
     palette = [
-        [row["key"]["picture"], f"{v['true']:.3f}", f"{v['estimate']:.3f}", f"{v['estimate'] / v['true']:.2f}",
+        [row["key"]["image"], f"{v['true']:.3f}", f"{v['estimate']:.3f}", f"{v['estimate'] / v['true']:.2f}",
          f"{v['auto']:.2f}"]
         for row, v in zip(rows, values, strict=True)
     ]  # fmt: skip
@@ -302,9 +302,9 @@ def strength_tables(rows) -> list[Table]:
         means = [show(mean([one[name] for one in same]), form) for name, form in columns.items()]
         lines.append([str(strength), *means])
     header = ["strength", "sigma", "moved", "latent error", "PSNR", "SSIM", "LPIPS"]
-    about = f"Means of {len(rows)} pictures, preset paper, 50 steps, refine 0, no ControlNet; checkpoint "
+    about = f"Means of {len(rows)} images, preset paper, 50 steps, refine 0, no ControlNet; checkpoint "
     return [
-        Table("Quantisation error, by the palette and in truth", ["", "true", "estimate", "ratio", "auto"], palette),
+        Table("Quantization error, by the palette and in truth", ["", "true", "estimate", "ratio", "auto"], palette),
         Table("Strength", header, lines, [about + rows[0]["key"]["checkpoint"]]),
     ]
 

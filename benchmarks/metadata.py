@@ -1,6 +1,6 @@
-"""Bytes of prompts and workflows inside a file, of real graphs in pictures made with ComfyUI.
+"""Bytes of prompts and workflows inside a file, of real graphs in images made with ComfyUI.
 
-The pictures are PNG files as Save Image writes them. Sizes are those of whole sections, tag and length included; beside
+The images are PNG files as Save Image writes them. Sizes are those of whole sections, tag and length included; beside
 them stand the texts as the PNG has them, and what zstd makes of them alone at its highest level.
 """
 
@@ -15,7 +15,7 @@ from sdc_pack.codec import metadata
 from dev.environment import SetupError
 from dev.tables import Table, mean
 
-NEEDS_PICTURES = True
+NEEDS_IMAGES = True
 SECTION = 4  # bytes of a tag and a length
 
 
@@ -27,13 +27,13 @@ def run(options, results):
     from sdc_pack.nodes.files.prompt_graph import find_generation
 
     for path in png_files(options.images):
-        with Image.open(path) as picture:
-            graph, workflow = picture.info.get("prompt"), picture.info.get("workflow")
+        with Image.open(path) as image:
+            graph, workflow = image.info.get("prompt"), image.info.get("workflow")
         if graph and workflow:
             settings = find_generation(json.loads(graph), saver(json.loads(graph)))
-            results.get({"picture": path.stem}, lambda s=settings, w=workflow: sizes(s, w))
+            results.get({"image": path.stem}, lambda s=settings, w=workflow: sizes(s, w))
     if not results.rows:
-        raise SetupError("None of these pictures is a PNG file that holds a prompt and a workflow.")
+        raise SetupError("None of these images is a PNG file that holds a prompt and a workflow.")
 
 
 def png_files(paths: list[Path]) -> list[Path]:
@@ -41,7 +41,7 @@ def png_files(paths: list[Path]) -> list[Path]:
 
 
 def saver(graph: dict) -> str:
-    """The node that wrote the picture."""
+    """The node that wrote the image."""
     return next((key for key, node in graph.items() if node["class_type"].startswith("SaveImage")), "")
 
 
@@ -62,7 +62,7 @@ def prompts_of(settings: dict) -> int:
 
 def report(rows: list[dict]) -> list[Table]:
     header = ["", "letters of prompts", "settings, zstd -22", "stored", "workflow", "zstd -22", "stored", "share"]
-    table = Table("Bytes of metadata", header, [[row["key"]["picture"], *cells(row["value"])] for row in rows])
+    table = Table("Bytes of metadata", header, [[row["key"]["image"], *cells(row["value"])] for row in rows])
     if rows:
         means = {key: mean([row["value"][key] for row in rows]) for key in rows[0]["value"]}
         table.rows.append(["mean", *cells(means)])

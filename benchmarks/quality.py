@@ -1,4 +1,4 @@
-"""What regeneration does to the decoded picture, by strength, Canny strength and number of UNet calls.
+"""What regeneration does to the decoded image, by strength, Canny strength and number of UNet calls.
 
 Through the nodes as a workflow runs them, with the tiny models unless others are named. The settings were chosen on
 photographs that `run.py train` holds out, which are neither trained on nor measured here.
@@ -14,16 +14,16 @@ from sdc_pack import codec
 from sdc_pack.nodes.comparison import metrics
 from tqdm import tqdm
 
-from dev import pictures
+from dev import images
 from dev.tables import Table, show
 
 from .harness import comfy, plots
 from .harness.measures import OTHERS, SOURCES, is_better
 from .harness.regenerator import BEST, PAPER, Setting, add_options, load_regenerator
-from .harness.stored import HEADER, UNDITHERED, Picture, cells, figures, means
+from .harness.stored import HEADER, UNDITHERED, StoredImage, cells, figures, means
 
-NEEDS_PICTURES = True
-PRESETS = {"paper": codec.PAPER_PRESET, "64 colours, no dither": UNDITHERED, "best, 3200 bytes": {"size": 3200}}
+NEEDS_IMAGES = True
+PRESETS = {"paper": codec.PAPER_PRESET, "64 colors, no dither": UNDITHERED, "best, 3200 bytes": {"size": 3200}}
 UNCHANGED = "decoded"
 PARTS = {  # of the ablation
     "the ControlNet alone, one call without inversion": Setting(0, 0.35, 1.0),
@@ -45,7 +45,7 @@ def add_arguments(parser):
         "--settings", nargs="+", type=Setting.parse, default=SETTINGS, metavar="STEPS:STRENGTH:CANNY",
         help="what to measure; with 0 steps the model is asked once, at the sigma given as strength",
     )  # fmt: skip
-    parser.add_argument("--gallery", type=Path, metavar="DIR", help="write the pictures there")
+    parser.add_argument("--gallery", type=Path, metavar="DIR", help="write the images there")
 
 
 def run(options, results):
@@ -53,24 +53,24 @@ def run(options, results):
     autoencoder = comfy.Autoencoder(options.vae or options.checkpoint, None if options.vae else regenerator.vae)
     has_taesd = autoencoder.latent_format == "SD1.x" and (options.shared / "models" / "vae_approx").is_dir()
     beside = comfy.Autoencoder("taesd") if has_taesd else None
-    for name, pixels in tqdm(pictures.load_crops(options.images, options.size).items(), unit="picture", disable=None):
-        picture = Picture(name, pixels, autoencoder, options.shared, results)
+    for name, pixels in tqdm(images.load_crops(options.images, options.size).items(), unit="image", disable=None):
+        image = StoredImage(name, pixels, autoencoder, options.shared, results)
         if beside:
             key = {"row": "autoencoder", "vae": autoencoder.name, "beside": beside.name}
-            picture.get(key, partial(measure_beside, picture, beside))
+            image.get(key, partial(measure_beside, image, beside))
         for preset, settings in PRESETS.items():
             for setting in (None, *options.settings):
                 look = partial(keep, options.gallery, f"{name}, {preset}, {setting or UNCHANGED}")
-                picture.sdc(settings, regenerator, setting, look)
+                image.sdc(settings, regenerator, setting, look)
 
 
-def measure_beside(picture: Picture, beside) -> dict:
-    """Encoded and decoded; the latents, and the picture of the latents, of another autoencoder of the same space."""
-    other, decode = beside.encode(picture.pixels), picture.autoencoder.decode
+def measure_beside(image: StoredImage, beside) -> dict:
+    """Encoded and decoded; the latents, and the image of the latents, of another autoencoder of the same space."""
+    other, decode = beside.encode(image.pixels), image.autoencoder.decode
     return {
-        **figures(picture.pixels, decode(picture.latent), picture.shared),
-        "apart": float(np.linalg.norm(picture.latent - other) / np.linalg.norm(other)),
-        "other_lpips": figures(picture.pixels, decode(other), picture.shared)["lpips"],
+        **figures(image.pixels, decode(image.latent), image.shared),
+        "apart": float(np.linalg.norm(image.latent - other) / np.linalg.norm(other)),
+        "other_lpips": figures(image.pixels, decode(other), image.shared)["lpips"],
     }
 
 
@@ -81,7 +81,7 @@ def keep(gallery: Path | None, name: str, pixels: np.ndarray):
 
 
 def groups(rows: list[dict]) -> dict[tuple[str, str], list[dict]]:
-    """(preset, setting) -> figures of every picture, in one order."""
+    """(preset, setting) -> figures of every image, in one order."""
     found: dict[tuple, list[dict]] = {}
     for preset, settings in PRESETS.items():
         for key, value in ((row["key"], row["value"]) for row in rows):
@@ -105,7 +105,7 @@ def report(rows: list[dict]) -> list[Table]:
         lines.append(line)
     key = rows[-1]["key"]
     about = (
-        f"Means over {len({row['key']['pixels'] for row in rows})} pictures; {key['checkpoint']}, {key['controlnet']}, "
+        f"Means over {len({row['key']['pixels'] for row in rows})} images; {key['checkpoint']}, {key['controlnet']}, "
         f"autoencoder {key['vae']}."
     )
     notes = [
@@ -114,15 +114,15 @@ def report(rows: list[dict]) -> list[Table]:
         "UNet calls of inversion and regeneration together; seconds with the decoding, by the networks as trained, "
         "which ComfyUI runs padded, in more.",
     ]
-    header = ["", "bytes", "UNet calls", "seconds", *HEADER, "LPIPS change", "better pictures"]
+    header = ["", "bytes", "UNet calls", "seconds", *HEADER, "LPIPS change", "better images"]
     made = Table("Before and after regeneration", header, lines, notes)
     return [*autoencoder_table(rows), made, ablation(found, about), other_measures(found, about)]
 
 
 def ablation(found: dict, about: str, presets=PRESETS, parts=PARTS) -> Table:
-    """What each part adds to the gain, by three measures, and on how many pictures each is better than decoded.
+    """What each part adds to the gain, by three measures, and on how many images each is better than decoded.
 
-    `found` gives the figures of pictures by (preset, setting), as `groups` does.
+    `found` gives the figures of images by (preset, setting), as `groups` does.
     """
     shown = {"lpips": metrics.COLUMNS["lpips"], "ssim": metrics.COLUMNS["ssim"], "haarpsi": OTHERS["haarpsi"][:2]}
     lines = []
@@ -134,7 +134,7 @@ def ablation(found: dict, about: str, presets=PRESETS, parts=PARTS) -> Table:
                 for key, (_, form) in shown.items():
                     line += [show(means(values)[key], form), better_on(key, values, before) if setting else ""]
                 lines.append(line)
-    names = [cell for name, _ in shown.values() for cell in (name, "better pictures")]
+    names = [cell for name, _ in shown.values() for cell in (name, "better images")]
     notes = [about, "The pack's own ControlNet was trained to lower LPIPS, on SqueezeNet; LPIPS here is on AlexNet."]
     return Table("Ablation", ["", "UNet calls", *names], lines, notes)
 
@@ -146,12 +146,12 @@ def other_measures(found: dict, about: str) -> Table:
         for key, (_, form, _) in OTHERS.items():
             line += [show(means(values)[key], form), "" if setting == UNCHANGED else better_on(key, values, before)]
         lines.append(line)
-    names = [cell for name, *_ in OTHERS.values() for cell in (name, "better pictures")]
+    names = [cell for name, *_ in OTHERS.values() for cell in (name, "better images")]
     return Table("By other measures", ["", *names], lines, [about, SOURCES])
 
 
 def better_on(key: str, values: list[dict], before: list[dict]) -> str:
-    """On how many pictures they are better."""
+    """On how many images they are better."""
     pairs = [(after[key], one[key]) for after, one in zip(values, before, strict=True)]
     return "-" if any(None in pair for pair in pairs) else str(sum(is_better(key, *pair) for pair in pairs))
 
@@ -163,20 +163,20 @@ def autoencoder_table(rows: list[dict]) -> list[Table]:
     average = means([row["value"] for row in alone])
     line = [alone[0]["key"]["vae"], *cells(average), f"{average['apart']:.3f}", show(average["other_lpips"], ".3f")]
     header = ["", *HEADER, "latents from TAESD's, relative L2", "LPIPS of TAESD's latents"]
-    return [Table("The autoencoder alone", header, [line], [f"Means over {len(alone)} pictures, nothing is stored."])]
+    return [Table("The autoencoder alone", header, [line], [f"Means over {len(alone)} images, nothing is stored."])]
 
 
 def plot(rows: list[dict], path: Path):
-    """LPIPS and SSIM over UNet calls; every point is a setting, the lines are the decoded pictures."""
+    """LPIPS and SSIM over UNet calls; every point is a setting, the lines are the decoded images."""
     figure, axes = plots.axes(2)
     for axis, column in zip(axes, ("lpips", "ssim"), strict=True):
-        for colour, preset in enumerate(PRESETS):
+        for color, preset in enumerate(PRESETS):
             points = {name: means(values) for (of, name), values in groups(rows).items() if of == preset}
             points = {name: average for name, average in points.items() if average[column] is not None}
             if points:
-                axis.axhline(points.pop(UNCHANGED)[column], color=f"C{colour}", label=f"{preset}, decoded")
+                axis.axhline(points.pop(UNCHANGED)[column], color=f"C{color}", label=f"{preset}, decoded")
                 where = [(average["calls"], average[column]) for average in points.values()]
-                axis.plot(*zip(*where, strict=True), "o", color=f"C{colour}", label=f"{preset}, regenerated")
+                axis.plot(*zip(*where, strict=True), "o", color=f"C{color}", label=f"{preset}, regenerated")
         axis.set(xscale="log", xlabel="UNet calls, up and down", ylabel=metrics.COLUMNS[column][0])
     axes[0].legend(fontsize="small")
     plots.save(figure, path)

@@ -1,7 +1,7 @@
-"""Quality over bytes: every preset, palettes of all sizes, and rival codecs; means over the pictures given.
+"""Quality over bytes: every preset, palettes of all sizes, and baseline codecs; means over the images given.
 
-Rivals and the learned coder are also given, picture by picture, exactly the bytes that the paper's preset takes, and
-the learned coder those of 64 colours without dither.
+Baselines and the learned codec are also given, image by image, exactly the bytes that the paper's preset takes, and
+the learned codec those of 64 colors without dither.
 """
 
 import math
@@ -11,29 +11,29 @@ from sdc_pack import codec
 from sdc_pack.nodes.comparison import metrics
 from tqdm import tqdm
 
-from dev import pictures
+from dev import images
 from dev.tables import Table
 
 from .harness import comfy, plots
 from .harness.stored import (
     HEADER,
     UNDITHERED,
-    USABLE_RIVALS,
-    Picture,
+    USABLE_BASELINES,
+    StoredImage,
     add_autoencoder_option,
     cells_with_bytes,
     means,
 )
 
-NEEDS_PICTURES = True
+NEEDS_IMAGES = True
 DITHERS = {
     "no dither": {"dither": "none", "dither_strength": 0.0},
     "Floyd–Steinberg": {"dither": "floyd-steinberg", "dither_strength": 1.0},
 }
 PALETTES = {"no dither": (16, 64, 256, 512), "Floyd–Steinberg": (16, 64, 256)}
-SETTINGS = [{"colours": colours, **DITHERS[name]} for name, palettes in PALETTES.items() for colours in palettes]
-SIZES = (1000, 1700, 2400, 3200, 4800, 8000)  # of the learned coder
-PRESETS = {"the preset paper": codec.PAPER_PRESET, "64 colours without dither": UNDITHERED}
+SETTINGS = [{"colors": colors, **DITHERS[name]} for name, palettes in PALETTES.items() for colors in palettes]
+SIZES = (1000, 1700, 2400, 3200, 4800, 8000)  # of the learned codec
+PRESETS = {"the preset paper": codec.PAPER_PRESET, "64 colors without dither": UNDITHERED}
 QUALITIES = (0, 10, 30)
 SHOWN = ("AVIF", "WebP", "JPEG")  # in sentences
 BOUND = ("autoencoder", "alone")
@@ -46,20 +46,20 @@ def add_arguments(parser):
 
 def run(options, results):
     autoencoder = comfy.Autoencoder(options.vae)
-    originals = pictures.load_crops(options.images, options.size)
-    for name, pixels in tqdm(originals.items(), unit="picture", disable=None):
-        picture = Picture(name, pixels, autoencoder, options.shared, results)
-        picture.bound()
+    originals = images.load_crops(options.images, options.size)
+    for name, pixels in tqdm(originals.items(), unit="image", disable=None):
+        image = StoredImage(name, pixels, autoencoder, options.shared, results)
+        image.bound()
         for settings in SETTINGS:
-            picture.sdc(settings)
-        size = picture.sdc(codec.PAPER_PRESET)["bytes"]
+            image.sdc(settings)
+        size = image.sdc(codec.PAPER_PRESET)["bytes"]
         if autoencoder.latent_format in codec.LEARNED_FORMATS:
-            for most in (*SIZES, size, picture.sdc(UNDITHERED)["bytes"]):
-                picture.sdc({"size": most})
-        for rival in USABLE_RIVALS:
-            picture.rival_of_size(rival, size)
+            for most in (*SIZES, size, image.sdc(UNDITHERED)["bytes"]):
+                image.sdc({"size": most})
+        for baseline in USABLE_BASELINES:
+            image.baseline_of_size(baseline, size)
             for quality in QUALITIES:
-                picture.rival(rival, quality)
+                image.baseline(baseline, quality)
 
 
 def report(rows: list[dict]) -> list[Table]:
@@ -70,16 +70,16 @@ def report(rows: list[dict]) -> list[Table]:
     equal = (
         ({LEARNED: means(at_paper)} if at_paper else {})
         | {
-            "SDC, preset paper": points["SDC, Floyd–Steinberg", "64 colours"],
-            "SDC, 64 colours, no dither": points["SDC, no dither", "64 colours"],
+            "SDC, preset paper": points["SDC, Floyd–Steinberg", "64 colors"],
+            "SDC, 64 colors, no dither": points["SDC, no dither", "64 colors"],
         }
         | {curve: point for (curve, setting), point in points.items() if setting == "equal"}
     )
-    notes = [f"Means over {count} pictures; autoencoder {vae}; nothing is regenerated.",
+    notes = [f"Means over {count} images; autoencoder {vae}; nothing is regenerated.",
              "A codec whose smallest file is still larger is shown with that."]  # fmt: skip
     first = Table(
-        "At the bytes of the preset paper, picture by picture",
-        ["", "bytes", *HEADER, "pictures with a larger file"],
+        "At the bytes of the preset paper, image by image",
+        ["", "bytes", *HEADER, "images with a larger file"],
         [[name, *cells_with_bytes(point), str(larger_files(rows, name))] for name, point in equal.items()],
         notes,
     )
@@ -89,7 +89,7 @@ def report(rows: list[dict]) -> list[Table]:
 
 
 def averages(rows: list[dict]) -> dict[tuple[str, str], dict]:
-    """(curve, setting) -> mean bytes and figures. A setting that some pictures lack is left out."""
+    """(curve, setting) -> mean bytes and figures. A setting that some images lack is left out."""
     count = len({row["key"]["pixels"] for row in rows})
     groups: dict[tuple[str, str], list[dict]] = {}
     for row in rows:
@@ -107,28 +107,28 @@ def place(key: dict) -> tuple[str, str]:
         return LEARNED, f"{key['size']} bytes at most"
     if key["row"] == "SDC":
         dither = next(name for name, settings in DITHERS.items() if settings["dither"] == key["dither"])
-        return f"SDC, {dither}", f"{key['colours']} colours"
+        return f"SDC, {dither}", f"{key['colors']} colors"
     return key["row"], f"quality {key['quality']}" if "quality" in key else "equal"
 
 
 def comparisons(rows: list[dict], best: dict, equal: dict) -> list[str]:
-    """Sentences on how many pictures one is better than another, each metric by itself."""
+    """Sentences on how many images one is better than another, each metric by itself."""
     count = len({row["key"]["pixels"] for row in rows})
     compared = []  # theirs, what they are called, ours, what those are called
     for name, settings in PRESETS.items():
         palettes = {row["key"]["pixels"]: row["value"] for row in rows_of_sdc(rows, settings)}
-        compared += [(of_size(rows, rival), rival, palettes, name) for rival in SHOWN if rival in equal]
+        compared += [(of_size(rows, baseline), baseline, palettes, name) for baseline in SHOWN if baseline in equal]
     for name, pairs in best.items():
         ours, palettes = ({pixels: pair[place] for pixels, pair in pairs.items()} for place in (0, 1))
         compared.append((ours, "the preset best, in as many bytes,", palettes, name))
         if name == "the preset paper":
             compared += [
-                (of_size(rows, rival), rival, ours, "the preset best in as many bytes")
-                for rival in SHOWN
-                if rival in equal
+                (of_size(rows, baseline), baseline, ours, "the preset best in as many bytes")
+                for baseline in SHOWN
+                if baseline in equal
             ]
     return [
-        f"Pictures of {count} on which {theirs} is better than {name}: {wins(values, ours)}."
+        f"Images of {count} on which {theirs} is better than {name}: {wins(values, ours)}."
         for values, theirs, ours, name in compared
         if len(values) == len(ours) == count
     ]
@@ -140,7 +140,7 @@ def rows_of_sdc(rows: list[dict], settings: dict) -> list[dict]:
 
 
 def at_the_bytes_of(rows: list[dict], settings: dict) -> dict[str, tuple[dict, dict]]:
-    """Picture -> the learned coder in at most the bytes of a palette with these settings, and the palette."""
+    """Image -> the learned codec in at most the bytes of a palette with these settings, and the palette."""
     learned = {
         (row["key"]["pixels"], row["key"]["size"]): row["value"]
         for row in rows_of_sdc(rows, {})
@@ -151,13 +151,15 @@ def at_the_bytes_of(rows: list[dict], settings: dict) -> dict[str, tuple[dict, d
     return {pixels: pair for pixels, pair in found.items() if pair[0]}
 
 
-def of_size(rows: list[dict], rival: str) -> dict[str, dict]:
-    """Picture -> a rival at the bytes of the preset paper."""
-    return {row["key"]["pixels"]: row["value"] for row in rows if row["key"]["row"] == rival and "size" in row["key"]}
+def of_size(rows: list[dict], baseline: str) -> dict[str, dict]:
+    """Image -> a baseline at the bytes of the preset paper."""
+    return {
+        row["key"]["pixels"]: row["value"] for row in rows if row["key"]["row"] == baseline and "size" in row["key"]
+    }
 
 
 def wins(theirs: dict[str, dict], ours: dict[str, dict]) -> str:
-    """On how many pictures theirs are better than ours."""
+    """On how many images theirs are better than ours."""
     counts = []
     for key, (metric, _) in metrics.COLUMNS.items():
         pairs = [(theirs[pixels][key], ours[pixels][key]) for pixels in ours]
@@ -168,7 +170,7 @@ def wins(theirs: dict[str, dict], ours: dict[str, dict]) -> str:
 
 
 def rates_saved(points: dict) -> list[str]:
-    """How many bytes fewer the learned coder takes than undithered palettes of the same quality."""
+    """How many bytes fewer the learned codec takes than undithered palettes of the same quality."""
     curves = [[point for (curve, _), point in points.items() if curve == name] for name in ("SDC, no dither", LEARNED)]
     if not all(curves):
         return []
@@ -196,8 +198,8 @@ def bd_rate(before: list[dict], after: list[dict], key: str) -> float | None:
     return math.expm1((areas[1] - areas[0]) / (high - low))
 
 
-def larger_files(rows: list[dict], rival: str) -> int:
-    return sum(row["key"]["row"] == rival and "size" in row["key"] and not row["value"]["fits"] for row in rows)
+def larger_files(rows: list[dict], baseline: str) -> int:
+    return sum(row["key"]["row"] == baseline and "size" in row["key"] and not row["value"]["fits"] for row in rows)
 
 
 def plot(rows: list[dict], path):
@@ -211,7 +213,7 @@ def plot(rows: list[dict], path):
             line = sorted((p["bytes"], p[key]) for at, p in points.items() if at[0] == name and at[1] != "equal")
             if line:
                 axes.plot(*zip(*line, strict=True), "o-" if name.startswith("SDC") else ".--", label=name)
-        axes.axhline(bound[key], color="grey", linestyle=":", label="autoencoder alone")
+        axes.axhline(bound[key], color="gray", linestyle=":", label="autoencoder alone")
         axes.set(title=metrics.COLUMNS[key][0] + (", lower is better" if key == "lpips" else ""))
         plots.bytes_axis(axes)
     panels[0].legend(fontsize="small")

@@ -1,7 +1,7 @@
-"""Everything about a checkpoint and a ControlNet of yours on your pictures: one HTML page, a JSON file, a blind sheet.
+"""Everything about a checkpoint and a ControlNet of yours on your images: one HTML page, a JSON file, a blind sheet.
 
 For the first who has a real Stable Diffusion 1.5: Table 1's layout, what each part adds, LPIPS over strength and Canny
-strength, the best setting that was found, the pictures, and pairs of them to judge without knowing which is which.
+strength, the best setting that was found, the images, and pairs of them to judge without knowing which is which.
 """
 
 import hashlib
@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from PIL import Image
 from sdc_pack import codec
-from sdc_pack.nodes.comparison import metrics, rivals
+from sdc_pack.nodes.comparison import baselines, metrics
 from tqdm import tqdm
 
-from dev import pictures
+from dev import images
 from dev.environment import SetupError, say
 from dev.tables import Table, show
 
@@ -28,11 +28,11 @@ from .harness.measures import OTHERS
 from .harness.page import make_page
 from .harness.regenerator import PAPER, Regenerator, Setting, add_options, listed, load_regenerator
 from .harness.results import Results
-from .harness.stored import HEADER, USABLE_RIVALS, Picture, cells, load_lpips, means
+from .harness.stored import HEADER, USABLE_BASELINES, StoredImage, cells, load_lpips, means
 from .quality import UNCHANGED, ablation, other_measures
 from .table1 import PRINTED
 
-NEEDS_PICTURES = True
+NEEDS_IMAGES = True
 PRESET = "paper"
 STRENGTHS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 CANNY_STRENGTHS = (0.0, 0.3, 0.6, 1.0)
@@ -43,10 +43,10 @@ SIGMA = 0.35  # of the one call without inversion
 def add_arguments(parser):
     add_options(parser)
     parser.add_argument("--vae", metavar="NAME", help="as Load VAE lists it, or a file (default: the checkpoint's)")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where page, figures and pictures go")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where page, figures and images go")
     parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"of the grid (default: {STEPS})")
     parser.add_argument(
-        "--grid-pictures", type=int, default=4, metavar="N", help="the first so many make the grid (default: 4)"
+        "--grid-images", type=int, default=4, metavar="N", help="the first so many make the grid (default: 4)"
     )
 
 
@@ -71,9 +71,9 @@ class Report:
         if "weights" not in self.regenerator.key:  # the tiny models name theirs
             self.regenerator.key["weights"] = digest_of_models(self.regenerator)
         self.autoencoder = load_autoencoder(options, self.regenerator)
-        self.pictures = {
-            name: Picture(name, pixels, self.autoencoder, options.shared, results)
-            for name, pixels in pictures.load_crops(options.images, options.size).items()
+        self.images = {
+            name: StoredImage(name, pixels, self.autoencoder, options.shared, results)
+            for name, pixels in images.load_crops(options.images, options.size).items()
         }
         self.ranked_by = "lpips" if load_lpips(options.shared)[0] else "haarpsi"
         self.grid = {
@@ -83,16 +83,16 @@ class Report:
 
     def sdc(self, name: str, setting: Setting | None) -> dict:
         look = partial(self.keep, name, str(setting or UNCHANGED))
-        return self.pictures[name].sdc(codec.PAPER_PRESET, self.regenerator, setting, look)
+        return self.images[name].sdc(codec.PAPER_PRESET, self.regenerator, setting, look)
 
     def find_best(self) -> Setting:
         """The setting of the grid with the best mean, by LPIPS where its weights are here."""
-        names = list(self.pictures)[: self.options.grid_pictures]
+        names = list(self.images)[: self.options.grid_images]
         jobs = tqdm(self.grid.values(), desc="grid", unit="setting", disable=None)
         found = {setting: means([self.sdc(name, setting) for name in names])[self.ranked_by] for setting in jobs}
         known = {setting: value for setting, value in found.items() if value is not None}
         if not known:
-            raise SetupError("The pictures are too small to be measured: 64 pixels a side are needed.")
+            raise SetupError("The images are too small to be measured: 64 pixels a side are needed.")
         return (min if self.ranked_by == "lpips" else max)(known, key=known.__getitem__)
 
     def parts(self, best: Setting) -> dict[str, Setting]:
@@ -104,20 +104,20 @@ class Report:
         }
 
     def measure(self, best: Setting):
-        for name, picture in tqdm(self.pictures.items(), desc="pictures", unit="picture", disable=None):
+        for name, image in tqdm(self.images.items(), desc="images", unit="image", disable=None):
             size = self.sdc(name, None)["bytes"]
             for setting in self.parts(best).values():
                 self.sdc(name, setting)
-            for rival in USABLE_RIVALS:
-                picture.rival_of_size(rival, size)
-                if not self.file(name, rival).exists():
-                    self.keep(name, rival, rivals.encode_rival_to_size(rival, picture.pixels, size).pixels())
-            self.keep(name, "original", picture.pixels)
-            picture.bound()
+            for baseline in USABLE_BASELINES:
+                image.baseline_of_size(baseline, size)
+                if not self.file(name, baseline).exists():
+                    self.keep(name, baseline, baselines.encode_baseline_to_size(baseline, image.pixels, size).pixels())
+            self.keep(name, "original", image.pixels)
+            image.bound()
 
     def file(self, name: str, what: str) -> Path:
         safe = "".join(letter if letter.isalnum() or letter in " .-_" else "-" for letter in f"{name}, {what}")
-        return self.folder / "pictures" / f"{safe}.png"
+        return self.folder / "images" / f"{safe}.png"
 
     def keep(self, name: str, what: str, pixels: np.ndarray):
         file = self.file(name, what)
@@ -125,10 +125,10 @@ class Report:
         Image.fromarray(pixels).save(file)
 
     def write(self, best: Setting):
-        count = len(self.pictures)
-        about = f"Means over {count} picture{'s' * (count > 1)}, preset {PRESET}."
+        count = len(self.images)
+        about = f"Means over {count} image{'s' * (count > 1)}, preset {PRESET}."
         found = {
-            (PRESET, str(setting or UNCHANGED)): [self.sdc(name, setting) for name in self.pictures]
+            (PRESET, str(setting or UNCHANGED)): [self.sdc(name, setting) for name in self.images]
             for setting in (None, *self.parts(best).values())
         }
         tables = [
@@ -136,10 +136,10 @@ class Report:
             other_measures(found, about),
         ]  # fmt: skip
         shown = {"original": "original", "decoded": UNCHANGED, "the best found": str(best), "the paper's": str(PAPER)}
-        shown |= {rival: rival for rival in USABLE_RIVALS}
+        shown |= {baseline: baseline for baseline in USABLE_BASELINES}
         files = {
-            name: {caption: f"pictures/{self.file(name, what).name}" for caption, what in shown.items()}
-            for name in self.pictures
+            name: {caption: f"images/{self.file(name, what).name}" for caption, what in shown.items()}
+            for name in self.images
         }
         introduction = [*self.about(), f"Best found: {best}. The paper's: {PAPER}."]
         page = make_page("SDC with your models", introduction, tables, files)
@@ -159,32 +159,32 @@ class Report:
             f"Checkpoint {key['checkpoint']}, ControlNet {key['controlnet']} (weights {key['weights']}), autoencoder "
             f"{self.autoencoder.name}; empty prompt, guidance 1.",
             f"Commit {self.results.commit}; {made_by}; {device}.",
-            f"Pictures: {', '.join(self.pictures)}; at most {self.options.size}x{self.options.size} pixels of each."
+            f"Images: {', '.join(self.images)}; at most {self.options.size}x{self.options.size} pixels of each."
             if self.options.size
-            else f"Pictures: {', '.join(self.pictures)}; whole.",
+            else f"Images: {', '.join(self.images)}; whole.",
             load_lpips(self.options.shared)[1],
         ]
 
     def table1(self, best: Setting) -> Table:
         lines = []
-        for name, picture in self.pictures.items():
+        for name, image in self.images.items():
             before = self.sdc(name, None)
-            rows = {rival: picture.rival_of_size(rival, before["bytes"]) for rival in USABLE_RIVALS}
+            rows = {baseline: image.baseline_of_size(baseline, before["bytes"]) for baseline in USABLE_BASELINES}
             rows |= {"without inversion": before, "with inversion": self.sdc(name, PAPER)}
-            rows |= {"with inversion, best found": self.sdc(name, best), "autoencoder alone": picture.bound()}
+            rows |= {"with inversion, best found": self.sdc(name, best), "autoencoder alone": image.bound()}
             for label, figures in rows.items():
                 paper = PRINTED.get(name, {}).get(label)
                 size = f"{figures['bytes']}{'' if figures.get('fits', True) else '+'}" if "bytes" in figures else "-"
                 printed = [f"{value:g}" for value in paper] if paper else [""] * 3
                 lines.append([f"{name}, {label}", *printed, size, *cells(figures)])
         notes = [
-            "Rivals may take the bytes of the row without inversion; + marks those whose smallest file has more.",
-            "Left the paper's own figures, of its two pictures. Its LPIPS network is not named.",
+            "Baselines may take the bytes of the row without inversion; + marks those whose smallest file has more.",
+            "Left the paper's own figures, of its two images. Its LPIPS network is not named.",
         ]
         return Table("Table 1", ["", "paper SSIM", "LPIPS", "kB", "our bytes", *HEADER], lines, notes)
 
     def grids(self) -> list[Table]:
-        names = list(self.pictures)[: self.options.grid_pictures]
+        names = list(self.images)[: self.options.grid_images]
         tables = []
         for key in dict.fromkeys((self.ranked_by, "ssim")):
             title, form = (metrics.COLUMNS.get(key) or OTHERS[key])[:2]
@@ -201,16 +201,16 @@ class Report:
         return tables
 
     def pairs(self, best: Setting):
-        """(original, two pictures by name): regenerated against decoded, and against the last of the rivals."""
+        """(original, two images by name): regenerated against decoded, and against the last of the baselines."""
 
         def load(name, what):
             return np.asarray(Image.open(self.file(name, what)).convert("RGB"))
 
-        strongest = "AVIF" if "AVIF" in USABLE_RIVALS else USABLE_RIVALS[-1]
-        for name, picture in self.pictures.items():
+        strongest = "AVIF" if "AVIF" in USABLE_BASELINES else USABLE_BASELINES[-1]
+        for name, image in self.images.items():
             regenerated = {"regenerated": load(name, str(best))}
             for other, what in (("decoded", UNCHANGED), (strongest, strongest)):
-                yield picture.pixels, {**regenerated, other: load(name, what)}
+                yield image.pixels, {**regenerated, other: load(name, what)}
 
 
 def load_autoencoder(options, regenerator: Regenerator) -> comfy.Autoencoder:

@@ -30,7 +30,7 @@ TRIED = "13:0.15:1 13:0.15:0 0:0.35:1 20:0.15:1 50:0.1:1 10:0.2:1"  # the others
 CHAPTERS = {  # file name -> heading and how the file is made
     "table1": ("The paper's Table 1", "table1 --images ../shared/images/paper"),
     "kodak": ("Kodak, 24 photographs", "rate --images ../shared/images/kodak"),
-    "generated": ("Pictures made with ComfyUI", "rate --images ../shared/images/generated"),
+    "generated": ("Images made with ComfyUI", "rate --images ../shared/images/generated"),
     "quality": ("What regeneration adds", f"quality --images ../shared/images/kodak --settings {TRIED}"),
     "quality_taesd": (
         "What regeneration adds where TAESD decodes",
@@ -43,12 +43,12 @@ CHAPTERS = {  # file name -> heading and how the file is made
     ),
     "speed": ("Speed and memory", "speed --images ../shared/images/kodak"),
 }
-PICTURES = {"speed": "mosaics of the pictures that its command names"}  # of benches whose rows are not of one picture
+IMAGES = {"speed": "mosaics of the images that its command names"}  # of benches whose rows are not of one image
 INTRODUCTION = """# Results
 
 Written by `python run.py bench results` from what the other benches have measured; nothing here is typed by hand.
-Each table names the commit, the settings and the pictures that it was measured with; a chapter is marked stale where
-that code has changed since. Pictures are centre crops. PSNR in dB, SSIM with a 7x7 window, MS-SSIM on five scales, all
+Each table names the commit, the settings and the images that it was measured with; a chapter is marked stale where
+that code has changed since. Images are center crops. PSNR in dB, SSIM with a 7x7 window, MS-SSIM on five scales, all
 as means over RGB in 8 bits; LPIPS is version 0.1 on AlexNet, where lower is better. TAESD is a tiny stand-in for the
 autoencoder of SD 1.x, and coarser. What a codec's smallest file cannot meet is not scaled down to fit.
 
@@ -62,10 +62,10 @@ GALLERY = """## What is lost
 
 Where this codec should not be used. Lettering becomes other lettering, a face another face, fine texture another
 texture: sharp, plausible and wrong, where AVIF is soft and right. In PSNR and SSIM AVIF is nearer to the original at
-these sizes, and for whatever has to be read, recognised or measured it is the better choice. (AVIF was given the bytes
+these sizes, and for whatever has to be read, recognized or measured it is the better choice. (AVIF was given the bytes
 of the preset `paper`; where its smallest file has more, that one is shown.) Regeneration is that of the tiny models:
 once at the setting of the tables above, once at the paper's, full strength and 50 steps, more than so small a model
-can bear: colours fade and detail turns to mush.
+can bear: colors fade and detail turns to mush.
 """
 CREDITS = {
     "faces": "Photograph of Eileen Collins by NASA, public domain (scikit-image).",
@@ -99,9 +99,9 @@ def run(options, results):
     order = sorted(texts, key=[*CHAPTERS, *texts].index)
     texts, figures = ({name: made[name] for name in order} for made in (texts, figures))
     speed = [texts.pop(name) for name in ("speed",) if name in texts]
-    pictures, shown = gallery(options)
+    images, shown = gallery(options)
     figures["gallery"] = {"bench": "results", "commits": [results.commit], "tables": numbers([shown])}
-    text = first_screen("\n".join([introduction(), *texts.values(), pictures, *speed]), figures)
+    text = first_screen("\n".join([introduction(), *texts.values(), images, *speed]), figures)
     page.write_text(marked(text), encoding="utf-8", newline="\n")
     path.write_text(to_json(figures), encoding="utf-8", newline="\n")
     say(f"Wrote {page} and {path}")
@@ -147,13 +147,13 @@ def chapter(path: Path, docs: Path) -> tuple[str, dict]:
     made_by = ", ".join(f"{name} {version}" for name, version in stored["made_by"].items() if name != "code")
     parts.append(f"Measured at commit {', '.join(commits)} with {made_by}.\n")
     figures = {"bench": stored["bench"], "commits": commits, "settings": stored["settings"]}
-    figures["pictures"] = len({row["key"]["pixels"] for row in rows if "pixels" in row["key"]})
+    figures["images"] = len({row["key"]["pixels"] for row in rows if "pixels" in row["key"]})
     return "\n".join(parts), {**figures, "tables": numbers(tables)}
 
 
 def provenance(stored: dict, commits: list[str]) -> str:
     """A note under a table: by which code it was measured, with which settings, on what."""
-    names = list(dict.fromkeys(row["key"]["picture"] for row in stored["rows"] if "picture" in row["key"]))
+    names = list(dict.fromkeys(row["key"]["image"] for row in stored["rows"] if "image" in row["key"]))
     settings = [f"{name} {value}" for name, value in stored["settings"].items() if name != "size"]
     parts = [f"Commit {', '.join(commits)}", *settings]
     if names:
@@ -161,7 +161,7 @@ def provenance(stored: dict, commits: list[str]) -> str:
         side = stored["settings"].get("size")
         parts.append(f"{' '.join(shown)}{f' ({len(names)})' * (len(names) > 3)}, {crop_of(side)}")
     else:
-        parts.append(PICTURES.get(stored["bench"], "no pictures"))
+        parts.append(IMAGES.get(stored["bench"], "no images"))
     return f"{'; '.join(parts)}."
 
 
@@ -195,7 +195,7 @@ def to_json(figures: dict) -> str:
 
 
 def gallery(options) -> tuple[str, Table]:
-    """The chapter of pictures, and the figures in it."""
+    """The chapter of images, and the figures in it."""
     autoencoder = comfy.Autoencoder(options.vae)
     regenerator = load_regenerator(options)
     lpips, _ = load_lpips(options.shared)
@@ -221,7 +221,7 @@ def gallery(options) -> tuple[str, Table]:
 
 
 def samples() -> dict[str, np.ndarray]:
-    """512x512 pictures that may be shown: a page of lettering, a face, fine texture."""
+    """512x512 images that may be shown: a page of lettering, a face, fine texture."""
     grass = np.repeat(skimage.data.grass()[..., None], 3, 2)
     return {"lettering": page(), "faces": skimage.data.astronaut(), "fine texture": grass}
 
@@ -230,6 +230,6 @@ def page() -> np.ndarray:
     image = Image.new("RGB", (512, 512), "white")
     pen, top = ImageDraw.Draw(image), 10
     for size in (42, 36, 30, 26, 22, 20, 18, 16, 14, 13, 12, 11, 10):
-        pen.text((14, top), f"{size} px: 3 kB for 1 picture?", "black", ImageFont.load_default(size))
+        pen.text((14, top), f"{size} px: 3 kB for 1 image?", "black", ImageFont.load_default(size))
         top += round(size * 1.75)
     return np.asarray(image)

@@ -1,6 +1,6 @@
 """Seconds and memory: both coders against WebP and AVIF from 256x256 to 8192x8192, and nodes against ComfyUI's own.
 
-Large pictures are mosaics of the pictures given. For the codec they are mosaics of their latents: an autoencoder would
+Large images are mosaics of the images given. For the codec they are mosaics of their latents: an autoencoder would
 take hours and tens of gigabytes for the largest without a graphics card, so its time is given by itself, up to 1024.
 AVIF at its slowest setting, the one that it is compared at, takes minutes there too, and is given up to 2048.
 """
@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from sdc_pack import codec
-from sdc_pack.nodes.comparison import rivals
+from sdc_pack.nodes.comparison import baselines
 from tqdm import tqdm
 
-from dev import pictures, standins
+from dev import images, random_models
 from dev.environment import SetupError
 from dev.tables import Table, show
 
@@ -26,37 +26,37 @@ from .harness import comfy, plots, timing
 from .harness.regenerator import Regenerator
 from .harness.stored import add_autoencoder_option
 
-NEEDS_PICTURES = True
+NEEDS_IMAGES = True
 TILE = 512
 SIDES = (256, 512, 1024, 2048, 4096, 8192)
 LARGEST_FOR_VAE = 1024
-PAPER_BYTES = 3300  # about what the preset paper takes for a tile; the rivals get the quality that comes nearest
+PAPER_BYTES = 3300  # about what the preset paper takes for a tile; the baselines get the quality that comes nearest
 NODES_SIDE, STEPS = 256, 4
 BEST_QUALITY, BEST_BYTES = 140, 3200  # of the preset best: about as many for a tile
-RIVALS = {"WebP": SIDES[-1], "AVIF": 2048}  # and the side of their largest picture
+BASELINES = {"WebP": SIDES[-1], "AVIF": 2048}  # and the side of their largest image
 WAYS = ("encode", "decode")
 MEGABYTE = 1e6
 
 
 def add_arguments(parser):
     add_autoencoder_option(parser)
-    parser.add_argument("--largest", type=int, default=SIDES[-1], metavar="N", help="side of the largest picture")
+    parser.add_argument("--largest", type=int, default=SIDES[-1], metavar="N", help="side of the largest image")
 
 
 def run(options, results):
     autoencoder = comfy.Autoencoder(options.vae)
-    tiles = pictures.load_crops(options.images, TILE).values()
+    tiles = images.load_crops(options.images, TILE).values()
     tiles = [tile for tile in tiles if tile.shape[:2] == (TILE, TILE)]
     if not tiles:
-        raise SetupError(f"None of the pictures has {TILE}x{TILE} pixels.")
+        raise SetupError(f"None of the images has {TILE}x{TILE} pixels.")
     setting = {"threads": torch.get_num_threads(), "vae": autoencoder.name}
     latents = [autoencoder.encode(tile).transpose(1, 2, 0) for tile in tiles]
-    qualities = {name: rivals.encode_rival_to_size(name, tiles[0], PAPER_BYTES).quality for name in RIVALS}
+    qualities = {name: baselines.encode_baseline_to_size(name, tiles[0], PAPER_BYTES).quality for name in BASELINES}
     for side in tqdm([side for side in SIDES if side <= options.largest], unit="size", disable=None):
-        picture, latent = mosaic(tiles, side), mosaic(latents, side // 8).transpose(2, 0, 1)
+        pixels, latent = mosaic(tiles, side), mosaic(latents, side // 8).transpose(2, 0, 1)
         calls = {
-            name: partial(measure_alone, name, picture, qualities[name])
-            for name, largest in RIVALS.items()
+            name: partial(measure_alone, name, pixels, qualities[name])
+            for name, largest in BASELINES.items()
             if side <= largest
         }
         calls[timing.PAPER] = partial(measure_alone, timing.PAPER, latent)
@@ -65,7 +65,7 @@ def run(options, results):
             calls[timing.BY_QUALITY] = partial(measure_alone, timing.BY_QUALITY, latent, BEST_QUALITY)
             calls[timing.BY_SIZE] = partial(measure_alone, timing.BY_SIZE, latent, size)
         if side <= LARGEST_FOR_VAE:
-            calls["autoencoder"] = partial(measure_autoencoder, autoencoder, picture)
+            calls["autoencoder"] = partial(measure_autoencoder, autoencoder, pixels)
         for what, call in calls.items():
             results.get({"what": what, "side": side, **setting}, call)
     key = {"what": "nodes", "side": NODES_SIDE, "steps": STEPS, **setting}
@@ -93,14 +93,14 @@ def measure_alone(name: str, array: np.ndarray, quality: int = 0) -> dict:
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def measure_autoencoder(autoencoder, picture: np.ndarray) -> dict:
+def measure_autoencoder(autoencoder, pixels: np.ndarray) -> dict:
     """In this process, which has the model; so its memory cannot be told from what ran before."""
-    figures = timing.both_ways(lambda: autoencoder.encode(picture), autoencoder.decode)
+    figures = timing.both_ways(lambda: autoencoder.encode(pixels), autoencoder.decode)
     return {name: figures[name] for name in ("encode_seconds", "decode_seconds")}
 
 
 @torch.inference_mode()
-def measure_nodes(picture: np.ndarray, autoencoder, options) -> dict:
+def measure_nodes(pixels: np.ndarray, autoencoder, options) -> dict:
     """Seconds of each node, and of ComfyUI's own nodes that make the same UNet calls.
 
     By stand-in models, whose UNet is some sixty times smaller than that of SD 1.5: with a real one the nodes' own part
@@ -109,22 +109,22 @@ def measure_nodes(picture: np.ndarray, autoencoder, options) -> dict:
     import nodes
     from comfy_extras.nodes_custom_sampler import BasicGuider, KSamplerSelect, RandomNoise, SamplerCustomAdvanced
     from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
+    from sdc_pack.nodes.images.edges import canny_edges
     from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
     from sdc_pack.nodes.load_sdc import SDCLoad
-    from sdc_pack.nodes.pictures.edges import canny_edges
     from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
     from sdc_pack.nodes.save_sdc import SDCSave
 
-    names = standins.build(options.models)
+    names = random_models.build(options.models)
     regenerator = Regenerator(names["checkpoint"], names["controlnet"])
     model, prompt, control_net = regenerator.model, regenerator.prompt, regenerator.control_net
-    image = torch.from_numpy(picture.astype(np.float32) / 255)[None]
+    image = torch.from_numpy(pixels.astype(np.float32) / 255)[None]
     latent = nodes.VAEEncode().encode(autoencoder.vae, image)[0]
 
-    def quantise():
+    def quantize():
         return comfy.call(SDCLatentQuantize, latent=latent, vae=autoencoder.vae)
 
-    sdc, decoded, *_ = quantise()
+    sdc, decoded, *_ = quantize()
     invert = {"model": model, "positive": prompt, "latent": decoded, "steps": STEPS}
     noise, sigmas, inverted = comfy.call(SDCDDIMInvert, **invert)
     regenerate = {
@@ -151,7 +151,7 @@ def measure_nodes(picture: np.ndarray, autoencoder, options) -> dict:
     save()
     # Node, and which nodes of ComfyUI's own stand beside it.
     pairs = {
-        "SD Latent Quantize": (quantise, "VAE Encode", encode),
+        "SD Latent Quantize": (quantize, "VAE Encode", encode),
         "Save SDC": (save, "VAE Encode", encode),
         "Load SDC": (
             lambda: SDCLoad.execute("speed_00001_.sdc [output]"),
@@ -199,7 +199,7 @@ def report(rows: list[dict]) -> list[Table]:
     header = ["", "encode, s", "memory, MB", "decode, s", "memory, MB"]
     growth = [f"From {TILE}x{TILE} up; 1 is proportional."]
     return [
-        Table("Seconds and memory by picture size", header, lines, about),
+        Table("Seconds and memory by image size", header, lines, about),
         Table("Growth with the number of pixels", ["seconds ~ pixels ^", *WAYS], exponents, growth),
         *(nodes_table(row, note) for row in rows if row["key"]["what"] == "nodes"),
     ]
@@ -251,7 +251,7 @@ def plot(rows: list[dict], path):
     for axes, way in zip(panels, WAYS, strict=True):
         for what, curve in curves(rows).items():
             axes.plot(list(curve), [figures[f"{way}_seconds"] for figures in curve.values()], "o-", label=what)
-        axes.set(title=way, xscale="log", yscale="log", xlabel="side of the picture in pixels", ylabel="seconds")
+        axes.set(title=way, xscale="log", yscale="log", xlabel="side of the image in pixels", ylabel="seconds")
         axes.set_xticks(SIDES, [str(side) for side in SIDES], minor=False)
         axes.xaxis.set_minor_locator(plots.ticker.NullLocator())
     panels[0].legend()

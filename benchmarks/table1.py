@@ -9,14 +9,14 @@ from dataclasses import asdict
 from sdc_pack import codec
 from tqdm import tqdm
 
-from dev import pictures
+from dev import images
 from dev.tables import Table
 
 from .harness import comfy
 from .harness.regenerator import BEST, PAPER, add_options, load_regenerator
-from .harness.stored import HEADER, UNDITHERED, USABLE_RIVALS, Picture, add_autoencoder_option, cells
+from .harness.stored import HEADER, UNDITHERED, USABLE_BASELINES, StoredImage, add_autoencoder_option, cells
 
-NEEDS_PICTURES = True
+NEEDS_IMAGES = True
 # Jin et al., Table 1: SSIM, LPIPS, kilobytes.
 PRINTED = {
     "peppers": {
@@ -43,22 +43,22 @@ def add_arguments(parser):
 def run(options, results):
     autoencoder = comfy.Autoencoder(options.vae)
     regenerator = load_regenerator(options)
-    for name, pixels in tqdm(pictures.load_crops(options.images, options.size).items(), unit="picture", disable=None):
-        picture = Picture(name, pixels, autoencoder, options.shared, results)
-        size = picture.sdc(codec.PAPER_PRESET)["bytes"]
-        for rival in USABLE_RIVALS:
-            picture.rival_of_size(rival, size)
+    for name, pixels in tqdm(images.load_crops(options.images, options.size).items(), unit="image", disable=None):
+        image = StoredImage(name, pixels, autoencoder, options.shared, results)
+        size = image.sdc(codec.PAPER_PRESET)["bytes"]
+        for baseline in USABLE_BASELINES:
+            image.baseline_of_size(baseline, size)
         for setting in (BEST, PAPER):
-            picture.sdc(codec.PAPER_PRESET, regenerator, setting)
-        picture.sdc(UNDITHERED)
-        picture.bound()
+            image.sdc(codec.PAPER_PRESET, regenerator, setting)
+        image.sdc(UNDITHERED)
+        image.bound()
 
 
 def report(rows: list[dict]) -> list[Table]:
-    names = list(dict.fromkeys(row["key"]["picture"] for row in rows))
+    names = list(dict.fromkeys(row["key"]["image"] for row in rows))
     lines = []
     for name in names:
-        ours = {label(row["key"]): row["value"] for row in rows if row["key"]["picture"] == name}
+        ours = {label(row["key"]): row["value"] for row in rows if row["key"]["image"] == name}
         ours = {**dict.fromkeys(PAPER_ROWS), **ours}
         lines += [line(name, label, figures) for label, figures in ours.items()]
     keys = [row["key"] for row in rows]
@@ -67,7 +67,7 @@ def report(rows: list[dict]) -> list[Table]:
     notes = [
         "Left the paper's own figures. Its LPIPS network is not named: that column is not comparable with ours.",
         f"Ours: autoencoder {vae}; with inversion by {models}, {BEST}; once more as the paper has it: {PAPER}.",
-        "Rivals may take the bytes of the row without inversion; + marks those whose smallest file has more.",
+        "Baselines may take the bytes of the row without inversion; + marks those whose smallest file has more.",
     ]  # fmt: skip
     return [Table("Table 1", ["", "paper SSIM", "LPIPS", "kB", "our bytes", *HEADER], lines, notes)]
 
@@ -78,13 +78,13 @@ def label(key: dict) -> str:
     if "checkpoint" in key:
         ours = all(key[name] == value for name, value in asdict(BEST).items())
         return "with inversion" if ours else "with inversion, paper's settings"
-    return "64 colours, no dither" if key["dither"] == "none" else "without inversion"
+    return "64 colors, no dither" if key["dither"] == "none" else "without inversion"
 
 
-def line(picture: str, label: str, figures: dict | None) -> list[str]:
-    paper = PRINTED.get(picture, {}).get(label)
+def line(image: str, label: str, figures: dict | None) -> list[str]:
+    paper = PRINTED.get(image, {}).get(label)
     printed = [f"{value:g}" for value in paper] if paper else [""] * 3
     if figures is None:
-        return [f"{picture}, {label}", *printed, *["missing"] * (1 + len(HEADER))]
+        return [f"{image}, {label}", *printed, *["missing"] * (1 + len(HEADER))]
     size = f"{figures['bytes']}{'' if figures.get('fits', True) else '+'}" if "bytes" in figures else "-"
-    return [f"{picture}, {label}", *printed, size, *cells(figures)]
+    return [f"{image}, {label}", *printed, size, *cells(figures)]

@@ -7,17 +7,17 @@ lowest LPIPS of those that ask the UNet four times at most and do not lower the 
 from sdc_pack.nodes.comparison import metrics
 from tqdm import tqdm
 
-from dev import pictures
+from dev import images
 from dev.tables import Table, show
 from dev.train.coder.photographs import photographs
 
 from .harness import comfy
 from .harness.measures import OTHERS
 from .harness.regenerator import Setting, add_options, load_regenerator
-from .harness.stored import Picture, means
+from .harness.stored import StoredImage, means
 from .quality import PRESETS, UNCHANGED, better_on, groups
 
-MOST_CALLS = 4
+MAX_CALLS = 4
 GRID = [
     *(Setting(13, 0.15, canny) for canny in (0.5, 0.75, 1.0, 1.25)),
     *(Setting(20, strength, 1.0) for strength in (0.1, 0.15)),
@@ -38,11 +38,11 @@ def run(options, results):
     regenerator = load_regenerator(options)
     autoencoder = comfy.Autoencoder(options.vae or options.checkpoint, None if options.vae else regenerator.vae)
     paths = options.images or photographs(options.shared)[1]
-    for name, pixels in tqdm(pictures.load_crops(paths, options.size).items(), unit="picture", disable=None):
-        picture = Picture(name, pixels, autoencoder, options.shared, results)
+    for name, pixels in tqdm(images.load_crops(paths, options.size).items(), unit="image", disable=None):
+        image = StoredImage(name, pixels, autoencoder, options.shared, results)
         for settings in PRESETS.values():
             for setting in (None, *options.settings):
-                picture.sdc(settings, regenerator, setting)
+                image.sdc(settings, regenerator, setting)
 
 
 def report(rows: list[dict]) -> list[Table]:
@@ -56,11 +56,11 @@ def report(rows: list[dict]) -> list[Table]:
             line += [show(average[key], form), "" if setting == UNCHANGED else better_on(key, values, before)]
         lines.append([*line, "chosen" if setting == choose(found, preset) else ""])
     count = len({row["key"]["pixels"] for row in rows})
-    names = [cell for name, _ in shown.values() for cell in (name, "better pictures")]
+    names = [cell for name, _ in shown.values() for cell in (name, "better images")]
     notes = [
         f"Means over {count} photographs that nothing was trained on; {rows[-1]['key']['checkpoint']}, "
         f"{rows[-1]['key']['controlnet']}.",
-        f"Chosen: the lowest LPIPS with at most {MOST_CALLS} UNet calls and no lower SSIM than decoded.",
+        f"Chosen: the lowest LPIPS with at most {MAX_CALLS} UNet calls and no lower SSIM than decoded.",
     ]
     return [Table("The setting is chosen", ["", "UNet calls", *names, ""], lines, notes)]
 
@@ -73,6 +73,6 @@ def choose(found: dict, preset: str) -> str | None:
         setting: average["lpips"]
         for setting, average in averages.items()
         if setting != UNCHANGED and average["lpips"] is not None
-        if average["calls"] <= MOST_CALLS and average["ssim"] >= least
+        if average["calls"] <= MAX_CALLS and average["ssim"] >= least
     }
     return min(allowed, key=allowed.__getitem__) if allowed else None

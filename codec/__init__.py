@@ -1,20 +1,19 @@
-"""Stable Diffusion Codec: a picture's latent in about 3 kB.
+"""Stable Diffusion Codec: an image's latent in about 3 kB.
 
 Examples
 --------
 >>> import numpy as np
 >>> import codec
 >>> latent = np.random.default_rng(0).normal(size=(4, 64, 64)).astype(np.float32)
->>> picture = codec.encode(latent, **codec.PAPER_PRESET)
->>> picture.width, picture.height, picture.size <= 3400
+>>> image = codec.encode(latent, **codec.PAPER_PRESET)
+>>> image.width, image.height, image.size <= 3400
 (512, 512, True)
->>> restored = codec.decode(codec.load(picture.data))
+>>> restored = codec.decode(codec.load(image.data))
 >>> restored.shape, restored.dtype
 ((4, 64, 64), dtype('float32'))
 """
 
-from .album import join_pictures, load_all, load_first
-from .container import MAX_FILE_BYTES, MAX_PICTURES
+from .container import MAX_FILE_BYTES, MAX_IMAGES
 from .encoder import encode, encode_learned, encode_together
 from .errors import (
     SdcArgumentError,
@@ -35,11 +34,12 @@ from .errors import (
 from .files import load_file, read_bounded, remove_strays, save_file, write_whole
 from .generation import KEYS as GENERATION_KEYS
 from .generation import generation_of
+from .image import MAX_PIXELS, EncodedImage, decode, estimate_error, load, relabeled, with_metadata, with_vae
+from .image_sequence import join_images, load_all, load_first
 from .latent_formats import LATENT_FORMATS, by_name
 from .learned import LEARNED_FORMATS, QUALITIES
 from .metadata import check_metadata
 from .palette import DITHERS, PAPER_PRESET
-from .picture import MAX_PIXELS, EncodedPicture, decode, estimate_error, load, relabelled, with_metadata, with_vae
 from .vae_identity import fingerprint, same_vae
 
 __all__ = [
@@ -48,11 +48,11 @@ __all__ = [
     "LATENT_FORMATS",
     "LEARNED_FORMATS",
     "MAX_FILE_BYTES",
-    "MAX_PICTURES",
+    "MAX_IMAGES",
     "MAX_PIXELS",
     "PAPER_PRESET",
     "QUALITIES",
-    "EncodedPicture",
+    "EncodedImage",
     "SdcArgumentError",
     "SdcChecksumError",
     "SdcCorruptError",
@@ -76,13 +76,13 @@ __all__ = [
     "estimate_error",
     "fingerprint",
     "generation_of",
-    "join_pictures",
+    "join_images",
     "load",
     "load_all",
     "load_file",
     "load_first",
     "read_bounded",
-    "relabelled",
+    "relabeled",
     "same_vae",
     "remove_strays",
     "save_file",

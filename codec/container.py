@@ -21,12 +21,12 @@ VERSION = 1
 MAX_SECTION = (1 << 24) - 1
 MAX_FILE_BYTES = 32 << 20
 MAX_SECTIONS = 52  # as many as there are tags
-MAX_PICTURES = 255
-PALETTE, INDICES, LEARNED, ALBUM = "P", "I", "L", "A"
+MAX_IMAGES = 255
+PALETTE, INDICES, LEARNED, SEQUENCE = "P", "I", "L", "A"
 # Coder of the header -> the sections that it needs, in their order.
 REQUIRED = {0: (PALETTE, INDICES), 1: (PALETTE, INDICES), 2: (LEARNED,)}
-SEVERAL = 3  # coder of a file of many pictures, of which each has its own
-REQUIRED_OF_FILE = {**REQUIRED, SEVERAL: (ALBUM,)}
+SEVERAL = 3  # coder of a file of many images, of which each has its own
+REQUIRED_OF_FILE = {**REQUIRED, SEVERAL: (SEQUENCE,)}
 CODER_NAMES = {0: "fixed", 1: "zstd", 2: "learned", SEVERAL: "several"}
 
 _HEADER = struct.Struct("<BBHHHHBB")
@@ -46,7 +46,7 @@ class Header:
     latent_width: int
     width: int
     height: int
-    pictures: int
+    images: int
     coder: int
 
 
@@ -77,7 +77,7 @@ def spell(sections):
     parts = []
     for tag, payload in sections.items():
         if len(payload) > MAX_SECTION:
-            advice = "fewer or smaller pictures" if tag == ALBUM else "fewer colours or a smaller latent"
+            advice = "fewer or smaller images" if tag == SEQUENCE else "fewer colors or a smaller latent"
             raise SdcArgumentError(
                 f"section {tag!r} would take {len(payload)} bytes and the format allows {MAX_SECTION}; use {advice}"
             )
@@ -92,7 +92,7 @@ def split(data, max_pixels):
     ----------
     data : bytes
     max_pixels : int
-        Most pixels that all pictures together, or their latents' full areas in pixels, may have.
+        Most pixels that all images together, or their latents' full areas in pixels, may have.
 
     Returns
     -------
@@ -115,10 +115,10 @@ def split(data, max_pixels):
     header = Header(*_HEADER.unpack(data[len(SIGNATURE) + 1 : _HEADER_END]))
     _check_header(header, max_pixels)
     check_order([tag for tag, _, _ in spans], header.coder, REQUIRED_OF_FILE)
-    if (header.coder == SEVERAL) != (header.pictures > 1):
+    if (header.coder == SEVERAL) != (header.images > 1):
         raise SdcHeaderError(
-            f"the header says {header.pictures} pictures by coder {header.coder}; coder {SEVERAL} is for 2 to "
-            f"{MAX_PICTURES} pictures and every other one for 1"
+            f"the header says {header.images} images by coder {header.coder}; coder {SEVERAL} is for 2 to "
+            f"{MAX_IMAGES} images and every other one for 1"
         )
     return header, {chr(tag): data[start:end] for tag, start, end in spans}
 
@@ -177,8 +177,8 @@ def _cut_short(data, position, needed):
 
 def _check_header(header, max_pixels):
     latent_format = by_id(header.latent_format)
-    if header.pictures == 0:
-        raise SdcHeaderError("the header says that the file holds no picture")
+    if header.images == 0:
+        raise SdcHeaderError("the header says that the file holds no image")
     if header.channels != latent_format.channels:
         raise SdcHeaderError(
             f"the header says {header.channels} channels; {latent_format.name} has {latent_format.channels}"
@@ -186,17 +186,17 @@ def _check_header(header, max_pixels):
     if not all((header.latent_height, header.latent_width, header.width, header.height)):
         raise SdcHeaderError(
             f"the header has an empty size: latent {header.latent_width} x {header.latent_height}, "
-            f"picture {header.width} x {header.height}"
+            f"image {header.width} x {header.height}"
         )
     check_pixels(header, max_pixels)
 
 
 def check_pixels(header, max_pixels):
-    """Refuse pictures that have more pixels together, or latents of larger areas, than the caller allows."""
+    """Refuse images that have more pixels together, or latents of larger areas, than the caller allows."""
     latent_area = header.latent_height * header.latent_width * by_id(header.latent_format).spatial_factor ** 2
-    pixels = header.pictures * max(latent_area, header.width * header.height)
+    pixels = header.images * max(latent_area, header.width * header.height)
     if pixels > max_pixels:
-        found = "picture has" if header.pictures == 1 else f"{header.pictures} pictures have"
+        found = "image has" if header.images == 1 else f"{header.images} images have"
         raise SdcLimitError(
             f"the {found} {pixels} pixels and {max_pixels} are allowed; raise max_pixels if you trust the file"
         )

@@ -1,4 +1,4 @@
-"""From a latent to an encoded picture: checks what it is given, and leaves the quantising to a coder."""
+"""From a latent to an encoded image: checks what it is given, and leaves the quantizing to a coder."""
 
 import math
 import operator
@@ -8,8 +8,8 @@ import numpy as np
 from . import container, learned, palette, vae_identity
 from . import metadata as metadata_section
 from .errors import SdcArgumentError
+from .image import load
 from .latent_formats import by_name
-from .picture import load
 
 FLOAT16_MAX = 65504.0
 
@@ -17,7 +17,7 @@ FLOAT16_MAX = 65504.0
 def encode(
     latent,
     *,
-    colours=64,
+    colors=64,
     dither="floyd-steinberg",
     dither_strength=1.0,
     seed=0,
@@ -34,7 +34,7 @@ def encode(
     latent : (C, H, W) real array
         In ComfyUI's unscaled convention: what VAEEncode puts in LATENT["samples"], before any scale factor. All
         channels count equally. Finite and within the float16 range (+-65504).
-    colours : int
+    colors : int
         Most palette entries to use, 2 to 4096.
     dither : str
         "floyd-steinberg" or "none".
@@ -45,17 +45,17 @@ def encode(
     latent_format : str
         "SD1.x", "SDXL", "SD3" or "Flux".
     width, height : int, optional
-        True size of the picture in pixels, 1 to 65535; by default the latent's size times its spatial factor.
+        True size of the image in pixels, 1 to 65535; by default the latent's size times its spatial factor.
     metadata : dict, optional
-        JSON values to store beside the picture, at most 512 KiB as text. "prompt" must be a string and "workflow" a
+        JSON values to store beside the image, at most 512 KiB as text. "prompt" must be a string and "workflow" a
         dict; other keys are free.
     vae : bytes, optional
         Which VAE made the latent, as `fingerprint` gives it.
 
     Returns
     -------
-    EncodedPicture
-        The same arguments give the same picture on one machine. On another one the last bits of matrix products may
+    EncodedImage
+        The same arguments give the same image on one machine. On another one the last bits of matrix products may
         differ, and so may the choice of palette; what a given file decodes to never does.
 
     Raises
@@ -65,7 +65,7 @@ def encode(
     """
     return encode_together(
         [latent],
-        colours=colours,
+        colors=colors,
         dither=dither,
         dither_strength=dither_strength,
         seed=seed,
@@ -80,7 +80,7 @@ def encode(
 def encode_together(
     latents,
     *,
-    colours=64,
+    colors=64,
     dither="floyd-steinberg",
     dither_strength=1.0,
     seed=0,
@@ -91,20 +91,20 @@ def encode_together(
     vae=None,
     each=None,
 ):
-    """Encode latents by one palette, which `join_pictures` then stores once for all of them.
+    """Encode latents by one palette, which `join_images` then stores once for all of them.
 
     Parameters
     ----------
     latents : sequence of (C, H, W) real arrays
         At least one, all of one shape.
-    colours, dither, dither_strength, seed, latent_format, width, height, metadata, vae
-        As for `encode`; the palette has so many entries for all pictures together.
+    colors, dither, dither_strength, seed, latent_format, width, height, metadata, vae
+        As for `encode`; the palette has so many entries for all images together.
     each : callable, optional
         Called without arguments after each latent, to show progress; what it raises ends the work.
 
     Returns
     -------
-    list of EncodedPicture
+    list of EncodedImage
 
     Raises
     ------
@@ -116,17 +116,17 @@ def encode_together(
     shapes = sorted({latent.shape for latent in latents})
     if len(shapes) != 1:
         raise SdcArgumentError(f"latents have {len(shapes)} shapes {shapes or ''}; pass some of one shape")
-    colours = _checked_integer("colours", colours, 2, palette.MAX_ENTRIES)
+    colors = _checked_integer("colors", colors, 2, palette.MAX_ENTRIES)
     seed = _checked_integer("seed", seed, 0, math.inf)
     strength = _checked_strength(dither, dither_strength)
     width, height = _checked_size(latents[0], space, width, height)
     described = vae_identity.to_sections(vae) | metadata_section.to_sections(metadata)
-    payload, coded = palette.encode_latents(latents, colours, strength, seed, each)
-    pictures = []
+    payload, coded = palette.encode_latents(latents, colors, strength, seed, each)
+    images = []
     for latent, (coder, indices) in zip(latents, coded, strict=True):
         sections = {container.PALETTE: payload, container.INDICES: indices, **described}
-        pictures.append(_assemble(latent, space, width, height, coder, sections))
-    return pictures
+        images.append(_assemble(latent, space, width, height, coder, sections))
+    return images
 
 
 def encode_learned(
@@ -142,7 +142,7 @@ def encode_learned(
     metadata=None,
     vae=None,
 ):
-    """Encode one latent by the learned coder: much nearer than a palette of as many bytes.
+    """Encode one latent by the learned codec: much nearer than a palette of as many bytes.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def encode_learned(
     size : int, optional
         Most bytes of the whole file, metadata aside, instead of a quality. Met within 2 % as a rule, never passed.
     bits_per_pixel : float, optional
-        The same, as bits for each pixel of the true picture.
+        The same, as bits for each pixel of the true image.
     mask : (H, W) real array, optional
         0 to 1 for each place of the latent: what is 1 is kept finer, and the rest pays for it.
     latent_format, width, height, metadata, vae
@@ -162,7 +162,7 @@ def encode_learned(
 
     Returns
     -------
-    EncodedPicture
+    EncodedImage
         What a given file decodes to never differs between machines; which file is made may, in a few bits.
 
     Raises
@@ -210,14 +210,14 @@ def _assemble(latent, space, width, height, coder, sections):
         latent_width=latent.shape[2],
         width=width,
         height=height,
-        pictures=1,
+        images=1,
         coder=coder,
     )
     return load(container.join(header, sections), max_pixels=math.inf)
 
 
 def _checked_size(latent, space, width, height):
-    """The true size of the picture, by default that of the latent."""
+    """The true size of the image, by default that of the latent."""
     sides = (("width", width, latent.shape[2]), ("height", height, latent.shape[1]))
     return [
         _checked_integer(name, latents * space.spatial_factor if given is None else given, 1, 65535)
@@ -240,7 +240,7 @@ def _checked_latent(latent, space):
         raise SdcArgumentError(f"latent holds {latent.dtype}; pass real numbers such as float32")
     if latent.ndim != 3:
         raise SdcArgumentError(
-            f"latent has shape {latent.shape}; pass one picture as (channels, height, width), without a batch axis"
+            f"latent has shape {latent.shape}; pass one image as (channels, height, width), without a batch axis"
         )
     if latent.shape[0] != space.channels:
         raise SdcArgumentError(

@@ -37,7 +37,7 @@ class SdcCorruptError(SdcError):
 
 
 class SdcHeaderError(SdcCorruptError):
-    """A field of the fixed header has a value that no picture has."""
+    """A field of the fixed header has a value that no image has."""
 
 
 class SdcSectionError(SdcCorruptError):
@@ -53,7 +53,7 @@ class SdcIndexError(SdcCorruptError):
 
 
 class SdcLatentError(SdcCorruptError):
-    """What the learned coder has coded ends too early or too late, or is none of its payloads."""
+    """What the learned codec has coded ends too early or too late, or is none of its payloads."""
 
 
 class SdcMetadataError(SdcCorruptError):

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from .container import MAX_FILE_BYTES
 from .errors import SdcLimitError
-from .picture import MAX_PIXELS, load
+from .image import MAX_PIXELS, load
 
 if sys.platform != "win32":
     import fcntl
@@ -17,7 +17,7 @@ FRESH = 10  # seconds for which a part is left alone: its writer may not have lo
 
 
 def load_file(file, *, max_pixels=MAX_PIXELS):
-    """Return the `EncodedPicture` in a path or an open binary file.
+    """Return the `EncodedImage` in a path or an open binary file.
 
     Raises
     ------
@@ -29,9 +29,9 @@ def load_file(file, *, max_pixels=MAX_PIXELS):
     return load(read_bounded(file), max_pixels=max_pixels)
 
 
-def save_file(picture, path, *, overwrite=False):
-    """Write an `EncodedPicture` to `path`, whole or not at all; as `write_whole`, which says what is raised."""
-    write_whole(path, picture.data, overwrite=overwrite)
+def save_file(image, path, *, overwrite=False):
+    """Write an `EncodedImage` to `path`, whole or not at all; as `write_whole`, which says what is raised."""
+    write_whole(path, image.data, overwrite=overwrite)
 
 
 def read_bounded(file):

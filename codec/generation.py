@@ -1,4 +1,4 @@
-"""What a picture was made with, as the metadata keep it: prompts, seed, settings of the sampler, names of models."""
+"""What an image was made with, as the metadata keep it: prompts, seed, settings of the sampler, names of models."""
 
 TEXTS = ("prompt", "negative", "sampler", "scheduler", "model", "vae")
 WHOLE = {"seed": (0, (1 << 64) - 1), "steps": (1, 10_000)}
@@ -7,7 +7,7 @@ KEYS = (*TEXTS, *WHOLE, *NUMBERS)
 
 
 def generation_of(metadata):
-    """Return the part of `metadata`, a dict of JSON values, that says how the picture was made.
+    """Return the part of `metadata`, a dict of JSON values, that says how the image was made.
 
     Returns
     -------

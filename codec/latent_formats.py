@@ -7,7 +7,7 @@ from .errors import SdcArgumentError, SdcUnsupportedError
 
 @dataclass(frozen=True)
 class LatentFormat:
-    """One latent space: its byte in the file, and the shape it gives a picture."""
+    """One latent space: its byte in the file, and the shape it gives an image."""
 
     id: int
     name: str

@@ -99,7 +99,7 @@ def _inflate(frame, most, dictionary=None):
 
 
 def _to_text(metadata):
-    """Serialise to compact UTF-8 JSON with sorted keys."""
+    """Serialize to compact UTF-8 JSON with sorted keys."""
     try:
         text = json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
         return text.encode("utf-8")

@@ -11,7 +11,7 @@ from .errors import SdcArgumentError
 
 TAG = "v"  # of the section
 BYTES = 8
-MOST_WEIGHTS = 1 << 16  # of each tensor that are looked at
+MAX_WEIGHTS = 1 << 16  # of each tensor that are looked at
 STEP = 1 / 64  # of a sum whose spread is 1 from VAE to VAE; a cast to bfloat16 moves it by about 0.002
 TOLERANCE = 1
 
@@ -56,8 +56,8 @@ def from_sections(sections):
 
 
 def _byte_of(tensor, number):
-    weights = tensor.reshape(-1)[:MOST_WEIGHTS].astype(np.float64)
-    signs = _signs(np.arange(len(weights), dtype=np.uint64) + np.uint64(number * MOST_WEIGHTS))
+    weights = tensor.reshape(-1)[:MAX_WEIGHTS].astype(np.float64)
+    signs = _signs(np.arange(len(weights), dtype=np.uint64) + np.uint64(number * MAX_WEIGHTS))
     spread = np.sqrt(np.square(weights).sum())
     return int(np.floor((weights * signs).sum() / (spread or 1) / STEP)) % 256
 

@@ -1,4 +1,4 @@
-"""The folder that `run.py comfyui` works in: a person's pictures, models and settings, and the one who works there."""
+"""The folder that `run.py comfyui` works in: a person's images, models and settings, and the one who works there."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def find_base(cache: Path, home: Path) -> Path:
     if not former.is_dir():
         return base
     if base.exists():
-        say(f"Note: an older version kept pictures and models in {former}; what is used now is {base}")
+        say(f"Note: an older version kept images and models in {former}; what is used now is {base}")
         return base
     base.parent.mkdir(parents=True, exist_ok=True)
     try:
         former.rename(base)
     except OSError as error:  # another disk, or in use
-        say(f"Your pictures and models lie in {former}, a cache that other programs may empty, and could not be moved")
+        say(f"Your images and models lie in {former}, a cache that other programs may empty, and could not be moved")
         say(f"({error.strerror}). Move that folder to {base} yourself, or say with SDC_HOME where it should be.")
         return former
-    say(f"Moved your pictures and models from {former} to {base}: other programs may empty a cache.")
+    say(f"Moved your images and models from {former} to {base}: other programs may empty a cache.")
     return base
 
 

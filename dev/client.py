@@ -37,10 +37,10 @@ class Client:
     def object_info(self) -> dict:
         return json.loads(self.request("/object_info"))
 
-    def upload(self, picture: Path) -> str:
-        """Put a picture into the input folder and return the name LoadImage knows it by."""
-        with picture.open("rb") as file:
-            answer = json.loads(self.request("/upload/image", files={"image": (picture.name, file)}))
+    def upload(self, image: Path) -> str:
+        """Put an image into the input folder and return the name LoadImage knows it by."""
+        with image.open("rb") as file:
+            answer = json.loads(self.request("/upload/image", files={"image": (image.name, file)}))
         return "/".join(filter(None, (answer["subfolder"], answer["name"])))
 
     def queue(self, prompt: dict, workflow: dict | None = None) -> str:

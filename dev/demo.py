@@ -1,4 +1,4 @@
-"""Pictures through the shipped workflow, on a real server: what is stored, what comes back, how long it takes."""
+"""Images through the shipped workflow, on a real server: what is stored, what comes back, how long it takes."""
 
 import asyncio
 import copy
@@ -15,7 +15,7 @@ from sdc_pack import codec
 from sdc_pack.nodes.comparison import sheet
 from sdc_pack.nodes.comparison.entries import Comparison, Entry, compare
 
-from . import pictures
+from . import images
 from .client import TimedRun
 from .environment import SetupError, say
 from .server import Server
@@ -24,7 +24,7 @@ from .tables import Table
 REPO = Path(__file__).resolve().parent.parent
 SLOW_SIDE = 1024
 
-# Node classes and outputs that say what a picture below them is.
+# Node classes and outputs that say what an image below them is.
 ROLES = {
     ("SDCRegenerate", 0): "regenerated",
     ("SDCRegenerate", 1): "decoded",
@@ -42,7 +42,7 @@ STAGES = {
     "ControlNetLoader": "load",
     "SDCLoadTinyModels": "load",
     "VAEEncode": "encode",
-    "SDCLatentQuantize": "quantise",
+    "SDCLatentQuantize": "quantize",
     "SDCDDIMInvert": "invert",
     "SDCRegenerateCanny": "regenerate",
     "SDCRegenerate": "regenerate",
@@ -58,7 +58,7 @@ def run(settings: dict, models: Path, tiny: dict[str, str]) -> int:
     shipped, workflow = load_prompt(Path(settings["workflow"]))
     with tempfile.TemporaryDirectory(prefix="sdc-demo-", ignore_cleanup_errors=True) as folder:
         base = Path(folder)
-        found = find_pictures([Path(path) for path in settings["pictures"]], base)
+        found = find_images([Path(path) for path in settings["images"]], base)
         # Input of a loader -> name of the model given for it, which is found in its own folder.
         own = {name: Path(settings[name]).resolve() for name in ("checkpoint", "controlnet") if settings.get(name)}
         given = {LOADED[name][0]: path.name for name, path in own.items()}
@@ -102,8 +102,8 @@ def load_prompt(path: Path) -> tuple[dict, dict | None]:
     return prompt, json.loads(graph.read_text(encoding="utf-8")) if has_graph else None
 
 
-def find_pictures(paths: list[Path], folder: Path) -> dict[str, Path]:
-    """Check that every picture can be read, and give each a name of its own for its results."""
+def find_images(paths: list[Path], folder: Path) -> dict[str, Path]:
+    """Check that every image can be read, and give each a name of its own for its results."""
     if not paths:
         import skimage.data
 
@@ -112,7 +112,7 @@ def find_pictures(paths: list[Path], folder: Path) -> dict[str, Path]:
         Image.fromarray(skimage.data.astronaut()).save(paths[0])
     found: dict[str, Path] = {}
     for path in paths:
-        height, width, _ = pictures.load_rgb(path).shape
+        height, width, _ = images.load_rgb(path).shape
         if min(width, height) < 64:
             raise SetupError(f"{path} is {width}x{height}; the demo needs at least 64 pixels a side.")
         if max(width, height) > SLOW_SIDE:
@@ -152,24 +152,24 @@ def has_models(prompt: dict, object_info: dict) -> bool:
 
 
 def process(server: Server, prompt: dict, workflow: dict | None, name: str, path: Path, output: Path) -> dict:
-    """Run one picture, write its results, return its figures."""
+    """Run one image, write its results, return its figures."""
     timed = TimedRun(server.client, {node_id: stage(prompt, node_id) for node_id in prompt})
     files = collect(prompt, asyncio.run(timed.run(prompt, workflow)))
     for wanted in ("sdc", *ENDS):
         if wanted not in files:
-            raise SetupError(f"The workflow shows no {wanted} picture: found {', '.join(files) or 'nothing'}.")
+            raise SetupError(f"The workflow shows no {wanted} image: found {', '.join(files) or 'nothing'}.")
     contents = {kind: server.client.view(file) for kind, file in files.items()}
     for kind in contents.keys() - {"original"}:
         put(output / (f"{name}.sdc" if kind == "sdc" else f"{name}_{kind}.png"), contents[kind])
     size = len(contents["sdc"])
     # As the workflow has scaled it, where it shows that.
-    original = decoded_picture(contents["original"]) if "original" in contents else pictures.load_rgb(path)
+    original = decoded_image(contents["original"]) if "original" in contents else images.load_rgb(path)
     compared = beside(original, {kind: contents[kind] for kind in ENDS}, size)
     drawn = io.BytesIO()
     Image.fromarray(sheet.draw_sheet(compared)).save(drawn, "PNG")
     put(output / f"{name}_side_by_side.png", drawn.getvalue())
     return {
-        "picture": name,
+        "image": name,
         "tiny": any(
             node["class_type"] == "SDCLoadTinyModels" or "sdc-tiny" in str(node["inputs"]) for node in prompt.values()
         ),
@@ -186,13 +186,13 @@ def put(path: Path, content: bytes):
 
 
 def beside(original: np.ndarray, files: dict[str, bytes], size: int) -> Comparison:
-    """Pictures beside the part of the original that was stored: VAE Encode trims to multiples of 8 about the centre."""
-    shown = {name: decoded_picture(content) for name, content in files.items()}
+    """Images beside the part of the original that was stored: VAE Encode trims to multiples of 8 about the center."""
+    shown = {name: decoded_image(content) for name, content in files.items()}
     entries = [Entry(name, pixels, size) for name, pixels in shown.items()]
-    return compare(pictures.crop(original, 0), entries, [], None, None, lambda: None)
+    return compare(images.crop(original, 0), entries, [], None, None, lambda: None)
 
 
-def decoded_picture(content: bytes) -> np.ndarray:
+def decoded_image(content: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
 
 
@@ -206,11 +206,11 @@ def tables(rows: list[dict]) -> list[Table]:
     for row in rows:
         quality = [(row[of][key], form) for of in ENDS for key, form in (("ssim", ".3f"), ("psnr", ".2f"))]
         quality = ["inf" if value is None else format(value, form) for value, form in quality]
-        lines.append([row["picture"], str(row["bytes"]), f"{row['bpp']:.3f}", *quality])
+        lines.append([row["image"], str(row["bytes"]), f"{row['bpp']:.3f}", *quality])
     header = ["", "bytes", "bpp", *(f"{metric} {of}" for of in ENDS for metric in ("SSIM", "PSNR"))]
     stages = list(dict.fromkeys(stage for row in rows for stage in row["seconds"]))
     stages.sort(key=lambda stage: stage == OTHER)
-    times = [[row["picture"], *(f"{row['seconds'].get(stage, 0):.1f}" for stage in stages)] for row in rows]
+    times = [[row["image"], *(f"{row['seconds'].get(stage, 0):.1f}" for stage in stages)] for row in rows]
     return [Table("Figures", header, lines), Table("Seconds", ["", *stages], times)]
 
 
@@ -228,7 +228,7 @@ def collect(prompt: dict, outputs: dict) -> dict[str, dict]:
 
 
 def role(prompt: dict, node_id: str) -> str | None:
-    """What the picture is that a node shows or makes: the nearest node above it that tells."""
+    """What the image is that a node shows or makes: the nearest node above it that tells."""
     queue, seen = [node_id], set()
     while queue:
         for value in prompt[queue.pop(0)]["inputs"].values():

@@ -31,10 +31,10 @@ def use_gaussian(model, mean: float = 0.3, deviation: float = 0.9):
 
 
 def use_patch_mixture(model, modes: int = 6, deviation: float = 0.15, side: int = 1, channels: int = 4, seed: int = 1):
-    """Make `model` the exact denoiser of pictures whose patches come from one of a few Gaussians each.
+    """Make `model` the exact denoiser of images whose patches come from one of a few Gaussians each.
 
     Between two modes it decides steeply, as trained models do and the random stand-ins do not.
-    Returns the function that draws `count` such pictures, (count, channels, height, width).
+    Returns the function that draws `count` such images, (count, channels, height, width).
     """
     random = torch.Generator().manual_seed(seed)
     means = torch.randn(modes, channels * side**2, generator=random, dtype=torch.float64)
@@ -44,7 +44,7 @@ def use_patch_mixture(model, modes: int = 6, deviation: float = 0.15, side: int 
         x = x.view(batch, channels, height // side, side, width // side, side).permute(0, 2, 4, 1, 3, 5)
         return x.reshape(batch, -1, channels * side**2)
 
-    def to_pictures(patches, height, width):
+    def to_images(patches, height, width):
         x = patches.view(-1, height // side, width // side, channels, side, side).permute(0, 3, 1, 4, 2, 5)
         return x.reshape(-1, channels, height, width).float()
 
@@ -54,12 +54,12 @@ def use_patch_mixture(model, modes: int = 6, deviation: float = 0.15, side: int 
         patches, total = to_patches(x.cpu().double()), deviation**2 + variance
         distances = torch.cdist(patches, means.to(patches).expand(len(x), -1, -1)) ** 2
         mean = torch.softmax(-distances / (2 * total), dim=-1) @ means.to(patches)
-        return to_pictures(mean + (patches - mean) * (deviation**2 / total), *x.shape[-2:]).to(x.device)
+        return to_images(mean + (patches - mean) * (deviation**2 / total), *x.shape[-2:]).to(x.device)
 
     def draw(count: int, height: int, width: int) -> torch.Tensor:
         chosen = torch.randint(modes, (count, height * width // side**2), generator=random)
         noise = torch.randn(*chosen.shape, channels * side**2, generator=random, dtype=torch.float64)
-        return to_pictures(means[chosen] + deviation * noise, height, width)
+        return to_images(means[chosen] + deviation * noise, height, width)
 
     model.set_model_unet_function_wrapper(wrapper)
     return draw

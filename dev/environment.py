@@ -73,7 +73,7 @@ def keep_bytecode(cache: Path):
 def models_folder(cache: Path, repo: Path = DEV.parent) -> Path:
     """Where the models for trying out lie: a folder for each state of what they are made from."""
     digest = hashlib.sha256()
-    made_by = repo / "dev" / "standins.py", *sorted((repo / "nodes" / "tiny").glob("*.py"))
+    made_by = repo / "dev" / "random_models.py", *sorted((repo / "nodes" / "tiny").glob("*.py"))
     for path in (*made_by, *sorted((repo / "weights").glob("*.safetensors"))):
         digest.update(path.read_bytes())
     return cache / f"models-{digest.hexdigest()[:12]}"

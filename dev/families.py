@@ -1,6 +1,6 @@
 """Small random models of every family, of ComfyUI's own classes: what the mathematics must hold for.
 
-Where stand-in checkpoints (standins.py) show that files load, these show that the sampling of a family works. They
+Where stand-in checkpoints (random_models.py) show that files load, these show that the sampling of a family works. They
 are made on the spot, in memory. Import after ComfyUI is ready.
 """
 
@@ -12,7 +12,7 @@ import comfy.model_patcher
 import comfy.supported_models
 import torch
 
-GAIN, LAST_GAIN = 0.6, 0.1  # as in standins.py: eps stays smooth in its input
+GAIN, LAST_GAIN = 0.6, 0.1  # as in random_models.py: eps stays smooth in its input
 
 UNET = {
     "image_size": 32,

@@ -1,7 +1,7 @@
 """Damages .sdc files in every way that comes to mind and reads them, and tries hostile names of files: `python run.py
 fuzz --seconds 30`.
 
-A finding is anything but a picture or an SdcError, and for a name anything but a file inside ComfyUI's folders or a
+A finding is anything but an image or an SdcError, and for a name anything but a file inside ComfyUI's folders or a
 refusal; more than a second of processor time; or more than 64 MB of memory beyond the latent, by the high-water mark
 that Linux keeps for the process. Case N of a seed is always the same input. Needs numpy and zstandard alone, and for
 names a ComfyUI.
@@ -36,7 +36,7 @@ from dev.fuzz_names import Names  # noqa: E402
 BATCH = 256
 MEGABYTES_ALLOWED = 64
 STUCK = 600  # seconds after which a batch that does not end is killed, with a traceback
-LEARNED_PLACES = 1 << 16  # of a latent, that a learned coder may take as much time for as anything else takes in all
+LEARNED_PLACES = 1 << 16  # of a latent, that a learned codec may take as much time for as anything else takes in all
 M_MMAP_THRESHOLD = -3
 FINDINGS = ROOT / "out" / "fuzz"
 
@@ -72,8 +72,8 @@ class Files:
         self.inputs = Inputs(sorted((ROOT / "tests" / "fixtures").glob("*.sdc")))
         self.make = self.inputs.make
         for data in self.inputs.originals:  # weights and dictionaries are kept, and no case's own
-            for picture in codec.load_all(data):
-                codec.decode(picture)
+            for image in codec.load_all(data):
+                codec.decode(image)
 
     def spell(self, data: bytes) -> tuple[str, bytes]:
         return ".sdc", data
@@ -81,25 +81,25 @@ class Files:
     def attempt(self, data: bytes, case: int) -> tuple[str, int, float]:
         """Read and decode; return what came of it, the size of a latent, and how often the allowed time it may take.
 
-        A learned coder computes for each place of the latent, whatever is stored there.
+        A learned codec computes for each place of the latent, whatever is stored there.
         """
         try:
-            pictures = codec.load_all(data)
+            images = codec.load_all(data)
         except codec.SdcError as error:
             return type(error).__name__, 0, 1
         size, times = 0, 0.0
-        for picture in pictures:
-            learned = picture.coder == "learned"
-            times += max(1, picture.latent_height * picture.latent_width / LEARNED_PLACES) if learned else 0
+        for image in images:
+            learned = image.coder == "learned"
+            times += max(1, image.latent_height * image.latent_width / LEARNED_PLACES) if learned else 0
             try:
-                size = max(size, check_latent(picture))  # one is gone before the next is there
+                size = max(size, check_latent(image))  # one is gone before the next is there
             except codec.SdcLatentError as error:
                 if not learned:  # palettes were checked when the file was loaded
                     raise
                 return type(error).__name__, 0, max(1, times)
         if case % 64 == 0 and len(data) < 1 << 16:
-            check_rewriting(pictures)
-        kind = ", several" if len(pictures) > 1 else ", learned" if times else ""
+            check_rewriting(images)
+        kind = ", several" if len(images) > 1 else ", learned" if times else ""
         return f"read{kind}", size, max(1, times)
 
 
@@ -181,30 +181,30 @@ class Fuzzer:
         ])  # fmt: skip
 
 
-def check_latent(picture) -> int:
-    """Decode a picture and return the size of its latent."""
-    latent = codec.decode(picture)
-    if latent.shape != (picture.channels, picture.latent_height, picture.latent_width):
-        raise AssertionError(f"the latent has shape {latent.shape}, {picture} another one")
+def check_latent(image) -> int:
+    """Decode an image and return the size of its latent."""
+    latent = codec.decode(image)
+    if latent.shape != (image.channels, image.latent_height, image.latent_width):
+        raise AssertionError(f"the latent has shape {latent.shape}, {image} another one")
     if not math.isfinite(latent.sum(dtype=np.float64)):  # an array of answers would count as memory
         raise AssertionError("the latent is not finite")
     return latent.nbytes
 
 
-def check_rewriting(pictures):
+def check_rewriting(images):
     """What can be read can be written, unless its numbers are longer in our spelling: 1e9 is 1000000000.0."""
     try:
-        again = [codec.with_metadata(picture, picture.metadata) for picture in pictures]
-        joined = codec.load_all(codec.join_pictures(again))
+        again = [codec.with_metadata(image, image.metadata) for image in images]
+        joined = codec.load_all(codec.join_images(again))
     except codec.SdcArgumentError:
-        texts = [json.dumps(picture.metadata, ensure_ascii=False, separators=(",", ":")) for picture in pictures]
+        texts = [json.dumps(image.metadata, ensure_ascii=False, separators=(",", ":")) for image in images]
         if sum(len(text.encode()) for text in texts) > codec.metadata.MAX_BYTES:
             return
         raise
-    if [picture.metadata for picture in again] != [picture.metadata for picture in pictures]:
+    if [image.metadata for image in again] != [image.metadata for image in images]:
         raise AssertionError("the metadata changed when they were written again")
     if joined != again:
-        raise AssertionError("the pictures changed when they were written into one file")
+        raise AssertionError("the images changed when they were written into one file")
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ HALVES = (0x7C00, 0xFC00, 0x7E00, 0x7C01, 0x7BFF, 0xFBFF, 0x8000, 0x0000, 0x0001
 JSON_PIECES = (b"[", b"]", b"{", b"}", b'"', b",", b":", b"-", b"null", b"NaN", b"1e999", b"9" * 400, b"[" * 120)
 JSON_PIECES += (b"\\ud800", b"\\u0000", b"\xff", b"\xf0\x9f\x98\x80", b"\xef\xbb\xbf", b'"prompt":1', b'"workflow":[]')
 # One case in so many is a costly one: they take a tenth of a second, the others a ten-thousandth. And one in so many is
-# of the learned coder, whose networks take a hundredth.
+# of the learned codec, whose networks take a hundredth.
 COSTLY, LEARNED = 20_000, 100
 
 
@@ -33,7 +33,7 @@ class Inputs:
         learned = [number for number, sections in enumerate(self.sections) if has_learned(sections)]
         self.kinds = [number for number in range(len(paths)) if number not in learned], learned
         stored = [sections[0][1] for sections in self.sections if sections[0][0] == b"L"]
-        self.costly = costly_files() + costly_albums()
+        self.costly = costly_files() + costly_sequences()
         if stored:
             self.costly += costly_learned(min(stored, key=len))
         self.random = random.Random()
@@ -50,7 +50,7 @@ class Inputs:
         data, sections = self.originals[chosen], self.sections[chosen]
         inside = rng.random() < 0.6
         if inside:
-            change = self.change_album if sections[0][0] == b"A" and rng.random() < 0.8 else self.change_section
+            change = self.change_sequence if sections[0][0] == b"A" and rng.random() < 0.8 else self.change_section
             data = data[:HEADER_END] + join(change(sections, rng)) + data[-4:]
         for _ in range(rng.choice((0, 0, 0, 1, 1) if inside else (1, 1, 1, 2, 3))):
             mutation = rng.choice(ANYWHERE)
@@ -86,9 +86,9 @@ class Inputs:
             sections.insert(rng.randrange(len(sections) + 1), rng.choice(rng.choice(self.sections)))
         return sections
 
-    def change_album(self, sections: list, rng) -> list:
-        """Damage a picture of an album, or drop, repeat or borrow one, with lengths that stay right."""
-        parts = split_album(sections[0][1])
+    def change_sequence(self, sections: list, rng) -> list:
+        """Damage an image of an image sequence, or drop, repeat or borrow one, with lengths that stay right."""
+        parts = split_sequence(sections[0][1])
         at = rng.randrange(len(parts))
         coder, own = parts[at]
         mutation = rng.randrange(6)
@@ -100,7 +100,7 @@ class Inputs:
             parts[at : at + 1] = rng.choice(([], [parts[at]] * 2, [parts[at - 1]]))
         else:  # the palette of the one before
             parts[at] = (coder, [(tag, b"" if tag == b"P" else payload) for tag, payload in own])
-        return [(b"A", join_album(parts)), *sections[1:]]
+        return [(b"A", join_sequence(parts)), *sections[1:]]
 
 
 def split_sections(rest: bytes) -> list[tuple[bytes, bytes]]:
@@ -112,8 +112,8 @@ def split_sections(rest: bytes) -> list[tuple[bytes, bytes]]:
     return sections
 
 
-def split_album(payload: bytes) -> list[tuple[int, list]]:
-    """(coder, sections) of each picture of a sound album."""
+def split_sequence(payload: bytes) -> list[tuple[int, list]]:
+    """(coder, sections) of each image of a sound image sequence."""
     parts = []
     while payload:
         length = int.from_bytes(payload[:3], "little")
@@ -122,14 +122,14 @@ def split_album(payload: bytes) -> list[tuple[int, list]]:
     return parts
 
 
-def join_album(parts: list) -> bytes:
+def join_sequence(parts: list) -> bytes:
     spelled = [bytes([coder]) + join(sections) for coder, sections in parts]
     return b"".join(len(part).to_bytes(3, "little") + part for part in spelled)
 
 
 def has_learned(sections: list) -> bool:
     tag, payload = sections[0]
-    return tag == b"L" or (tag == b"A" and any(coder == 2 for coder, _ in split_album(payload)))
+    return tag == b"L" or (tag == b"A" and any(coder == 2 for coder, _ in split_sequence(payload)))
 
 
 def split(data: bytes) -> list[tuple[bytes, bytes]]:
@@ -262,8 +262,8 @@ def costly_files() -> list[bytes]:
     return shapes + sections + [build(1, 1, [*small, (b"m", compress(text))]) for text in texts]
 
 
-def costly_albums() -> list[bytes]:
-    """The same of many pictures in one file."""
+def costly_sequences() -> list[bytes]:
+    """The same of many images in one file."""
     most, flux = 255, {"latent_format": 4, "channels": 16}
     whole, tiny = bytes(64 + 16 * 4096), [(b"P", bytes(20)), (b"I", b"")]
     palette, indices = bytes(16 + 4 * 4096), bytes(128 * 128 * 12 // 8)
@@ -271,23 +271,23 @@ def costly_albums() -> list[bytes]:
     text = compress(fill(b'{"a":[', b"[],", b"0]}", 512 << 10))
     part = compress(fill(b'{"a":[', b"[],", b"0]}", 2000))
     return [
-        build_album(1, 1, [(0, [(b"P", whole), (b"I", b"\0\0")])] * most, **flux),
-        build_album(1, 1, [(0, [(b"P", b"" if n else whole), (b"I", b"\0\0")]) for n in range(most)], **flux),
-        build_album(128, 128, [(0, [(b"P", palette), (b"I", indices)])] * most),
-        build_album(128, 128, [(1, [(b"P", b"" if n else palette), (b"I", compressed)]) for n in range(most)]),
-        build_album(1, 1, [(0, tiny)] * most, [(b"z", bytes(100_000))]),
-        build_album(1, 1, [(0, tiny)] * most, [(b"z", bytes(1 << 20))]),
-        build_album(1, 1, [(0, tiny)] * most, [(b"m", text)]),
-        build_album(1, 1, [(0, [*tiny, (b"m", text)])] * most),
-        build_album(1, 1, [(0, [*tiny, (b"m", part)])] * most),
-        build_album(1, 1, [(0, [*tiny, *[(b"z", b"")] * (1 << 16)])] * 2),
+        build_sequence(1, 1, [(0, [(b"P", whole), (b"I", b"\0\0")])] * most, **flux),
+        build_sequence(1, 1, [(0, [(b"P", b"" if n else whole), (b"I", b"\0\0")]) for n in range(most)], **flux),
+        build_sequence(128, 128, [(0, [(b"P", palette), (b"I", indices)])] * most),
+        build_sequence(128, 128, [(1, [(b"P", b"" if n else palette), (b"I", compressed)]) for n in range(most)]),
+        build_sequence(1, 1, [(0, tiny)] * most, [(b"z", bytes(100_000))]),
+        build_sequence(1, 1, [(0, tiny)] * most, [(b"z", bytes(1 << 20))]),
+        build_sequence(1, 1, [(0, tiny)] * most, [(b"m", text)]),
+        build_sequence(1, 1, [(0, [*tiny, (b"m", text)])] * most),
+        build_sequence(1, 1, [(0, [*tiny, (b"m", part)])] * most),
+        build_sequence(1, 1, [(0, [*tiny, *[(b"z", b"")] * (1 << 16)])] * 2),
     ]
 
 
 def costly_learned(smallest: bytes) -> list[bytes]:
-    """The same of the learned coder, by the section of a sound file of one place: a large latent that ends at once, one
+    """The same of the learned codec, by the section of a sound file of one place: a large latent that ends at once, one
     whose symbols, which random bytes give without end, are all read, and as many small ones as go into one file."""
-    weights, found = smallest[:4], [build_album(1, 1, [(2, [(b"L", smallest)])] * 255)]
+    weights, found = smallest[:4], [build_sequence(1, 1, [(2, [(b"L", smallest)])] * 255)]
     for side, payload in ((2048, b"\1\0\0\0"), (256, b"\1\0" + random.Random(0).randbytes(1 << 20))):
         found += [build(side, side, [(b"L", weights + bytes([quality]) + payload)], coder=2) for quality in (0, 255)]
     return found
@@ -297,10 +297,10 @@ def fill(start: bytes, unit: bytes, end: bytes, size: int) -> bytes:
     return start + unit * ((size - len(start) - len(end)) // len(unit)) + end
 
 
-def build(height: int, width: int, sections: list, *, latent_format=1, channels=4, pictures=1, coder=0) -> bytes:
-    fields = (1, latent_format, channels, height, width, 8, 8, pictures, coder)
+def build(height: int, width: int, sections: list, *, latent_format=1, channels=4, images=1, coder=0) -> bytes:
+    fields = (1, latent_format, channels, height, width, 8, 8, images, coder)
     return fix_checksum(b"\x93SDC\r\n\x1a" + struct.pack("<BBBHHHHBB", *fields) + join(sections) + bytes(4))
 
 
-def build_album(height: int, width: int, parts: list, sections=(), **options) -> bytes:
-    return build(height, width, [(b"A", join_album(parts)), *sections], pictures=len(parts), coder=3, **options)
+def build_sequence(height: int, width: int, parts: list, sections=(), **options) -> bytes:
+    return build(height, width, [(b"A", join_sequence(parts)), *sections], images=len(parts), coder=3, **options)

@@ -28,7 +28,7 @@ load_package("sdc_pack", REPO)
 
 from sdc_pack.nodes.tiny import install  # noqa: E402
 
-from dev import standins  # noqa: E402
+from dev import random_models  # noqa: E402
 from dev.environment import SetupError, models_folder, remember, require_space  # noqa: E402
 
 
@@ -65,7 +65,7 @@ def main(command: str, settings: dict) -> int:
     if not models.is_dir() and command != "train":
         require_space(models.parent, MODELS_GIGABYTES, "Making the small models for trying out")
     if command in ("bench", "test"):
-        standins.build(models)
+        random_models.build(models)
     if command != "train":
         install.install_models(lambda kind: models / kind)
         remember(models, "checkouts", str(REPO))
@@ -98,7 +98,7 @@ def main(command: str, settings: dict) -> int:
         from dev.templates import command as templates
 
         return templates.main(settings["arguments"], settings, models)
-    if command == "pictures":
+    if command == "images":
         from dev.templates import readme
 
         return readme.main(settings["arguments"], settings, models)

@@ -7,7 +7,7 @@ import torch
 from comfy.utils import ProgressBar
 from comfy_api.v0_0_2 import io, ui
 
-from .comparison import metrics, rivals
+from .comparison import baselines, metrics
 from .comparison.entries import Entry, compare, count_steps, to_batches
 from .comparison.plot import draw_plot
 from .comparison.sheet import draw_sheet
@@ -27,13 +27,13 @@ folder_paths.add_model_folder_path("lpips", os.path.join(folder_paths.models_dir
 class SDCCompare(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        pictures = []
+        images = []
         for slot in SLOTS:
-            pictures += [
+            images += [
                 io.Image.Input(
                     f"image_{slot}",
                     optional=True,
-                    tooltip="A picture to judge: decoded, regenerated, or made in any other way.",
+                    tooltip="An image to judge: decoded, regenerated, or made in any other way.",
                 ),
                 SDC.Input(
                     f"sdc_{slot}",
@@ -41,23 +41,23 @@ class SDCCompare(io.ComfyNode):
                     tooltip=f"The file that image_{slot} came from, for its size in bytes.",
                 ),
             ]
-        names = ("without inversion", "with inversion", "picture 3", "picture 4")
+        names = ("without inversion", "with inversion", "image 3", "image 4")
         return io.Schema(
             node_id="SDCCompare",
             display_name="SDC Compare",
             category=CATEGORY,
             description=(
-                "Shows pictures beside their original, with a zoom where they differ most, and measures them. JPEG, "
+                "Shows images beside their original, with a zoom where they differ most, and measures them. JPEG, "
                 "WebP, AVIF and JPEG XL are given the same number of bytes. After Table 1 of 'Post-processing Based "
                 "Image Coding via Stable Diffusion'."
             ),
             search_aliases=["compare", "table", "psnr", "ssim", "lpips", "metrics", "quality", "benchmark", "sdc"],
             is_output_node=True,
             inputs=[
-                io.Image.Input("original", tooltip="The picture as it was before compression."),
+                io.Image.Input("original", tooltip="The image as it was before compression."),
                 *(
                     io.String.Input(
-                        f"name_{slot}", default=name, tooltip=f"What image_{slot} is called in the picture and table."
+                        f"name_{slot}", default=name, tooltip=f"What image_{slot} is called in the image and table."
                     )
                     for slot, name in zip(SLOTS, names, strict=True)
                 ),
@@ -75,7 +75,7 @@ class SDCCompare(io.ComfyNode):
                     }.items()
                 ),
                 io.Int.Input(
-                    "rival_bytes",
+                    "baseline_bytes",
                     default=0,
                     min=0,
                     max=1 << 30,
@@ -86,7 +86,7 @@ class SDCCompare(io.ComfyNode):
                     options=list(metrics.LPIPS_WEIGHTS),
                     default="alex",
                     tooltip=(
-                        "LPIPS measures how different a picture looks, by this network. It needs the package lpips "
+                        "LPIPS measures how different an image looks, by this network. It needs the package lpips "
                         "and weights in models/lpips; without them the table says what to put there."
                     ),
                 ),
@@ -95,31 +95,31 @@ class SDCCompare(io.ComfyNode):
                     default="SDC/compare",
                     tooltip="Start of the name of the CSV file with all figures, in the output folder.",
                 ),
-                *pictures,
+                *images,
             ],
             outputs=[
                 io.Image.Output(
                     "comparison",
                     display_name="comparison",
-                    tooltip="All pictures side by side, with zoom and difference maps. Connect Preview or Save Image.",
+                    tooltip="All images side by side, with zoom and difference maps. Connect Preview or Save Image.",
                 ),
-                io.Image.Output("plot", display_name="plot", tooltip="Quality over bytes, with the rivals as curves."),
+                io.Image.Output("plot", display_name="plot", tooltip="Quality over bytes; baselines are curves."),
                 io.String.Output("table", display_name="table", tooltip="All figures as a Markdown table."),
             ],
         )
 
     @classmethod
     def execute(
-        cls, original, jpeg, webp, avif, jpeg_xl, rival_bytes, lpips_network, filename_prefix, **slots
+        cls, original, jpeg, webp, avif, jpeg_xl, baseline_bytes, lpips_network, filename_prefix, **slots
     ) -> io.NodeOutput:
         """`slots` holds name_, image_ and sdc_ 1 to 4; what is not connected is not in it."""
         connected = [slot for slot in SLOTS if slots.get(f"image_{slot}") is not None]
         batch = to_batches({"original": original, **{f"image_{slot}": slots[f"image_{slot}"] for slot in connected}})
         sizes = {slot: file_sizes(f"sdc_{slot}", slots.get(f"sdc_{slot}"), len(batch)) for slot in SLOTS}
-        budgets = [rival_bytes] * len(batch) if rival_bytes else next(filter(None, sizes.values()), None)
-        names, notes = usable_rivals({"JPEG": jpeg, "WebP": webp, "AVIF": avif, "JPEG XL": jpeg_xl}, budgets)
+        budgets = [baseline_bytes] * len(batch) if baseline_bytes else next(filter(None, sizes.values()), None)
+        names, notes = usable_baselines({"JPEG": jpeg, "WebP": webp, "AVIF": avif, "JPEG XL": jpeg_xl}, budgets)
         if not connected and not names:
-            raise ValueError("There is nothing to compare: connect a picture to image_1.")
+            raise ValueError("There is nothing to compare: connect an image to image_1.")
         lpips, about_lpips = load_lpips(lpips_network)
         progress = ProgressBar(len(batch) * count_steps(len(connected), len(names)))
 
@@ -128,17 +128,17 @@ class SDCCompare(io.ComfyNode):
             progress.update(1)
 
         compared = []
-        for item, pictures in enumerate(batch):
+        for item, images in enumerate(batch):
             entries = [
                 Entry(
-                    slots.get(f"name_{slot}") or f"picture {slot}",
-                    pictures[f"image_{slot}"],
+                    slots.get(f"name_{slot}") or f"image {slot}",
+                    images[f"image_{slot}"],
                     known[item] if (known := sizes[slot]) else None,
                 )
                 for slot in connected
             ]
             budget = budgets[item] if budgets else None
-            compared.append(compare(pictures["original"], entries, names, budget, lpips, step))
+            compared.append(compare(images["original"], entries, names, budget, lpips, step))
         height, width = compared[0].original.shape[:2]
         _, filename, subfolder = save_under(filename_prefix, width, height, to_csv(compared), ".csv")
         table = to_markdown(compared, [*notes, f"{ABOUT_FIGURES} {about_lpips}"])
@@ -154,22 +154,20 @@ class SDCCompare(io.ComfyNode):
 
 
 def file_sizes(name: str, sdc, count: int) -> list[int] | None:
-    """Bytes of the file of each picture of the batch."""
+    """Bytes of the file of each image of the batch."""
     if sdc is None:
         return None
     if len(sdc) not in (1, count):
-        raise ValueError(
-            f"{name} has {len(sdc)} files, but there are {count} pictures. Connect the SDC they came from."
-        )
+        raise ValueError(f"{name} has {len(sdc)} files, but there are {count} images. Connect the SDC they came from.")
     return [sdc[item % len(sdc)].size for item in range(count)]
 
 
-def usable_rivals(wanted: dict[str, bool], budgets) -> tuple[list[str], list[str]]:
-    """Which of the wanted rivals can be used, and notes for the artist about the others."""
+def usable_baselines(wanted: dict[str, bool], budgets) -> tuple[list[str], list[str]]:
+    """Which of the wanted baselines can be used, and notes for the artist about the others."""
     names = [name for name, on in wanted.items() if on]
     if names and not budgets:
-        return [], ["\u26a0 No rivals: connect an SDC, whose bytes they may take, or set rival_bytes."]
-    missing = {name: rivals.missing(name) for name in names}
+        return [], ["\u26a0 No baselines: connect an SDC, whose bytes they may take, or set baseline_bytes."]
+    missing = {name: baselines.missing(name) for name in names}
     return [name for name in names if not missing[name]], [f"\u26a0 {reason}." for reason in missing.values() if reason]
 
 
@@ -183,10 +181,10 @@ def load_lpips(network: str):
 
 
 def to_image(drawn) -> torch.Tensor:
-    """IMAGE of (H, W, 3) uint8 pictures. Those that are smaller than the largest get white space around them."""
+    """IMAGE of (H, W, 3) uint8 images. Those that are smaller than the largest get white space around them."""
     drawn = list(drawn)
-    height, width = (max(picture.shape[axis] for picture in drawn) for axis in (0, 1))
+    height, width = (max(shown.shape[axis] for shown in drawn) for axis in (0, 1))
     image = np.ones((len(drawn), height, width, 3), np.float32)
-    for item, picture in zip(image, drawn, strict=True):
-        item[: picture.shape[0], : picture.shape[1]] = picture.astype(np.float32) / 255
+    for item, shown in zip(image, drawn, strict=True):
+        item[: shown.shape[0], : shown.shape[1]] = shown.astype(np.float32) / 255
     return torch.from_numpy(image).to(comfy.model_management.intermediate_device())

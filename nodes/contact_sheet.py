@@ -13,20 +13,18 @@ class SDCContactSheet(io.ComfyNode):
             node_id="SDCContactSheet",
             display_name="SDC Contact Sheet",
             category=CATEGORY,
-            description="Small pictures of many compressed ones on one sheet, without any model.",
+            description="Small images of many compressed ones on one sheet, without any model.",
             search_aliases=["sdc", "grid", "overview", "thumbnails", "index", "gallery"],
             is_input_list=True,
             inputs=[
-                SDC.Input("sdc", tooltip="The compressed pictures, from Load SDC Folder."),
-                io.Int.Input("columns", default=6, min=1, max=32, tooltip="How many pictures stand beside each other."),
-                io.Int.Input(
-                    "side", default=192, min=32, max=256, tooltip="Pixels of the longer side of each picture."
-                ),
+                SDC.Input("sdc", tooltip="The compressed images, from Load SDC Folder."),
+                io.Int.Input("columns", default=6, min=1, max=32, tooltip="How many images stand beside each other."),
+                io.Int.Input("side", default=192, min=32, max=256, tooltip="Pixels of the longer side of each image."),
                 io.String.Input(
                     "name",
                     default="",
                     optional=True,
-                    tooltip="What to write under each picture, from Load SDC Folder; nothing where it is empty.",
+                    tooltip="What to write under each image, from Load SDC Folder; nothing where it is empty.",
                 ),
             ],
             outputs=[io.Image.Output("sheet", display_name="IMAGE", tooltip="The sheet, for Save Image or Preview.")],
@@ -34,15 +32,15 @@ class SDCContactSheet(io.ComfyNode):
 
     @classmethod
     def execute(cls, sdc, columns, side, name=None) -> io.NodeOutput:
-        pictures = [picture for batch in sdc for picture in batch]
+        images = [image for batch in sdc for image in batch]
         names = names_of([len(batch) for batch in sdc], name or [""])
-        sheet = draw_contact_sheet(pictures[:MOST], names, columns[0], side[0])
-        lines = [f"{min(MOST, len(pictures))} of {len(pictures)} pictures"]
+        sheet = draw_contact_sheet(images[:MOST], names, columns[0], side[0])
+        lines = [f"{min(MOST, len(images))} of {len(images)} images"]
         return io.NodeOutput(torch.from_numpy(sheet.copy())[None].float() / 255, ui={"text": lines})
 
 
 def names_of(batches: list[int], names: list[str]) -> list[str]:
-    """A name for each picture, of as many as there are pictures or batches; the last one goes on to the end."""
+    """A name for each image, of as many as there are images or batches; the last one goes on to the end."""
     if len(names) == sum(batches):
         return names
     found = []

@@ -1,7 +1,7 @@
 from comfy_api.v0_0_2 import io
 
 from .inversion.euler import MAX_REFINE
-from .inversion.picture_to_noise import DDIM, EXACT_PAIR, picture_to_noise
+from .inversion.image_to_noise import DDIM, EXACT_PAIR, image_to_noise
 from .sockets import CATEGORY
 from .sockets.errors import plain_errors
 from .sockets.sdc import SDC
@@ -15,7 +15,7 @@ class SDCDDIMInvert(io.ComfyNode):
             display_name="DDIM Invert",
             category=CATEGORY,
             description=(
-                "Finds the noise from which the model would paint this picture. Regenerate with Canny then paints it "
+                "Finds the noise from which the model would paint this image. Regenerate with Canny then paints it "
                 "again, cleaner. Re-noising as in Eq. (1) of 'Post-processing Based Image Coding via Stable Diffusion'."
             ),
             search_aliases=[
@@ -29,13 +29,13 @@ class SDCDDIMInvert(io.ComfyNode):
                 "img2noise",
             ],
             inputs=[
-                io.Model.Input("model", tooltip="The model that repaints the picture; the same one for both nodes."),
+                io.Model.Input("model", tooltip="The model that repaints the image; the same one for both nodes."),
                 io.Conditioning.Input(
-                    "positive", tooltip="What the picture shows. An empty prompt works; use the same for both nodes."
+                    "positive", tooltip="What the image shows. An empty prompt works; use the same for both nodes."
                 ),
                 io.Latent.Input(
                     "latent",
-                    tooltip="The compressed picture, from SD Latent Quantize or Load SDC. Its noise mask is ignored.",
+                    tooltip="The compressed image, from SD Latent Quantize or Load SDC. Its noise mask is ignored.",
                 ),
                 io.Int.Input(
                     "steps",
@@ -44,19 +44,19 @@ class SDCDDIMInvert(io.ComfyNode):
                     max=1000,
                     tooltip=(
                         "How finely the way to noise is divided; Regenerate walks the same steps back. 20 is faster "
-                        "than 50 and drifts further from the picture. Rounded up to what fits 1000. Few steps "
+                        "than 50 and drifts further from the image. Rounded up to what fits 1000. Few steps "
                         "also stop short of full noise: 10 little past half way. Ignored when sigmas is connected."
                     ),
                 ),
                 io.Float.Input(
-                    "guidance_scale",
+                    "cfg",
                     default=1.0,
                     min=0.0,
                     max=20.0,
                     step=0.1,
                     round=0.01,
                     tooltip=(
-                        "How strongly the prompt pulls. 1.0 is the paper's and keeps the picture; higher values need a "
+                        "How strongly the prompt pulls. 1.0 is the paper's and keeps the image; higher values need a "
                         "negative and take twice as long. Use the same in Regenerate with Canny."
                     ),
                 ),
@@ -69,12 +69,12 @@ class SDCDDIMInvert(io.ComfyNode):
                     round=0.001,
                     tooltip=(
                         "How far towards noise to go. 1.0 goes all the way, as the paper does, and repaints the most; "
-                        "0.3 keeps the picture and only repaints detail; 0 leaves it as it is, if this node's LATENT "
+                        "0.3 keeps the image and only repaints detail; 0 leaves it as it is, if this node's LATENT "
                         "is connected."
                     ),
                 ),
                 io.Conditioning.Input(
-                    "negative", optional=True, tooltip="What to steer away from; needed when guidance_scale is not 1."
+                    "negative", optional=True, tooltip="What to steer away from; needed when cfg is not 1."
                 ),
                 io.Sigmas.Input(
                     "sigmas",
@@ -90,8 +90,8 @@ class SDCDDIMInvert(io.ComfyNode):
                     advanced=True,
                     tooltip=(
                         "Extra model calls a step that make the way back exact: 4 is as good as lossless, and takes "
-                        "five times as long. With unchanged settings you then get the compressed picture back, "
-                        "artefacts included: right for editing with another prompt, wrong for cleaning up. 0 is the "
+                        "five times as long. With unchanged settings you then get the compressed image back, "
+                        "artifacts included: right for editing with another prompt, wrong for cleaning up. 0 is the "
                         "paper's, whose drift is part of the cleaning."
                     ),
                 ),
@@ -103,7 +103,7 @@ class SDCDDIMInvert(io.ComfyNode):
                     advanced=True,
                     tooltip=(
                         "DDIM is the paper's, and any sampler can go on from its noise. exact pair comes back to the "
-                        "compressed picture to the last digit at no extra cost, for editing with another prompt; only "
+                        "compressed image to the last digit at no extra cost, for editing with another prompt; only "
                         "Regenerate with Canny or SDC Exact Sampler can go on from it, with the same settings. It "
                         "ignores refine."
                     ),
@@ -113,14 +113,14 @@ class SDCDDIMInvert(io.ComfyNode):
                     default=False,
                     optional=True,
                     tooltip=(
-                        "Goes just as far towards noise as the compression itself has disturbed the picture, as the "
+                        "Goes just as far towards noise as the compression itself has disturbed the image, as the "
                         "file tells: cleans up and changes least. Needs sdc, and then strength does not count."
                     ),
                 ),
                 SDC.Input(
                     "sdc",
                     optional=True,
-                    tooltip="The compressed picture as a file, from the node that gave latent; for auto_strength.",
+                    tooltip="The compressed image as a file, from the node that gave latent; for auto_strength.",
                 ),
             ],
             outputs=[
@@ -133,7 +133,7 @@ class SDCDDIMInvert(io.ComfyNode):
                 io.Latent.Output(
                     "inverted",
                     display_name="LATENT",
-                    tooltip="The picture turned to noise. Connect it to Regenerate with Canny.",
+                    tooltip="The image turned to noise. Connect it to Regenerate with Canny.",
                 ),
             ],
         )
@@ -146,7 +146,7 @@ class SDCDDIMInvert(io.ComfyNode):
         positive,
         latent,
         steps,
-        guidance_scale,
+        cfg,
         strength,
         negative=None,
         sigmas=None,
@@ -155,12 +155,12 @@ class SDCDDIMInvert(io.ComfyNode):
         auto_strength=False,
         sdc=None,
     ) -> io.NodeOutput:
-        found = picture_to_noise(
+        found = image_to_noise(
             model,
             positive,
             latent,
             steps=steps,
-            guidance_scale=guidance_scale,
+            cfg=cfg,
             strength=strength,
             negative=negative,
             sigmas=sigmas,

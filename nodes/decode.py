@@ -1,7 +1,7 @@
 from comfy_api.v0_0_2 import io
 
-from .pictures.decoding import decode_latent
-from .pictures.sizes import restore_size
+from .images.decoding import decode_latent
+from .images.sizes import restore_size
 from .sockets import CATEGORY
 from .sockets.errors import plain_errors
 from .sockets.latents import to_latent
@@ -17,15 +17,15 @@ class SDCDecode(io.ComfyNode):
             display_name="Decode SDC",
             category=CATEGORY,
             description=(
-                "Turns a compressed picture into an IMAGE of its true size. VAE Decode alone leaves out the few rows "
+                "Turns a compressed image into an IMAGE of its true size. VAE Decode alone leaves out the few rows "
                 "and columns that VAE Encode has trimmed."
             ),
             search_aliases=["sdc", "decode", "decompress", "open", "vae decode", "true size", "view"],
             inputs=[
-                SDC.Input("sdc", tooltip="The compressed picture, from Load SDC, Save SDC or SD Latent Quantize."),
-                io.Vae.Input("vae", tooltip="The VAE of the family that the picture was made for."),
+                SDC.Input("sdc", tooltip="The compressed image, from Load SDC, Save SDC or SD Latent Quantize."),
+                io.Vae.Input("vae", tooltip="The VAE of the family that the image was made for."),
             ],
-            outputs=[io.Image.Output("image", display_name="IMAGE", tooltip="The picture, in its true size.")],
+            outputs=[io.Image.Output("image", display_name="IMAGE", tooltip="The image, in its true size.")],
         )
 
     @classmethod

@@ -13,7 +13,7 @@ class SDCExactSampler(io.ComfyNode):
             category=ADVANCED,
             description=(
                 "The way back for DDIM Invert with method 'exact pair', in SamplerCustomAdvanced. With the same model, "
-                "SIGMAS and guidance scale it returns to the compressed picture; another prompt edits it. Noise "
+                "SIGMAS and guidance scale it returns to the compressed image; another prompt edits it. Noise "
                 "masks are ignored."
             ),
             search_aliases=["exact inversion", "belm", "reversible", "sdc"],

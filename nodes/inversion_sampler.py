@@ -12,7 +12,7 @@ class SDCInversionSampler(io.ComfyNode):
             display_name="SDC Inversion Sampler",
             category=ADVANCED,
             description=(
-                "Turns a picture to noise inside SamplerCustomAdvanced, under any GUIDER: what DDIM Invert does, in "
+                "Turns an image to noise inside SamplerCustomAdvanced, under any GUIDER: what DDIM Invert does, in "
                 "parts. Connect the rising SIGMAS of SDC Inversion Sigmas and Disable Noise. Noise masks are ignored."
             ),
             search_aliases=["invert", "inversion", "unsample", "unsampler", "flip sigmas", "sdc"],

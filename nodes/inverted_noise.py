@@ -3,7 +3,7 @@ from comfy_api.v0_0_2 import io
 from .inversion.noise import InvertedNoise
 from .inversion.schedule import check_sigmas
 from .sockets import ADVANCED
-from .sockets.latents import check_pictures
+from .sockets.latents import check_images
 
 
 class SDCInvertedNoise(io.ComfyNode):
@@ -28,7 +28,7 @@ class SDCInvertedNoise(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, latent, sigmas) -> io.NodeOutput:
-        check_pictures(latent)
+        check_images(latent)
         sigmas = check_sigmas(sigmas)
         if len(sigmas) == 0:
             raise ValueError("At strength 0 there is no noise: connect the latent itself and Disable Noise.")

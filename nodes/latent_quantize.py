@@ -8,25 +8,25 @@ from .. import codec
 from .sockets import CATEGORY
 from .sockets.errors import plain_errors
 from .sockets.latent_formats import AUTO, settle_format
-from .sockets.latents import check_pictures, to_arrays, to_latent
+from .sockets.latents import check_images, to_arrays, to_latent
 from .sockets.sdc import SDC, quality_for_codec, size_line
 from .sockets.vae_identity import fingerprint_of
 
 PALETTES = {
-    "fine": {"colours": 256, "dither": "none"},
-    "clean": {"colours": 64, "dither": "none"},
+    "fine": {"colors": 256, "dither": "none"},
+    "clean": {"colors": 64, "dither": "none"},
     "paper": codec.PAPER_PRESET,
 }
-# Which settings each preset goes by; the page greys the others.
+# Which settings each preset goes by; the page grays the others.
 SETTINGS = {
     "best": ["bits_per_pixel", "max_bytes", "quality", "mask"],
     "fine": ["seed", "one_palette"],
     "clean": ["seed", "one_palette"],
     "paper": ["seed", "one_palette"],
-    "custom": ["colours", "dither", "dither_strength", "seed", "one_palette"],
+    "custom": ["colors", "dither", "dither_strength", "seed", "one_palette"],
 }
 DEFAULTS = {
-    "colours": 64,
+    "colors": 64,
     "dither": "floyd-steinberg",
     "dither_strength": 1.0,
     "bits_per_pixel": 0.095,
@@ -46,19 +46,19 @@ class SDCLatentQuantize(io.ComfyNode):
             display_name="SD Latent Quantize",
             category=CATEGORY,
             description=(
-                "Packs the latent of a picture into a few kilobytes. Connect Save SDC to keep the file, and VAE Decode "
-                "to see what is left of the picture."
+                "Packs the latent of an image into a few kilobytes. Connect Save SDC to keep the file, and VAE Decode "
+                "to see what is left of the image."
             ),
             search_aliases=[
                 "sdc",
-                "compress picture",
+                "compress image",
                 "compress image",
                 "codec",
                 "encode",
-                "quantise",
+                "quantize",
                 "quantize",
                 "palette",
-                "reduce colours",
+                "reduce colors",
                 "reduce colors",
                 "posterize",
                 "small file",
@@ -69,7 +69,7 @@ class SDCLatentQuantize(io.ComfyNode):
             inputs=[
                 io.Latent.Input(
                     "latent",
-                    tooltip="The picture to compress, fresh from VAE Encode. A noise mask on it is not stored.",
+                    tooltip="The image to compress, fresh from VAE Encode. A noise mask on it is not stored.",
                 ),
                 io.Combo.Input(
                     "preset",
@@ -77,19 +77,19 @@ class SDCLatentQuantize(io.ComfyNode):
                     default="best",
                     extra_dict={"sdc_settings": SETTINGS},
                     tooltip=(
-                        "best: the trained coder, far nearer to the picture at the same size, and of the size that you "
-                        f"choose; for {' and '.join(codec.LEARNED_FORMATS)}, others get fine. fine: 256 colours, about "
-                        "5 kB for 512x512. clean: 64 colours, about 3 kB. paper: 64 colours with dither, as in the "
-                        "paper, grainier. custom: colours, dither and dither_strength as you set them."
+                        "best: the learned codec, far nearer to the image at the same size, and of the size that you "
+                        f"choose; for {' and '.join(codec.LEARNED_FORMATS)}, others get fine. fine: 256 colors, about "
+                        "5 kB for 512x512. clean: 64 colors, about 3 kB. paper: 64 colors with dither, as in the "
+                        "paper, grainier. custom: colors, dither and dither_strength as you set them."
                     ),
                 ),
                 io.Int.Input(
-                    "colours",
-                    default=DEFAULTS["colours"],
+                    "colors",
+                    default=DEFAULTS["colors"],
                     min=2,
                     max=4096,
                     tooltip=(
-                        "How many different colours the latent may keep. More colours: a cleaner picture and a "
+                        "How many different colors the latent may keep. More colors: a cleaner image and a "
                         "bigger file. 16 looks painted, 64 is the paper's choice, 256 takes about 1.6 times as much. "
                         "Used by the custom preset."
                     ),
@@ -99,8 +99,8 @@ class SDCLatentQuantize(io.ComfyNode):
                     options=list(codec.DITHERS),
                     default=DEFAULTS["dither"],
                     tooltip=(
-                        "none is nearer to the picture, regenerated or not. floyd-steinberg, as in the paper, spreads "
-                        "the error over neighbours: smooth areas keep their tone and turn grainy. Used by the custom "
+                        "none is nearer to the image, regenerated or not. floyd-steinberg, as in the paper, spreads "
+                        "the error over neighbors: smooth areas keep their tone and turn grainy. Used by the custom "
                         "preset."
                     ),
                 ),
@@ -130,7 +130,7 @@ class SDCLatentQuantize(io.ComfyNode):
                     default=AUTO,
                     tooltip=(
                         "The family of the VAE that made the latent. It is written into the file, so that whoever "
-                        "opens it knows which VAE brings the picture back. auto asks what is connected to vae. SD2.x "
+                        "opens it knows which VAE brings the image back. auto asks what is connected to vae. SD2.x "
                         "shares the VAE of SD1.x."
                     ),
                 ),
@@ -138,8 +138,8 @@ class SDCLatentQuantize(io.ComfyNode):
                     "image",
                     optional=True,
                     tooltip=(
-                        "The picture that went into VAE Encode; only its width and height are read. VAE Encode trims "
-                        "pictures to multiples of 8, so connect this to have the true size remembered in the file. "
+                        "The image that went into VAE Encode; only its width and height are read. VAE Encode trims "
+                        "images to multiples of 8, so connect this to have the true size remembered in the file. "
                         "Without it the latent's size times 8 is written."
                     ),
                 ),
@@ -152,9 +152,9 @@ class SDCLatentQuantize(io.ComfyNode):
                     round=0.0001,
                     optional=True,
                     tooltip=(
-                        "How big the file of each picture may get, with the preset best: 0.095 is 3.1 kB for 512x512, "
+                        "How big the file of each image may get, with the preset best: 0.095 is 3.1 kB for 512x512, "
                         "0.04 is 1.3 kB and looks soft, 0.2 is near the best that the VAE can do. Never passed: what "
-                        "cannot get so small, such as a busy SDXL picture at 0.04, is refused, with what would do."
+                        "cannot get so small, such as a busy SDXL image at 0.04, is refused, with what would do."
                     ),
                 ),
                 io.Int.Input(
@@ -174,7 +174,7 @@ class SDCLatentQuantize(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip=(
-                        "The same quality for every picture, instead of the same size, for the preset best: 1 is "
+                        "The same quality for every image, instead of the same size, for the preset best: 1 is "
                         "coarse, 100 as fine as it gets. About 3 kB for 512x512 are 54 for SD1.x, 40 for SDXL and SD3, "
                         "30 for Flux. 0: go by size."
                     ),
@@ -183,7 +183,7 @@ class SDCLatentQuantize(io.ComfyNode):
                     "mask",
                     optional=True,
                     tooltip=(
-                        "What is white here, a face or lettering, is kept finer, and the rest of the picture pays for "
+                        "What is white here, a face or lettering, is kept finer, and the rest of the image pays for "
                         "it: the file gets no bigger. For the preset best."
                     ),
                 ),
@@ -203,22 +203,22 @@ class SDCLatentQuantize(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip=(
-                        "One palette for all pictures of the batch, instead of one for each: frames of a video are "
-                        "drawn with the same colours, and Save SDC stores it once when it writes one file. Pictures "
+                        "One palette for all images of the batch, instead of one for each: frames of a video are "
+                        "drawn with the same colors, and Save SDC stores it once when it writes one file. Images "
                         "that have little in common get coarser. For the palette presets, not for best."
                     ),
                 ),
             ],
             outputs=[
-                SDC.Output("sdc", display_name="SDC", tooltip="The compressed picture, ready for Save SDC."),
+                SDC.Output("sdc", display_name="SDC", tooltip="The compressed image, ready for Save SDC."),
                 io.Latent.Output(
                     "decoded",
                     display_name="LATENT",
-                    tooltip="The picture as the file will give it back, for VAE Decode.",
+                    tooltip="The image as the file will give it back, for VAE Decode.",
                 ),
                 io.Int.Output("bytes", display_name="bytes", tooltip="Size of the file; of all files for a batch."),
                 io.Float.Output(
-                    "bits_per_pixel", display_name="bits per pixel", tooltip="File size in bits over picture area."
+                    "bits_per_pixel", display_name="bits per pixel", tooltip="File size in bits over image area."
                 ),
             ],
         )
@@ -229,7 +229,7 @@ class SDCLatentQuantize(io.ComfyNode):
         cls,
         latent,
         preset,
-        colours,
+        colors,
         dither,
         dither_strength,
         seed,
@@ -242,10 +242,10 @@ class SDCLatentQuantize(io.ComfyNode):
         vae=None,
         one_palette=False,
     ) -> io.NodeOutput:
-        check_pictures(latent)
+        check_images(latent)
         latent_format = settle_format(latent_format, latent, vae)
         given = {
-            "colours": colours,
+            "colors": colors,
             "dither": dither,
             "dither_strength": dither_strength,
             "bits_per_pixel": bits_per_pixel,
@@ -256,7 +256,7 @@ class SDCLatentQuantize(io.ComfyNode):
         }
         preset, notes = usable_preset(preset, latent_format)
         notes += unused(preset, given, latent_format)
-        width, height = (None, None) if image is None else picture_size(image, latent, latent_format)
+        width, height = (None, None) if image is None else image_size(image, latent, latent_format)
         made_by = None if vae is None or hasattr(vae, "get_model_object") else fingerprint_of(vae)
         about = {"latent_format": latent_format, "width": width, "height": height, "vae": made_by}
         batch = to_arrays(latent)
@@ -266,31 +266,31 @@ class SDCLatentQuantize(io.ComfyNode):
             progress.update(1)
             comfy.model_management.throw_exception_if_processing_interrupted()
 
-        pictures = []
+        encoded_images = []
         if preset == "best":
             masks = [None] * len(batch) if mask is None else masks_of_latent(mask, latent)
             about |= size_of(bits_per_pixel, max_bytes, quality)
             for z, finer in zip(batch, masks, strict=True):
-                pictures.append(codec.encode_learned(z, mask=finer, **about))
+                encoded_images.append(codec.encode_learned(z, mask=finer, **about))
                 tell()
         else:
-            custom = {"colours": colours, "dither": dither, "dither_strength": dither_strength}
+            custom = {"colors": colors, "dither": dither, "dither_strength": dither_strength}
             about |= {"seed": seed, **PALETTES.get(preset, custom)}
             if one_palette:
-                pictures = codec.encode_together(batch, each=tell, **about)
+                encoded_images = codec.encode_together(batch, each=tell, **about)
             else:
                 for z in batch:
-                    pictures.append(codec.encode(z, **about))
+                    encoded_images.append(codec.encode(z, **about))
                     tell()
-        decoded = to_latent(pictures)
+        decoded = to_latent(encoded_images)
         if "batch_index" in latent:
             decoded["batch_index"] = latent["batch_index"]
-        size = sum(picture.size for picture in pictures)
-        pixels = sum(picture.width * picture.height for picture in pictures)
+        size = sum(encoded.size for encoded in encoded_images)
+        pixels = sum(encoded.width * encoded.height for encoded in encoded_images)
         if "noise_mask" in latent:
-            notes.append("\u26a0 The latent's noise mask is not stored: a .sdc file holds a whole picture.")
-        lines = [*(size_line(picture) for picture in pictures), *about_size(pictures[0]), *notes]
-        return io.NodeOutput(pictures, decoded, size, 8 * size / pixels, ui={"text": lines})
+            notes.append("\u26a0 The latent's noise mask is not stored: a .sdc file holds a whole image.")
+        lines = [*(size_line(encoded) for encoded in encoded_images), *about_size(encoded_images[0]), *notes]
+        return io.NodeOutput(encoded_images, decoded, size, 8 * size / pixels, ui={"text": lines})
 
 
 def usable_preset(preset: str, latent_format: str) -> tuple[str, list[str]]:
@@ -298,7 +298,7 @@ def usable_preset(preset: str, latent_format: str) -> tuple[str, list[str]]:
     if preset != "best" or latent_format in codec.LEARNED_FORMATS:
         return preset, []
     known = " and ".join(codec.LEARNED_FORMATS)
-    return "fine", [f"\u26a0 best knows {known} only, so this {latent_format} picture was packed by the preset fine."]
+    return "fine", [f"\u26a0 best knows {known} only, so this {latent_format} image was packed by the preset fine."]
 
 
 def unused(preset: str, given: dict, latent_format: str) -> list[str]:
@@ -316,21 +316,21 @@ def unused(preset: str, given: dict, latent_format: str) -> list[str]:
     return notes
 
 
-def about_size(picture: codec.EncodedPicture) -> list[str]:
-    """What VAE Encode has cut off, and a warning of pictures that take long."""
-    factor = codec.by_name(picture.latent_format).spatial_factor
-    kept_width, kept_height = picture.latent_width * factor, picture.latent_height * factor
+def about_size(encoded: codec.EncodedImage) -> list[str]:
+    """What VAE Encode has cut off, and a warning of images that take long."""
+    factor = codec.by_name(encoded.latent_format).spatial_factor
+    kept_width, kept_height = encoded.latent_width * factor, encoded.latent_height * factor
     lines = []
-    if (kept_width, kept_height) != (picture.width, picture.height):
+    if (kept_width, kept_height) != (encoded.width, encoded.height):
         lines.append(
-            f"VAE Encode kept {kept_width}x{kept_height} of {picture.width}x{picture.height}. SDC Regenerate and "
+            f"VAE Encode kept {kept_width}x{kept_height} of {encoded.width}x{encoded.height}. SDC Regenerate and "
             "Decode SDC give the true size back."
         )
-    pixels = picture.width * picture.height
+    pixels = encoded.width * encoded.height
     if pixels > LARGE:
         lines.append(
             f"\u26a0 {pixels / 10**6:.0f} megapixels: VAE and regeneration need about {pixels / 512**2:.0f} times the "
-            "time and memory of 512x512. Scale the picture before VAE Encode to save both."
+            "time and memory of 512x512. Scale the image before VAE Encode to save both."
         )
     return lines
 
@@ -343,24 +343,24 @@ def size_of(bits_per_pixel: float, max_bytes: int, quality: int) -> dict:
 
 
 def masks_of_latent(mask: torch.Tensor, latent: dict) -> list[np.ndarray]:
-    """A MASK (H, W) or (B, H, W) as one (h, w) array in 0..1 for each picture of the latent."""
+    """A MASK (H, W) or (B, H, W) as one (h, w) array in 0..1 for each image of the latent."""
     samples = latent["samples"]
     mask = mask.float().clamp(0, 1).reshape(-1, 1, *mask.shape[-2:])
     if len(mask) not in (1, len(samples)):
-        raise ValueError(f"mask has {len(mask)} pictures and latent {len(samples)}; give each one, or one for all.")
+        raise ValueError(f"mask has {len(mask)} images and latent {len(samples)}; give each one, or one for all.")
     small = torch.nn.functional.adaptive_max_pool2d(mask, samples.shape[-2:]).cpu().expand(len(samples), -1, -1, -1)
     return list(small[:, 0].numpy())
 
 
-def picture_size(image, latent: dict, latent_format: str) -> tuple[int, int]:
+def image_size(image, latent: dict, latent_format: str) -> tuple[int, int]:
     """Width and height of an IMAGE (B, H, W, C), once it is sure that the latent can have come from it."""
     height, width = image.shape[1:3]
     factor = codec.by_name(latent_format).spatial_factor
     latent_height, latent_width = latent["samples"].shape[-2:]
     if (height // factor, width // factor) != (latent_height, latent_width):
         raise ValueError(
-            f"The image is {width}x{height}, but the latent is that of a picture of "
-            f"{latent_width * factor}x{latent_height * factor}. Connect the picture that went into VAE Encode, "
+            f"The image is {width}x{height}, but the latent is that of an image of "
+            f"{latent_width * factor}x{latent_height * factor}. Connect the image that went into VAE Encode, "
             "or leave image unconnected."
         )
     return width, height

@@ -26,9 +26,9 @@ class SDCLoad(io.ComfyNode):
             node_id="SDCLoad",
             display_name="Load SDC",
             category=CATEGORY,
-            description="Opens a .sdc file. Connect VAE Decode to see the picture, or DDIM Invert to regenerate it. "
-            "A file of several pictures gives them as a batch.",
-            search_aliases=["sdc", "open", "decompress", "decode", "load latent", "load picture", "import", "sample"],
+            description="Opens a .sdc file. Connect VAE Decode to see the image, or DDIM Invert to regenerate it. "
+            "A file of several images gives them as a batch.",
+            search_aliases=["sdc", "open", "decompress", "decode", "load latent", "load image", "import", "sample"],
             inputs=[
                 io.Combo.Input(
                     "file",
@@ -42,25 +42,25 @@ class SDCLoad(io.ComfyNode):
                     min=1,
                     max=codec.MAX_PIXELS // 10**6 + 1,
                     optional=True,
-                    tooltip="A file that claims to hold a larger picture, or larger ones all together, is refused "
+                    tooltip="A file that claims to hold a larger image, or larger ones all together, is refused "
                     "before anything is decoded: a stranger's file of a few bytes could otherwise keep VAE Decode busy "
-                    "for hours. Raise it for large or many pictures of your own.",
+                    "for hours. Raise it for large or many images of your own.",
                 ),
                 io.Vae.Input(
                     "vae",
                     optional=True,
-                    tooltip="The VAE that is to decode the picture: the node warns where the file says that another "
+                    tooltip="The VAE that is to decode the image: the node warns where the file says that another "
                     "one has made it. Nothing else is done with it.",
                 ),
             ],
             outputs=[
-                io.Latent.Output("latent", display_name="LATENT", tooltip="The stored picture, for VAE Decode."),
-                SDC.Output("sdc", display_name="SDC", tooltip="The compressed picture, for Save SDC."),
+                io.Latent.Output("latent", display_name="LATENT", tooltip="The stored image, for VAE Decode."),
+                SDC.Output("sdc", display_name="SDC", tooltip="The compressed image, for Save SDC."),
                 io.String.Output(
                     "prompt", display_name="prompt", tooltip="The words stored in the file, empty if none."
                 ),
-                io.Int.Output("width", display_name="width", tooltip="Width of the original picture in pixels."),
-                io.Int.Output("height", display_name="height", tooltip="Height of the original picture in pixels."),
+                io.Int.Output("width", display_name="width", tooltip="Width of the original image in pixels."),
+                io.Int.Output("height", display_name="height", tooltip="Height of the original image in pixels."),
                 *generation_outputs(),
             ],
         )
@@ -87,10 +87,8 @@ class SDCLoad(io.ComfyNode):
     @classmethod
     @plain_errors()
     def execute(cls, file, max_megapixels=36, vae=None) -> io.NodeOutput:
-        pictures, size = load_listed(file, max_megapixels)
-        first = pictures[0]  # what it says is given for all
+        images, size = load_listed(file, max_megapixels)
+        first = images[0]  # what it says is given for all
         about = first.width, first.height, *generation_values(first)
-        lines = about_file(pictures, size) + ([] if vae is None else vae_notes(pictures, vae))
-        return io.NodeOutput(
-            to_latent(pictures), pictures, first.metadata.get("prompt", ""), *about, ui={"text": lines}
-        )
+        lines = about_file(images, size) + ([] if vae is None else vae_notes(images, vae))
+        return io.NodeOutput(to_latent(images), images, first.metadata.get("prompt", ""), *about, ui={"text": lines})

@@ -24,7 +24,7 @@ class SDCLoadFolder(io.ComfyNode):
             display_name="Load SDC Folder",
             category=CATEGORY,
             description="Opens all .sdc files of a folder, one after the other: what follows runs once for each. "
-            "A file of several pictures gives them as a batch.",
+            "A file of several images gives them as a batch.",
             search_aliases=["sdc", "batch", "folder", "directory", "list", "load many", "decompress"],
             inputs=[
                 io.Combo.Input(
@@ -61,7 +61,7 @@ class SDCLoadFolder(io.ComfyNode):
                     default=0,
                     min=0,
                     max=10**6,
-                    tooltip="How many files at most, 0 for all. What follows keeps every picture in memory: with "
+                    tooltip="How many files at most, 0 for all. What follows keeps every image in memory: with "
                     "thousands of files go on in parts, by index.",
                 ),
                 io.Int.Input(
@@ -70,17 +70,17 @@ class SDCLoadFolder(io.ComfyNode):
                     min=1,
                     max=codec.MAX_PIXELS // 10**6 + 1,
                     optional=True,
-                    tooltip="Files that claim to hold larger pictures are left out, as those that are damaged are.",
+                    tooltip="Files that claim to hold larger images are left out, as those that are damaged are.",
                 ),
             ],
             outputs=[
                 io.Latent.Output(
-                    "latent", display_name="LATENT", tooltip="The stored pictures, for VAE Decode.", **listed
+                    "latent", display_name="LATENT", tooltip="The stored images, for VAE Decode.", **listed
                 ),
-                SDC.Output("sdc", display_name="SDC", tooltip="The compressed pictures, for Save SDC.", **listed),
+                SDC.Output("sdc", display_name="SDC", tooltip="The compressed images, for Save SDC.", **listed),
                 io.String.Output("prompt", tooltip="The words stored in each file, empty if none.", **listed),
-                io.Int.Output("width", tooltip="Widths of the original pictures in pixels.", **listed),
-                io.Int.Output("height", tooltip="Heights of the original pictures in pixels.", **listed),
+                io.Int.Output("width", tooltip="Widths of the original images in pixels.", **listed),
+                io.Int.Output("height", tooltip="Heights of the original images in pixels.", **listed),
                 *generation_outputs(**listed),
                 io.String.Output("name", tooltip="Name of each file, without folder and ending.", **listed),
             ],
@@ -115,25 +115,25 @@ class SDCLoadFolder(io.ComfyNode):
         rows, lines, total = [], [], 0
         for file in files:
             try:
-                pictures, size = load_listed(file, max_megapixels)
-                picture = pictures[0]
+                images, size = load_listed(file, max_megapixels)
+                image = images[0]
                 row = [
-                    to_latent(pictures),
-                    pictures,
-                    picture.metadata.get("prompt", ""),
-                    picture.width,
-                    picture.height,
+                    to_latent(images),
+                    images,
+                    image.metadata.get("prompt", ""),
+                    image.width,
+                    image.height,
                 ]
             except (ValueError, OSError) as error:  # one bad file costs itself alone
                 lines.append(f"{WARNING} {error}")
                 continue
             name = file.removesuffix(" [output]").split("/")[-1]
             total += size
-            rows.append([*row, *generation_values(picture), os.path.splitext(name)[0]])
+            rows.append([*row, *generation_values(image), os.path.splitext(name)[0]])
         if not rows:
             raise ValueError("\n".join(["None of the files could be opened.", *lines[:SHOWN]]))
         count = sum(len(row[1]) for row in rows)
         files_of = f" in {len(rows)} files" if count > len(rows) else ""
-        lines.insert(0, f"{count} pictures{files_of}, {total} bytes")
+        lines.insert(0, f"{count} images{files_of}, {total} bytes")
         more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
         return io.NodeOutput(*map(list, zip(*rows, strict=True)), ui={"text": lines[:SHOWN] + more})

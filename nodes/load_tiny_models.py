@@ -13,12 +13,12 @@ class SDCLoadTinyModels(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "Small models that come with the pack, to try everything out before any checkpoint is downloaded. They "
-                "clean up textures and edges, and know nothing of what a picture shows: prompts do nothing."
+                "clean up textures and edges, and know nothing of what an image shows: prompts do nothing."
             ),
             search_aliases=["sdc", "tiny", "checkpoint", "demo", "try out", "controlnet", "load model", "sample"],
             inputs=[],
             outputs=[
-                io.Model.Output("model", display_name="MODEL", tooltip="Repaints pictures, as one of SD 1.5 does."),
+                io.Model.Output("model", display_name="MODEL", tooltip="Repaints images, as one of SD 1.5 does."),
                 io.Clip.Output(
                     "clip", display_name="CLIP", tooltip="For CLIP Text Encode. All words mean the same to it."
                 ),

@@ -1,11 +1,11 @@
 import comfy.model_management
 from comfy_api.v0_0_2 import io
 
-from .inversion.noise_to_picture import noise_to_picture
-from .inversion.picture_to_noise import picture_to_noise
-from .pictures.decoding import decode_latent
-from .pictures.edges import canny_edges
-from .pictures.sizes import restore_size
+from .images.decoding import decode_latent
+from .images.edges import canny_edges
+from .images.sizes import restore_size
+from .inversion.image_to_noise import image_to_noise
+from .inversion.noise_to_image import noise_to_image
 from .sockets import CATEGORY
 from .sockets.errors import plain_errors
 from .sockets.latents import to_latent
@@ -21,7 +21,7 @@ class SDCRegenerate(io.ComfyNode):
             display_name="SDC Regenerate",
             category=CATEGORY,
             description=(
-                "Opens a compressed picture and cleans it up, all in one: decodes it, goes as far towards noise as the "
+                "Opens a compressed image and cleans it up, all in one: decodes it, goes as far towards noise as the "
                 "compression has disturbed it, and paints that part again, held by its edges. DDIM Invert and "
                 "Regenerate with Canny do the same in two nodes."
             ),
@@ -39,14 +39,14 @@ class SDCRegenerate(io.ComfyNode):
                 "invert",
             ],
             inputs=[
-                SDC.Input("sdc", tooltip="The compressed picture, from Load SDC, Save SDC or SD Latent Quantize."),
+                SDC.Input("sdc", tooltip="The compressed image, from Load SDC, Save SDC or SD Latent Quantize."),
                 io.Model.Input("model", tooltip="The model that repaints. Of the family that the file names."),
-                io.Conditioning.Input("positive", tooltip="What the picture shows. An empty prompt works."),
-                io.Vae.Input("vae", tooltip="The VAE of that family, which turns the latent into a picture."),
+                io.Conditioning.Input("positive", tooltip="What the image shows. An empty prompt works."),
+                io.Vae.Input("vae", tooltip="The VAE of that family, which turns the latent into an image."),
                 io.ControlNet.Input(
                     "control_net",
                     optional=True,
-                    tooltip="A Canny ControlNet of the model's family: edges hold the picture in place. Without one "
+                    tooltip="A Canny ControlNet of the model's family: edges hold the image in place. Without one "
                     "the model alone repaints.",
                 ),
                 io.Boolean.Input(
@@ -85,11 +85,11 @@ class SDCRegenerate(io.ComfyNode):
                     step=0.01,
                     round=0.001,
                     optional=True,
-                    tooltip="How firmly the edges hold: 0 lets the picture drift, 1.0 draws every edge. The small "
+                    tooltip="How firmly the edges hold: 0 lets the image drift, 1.0 draws every edge. The small "
                     "models of the pack were taught at 1.0.",
                 ),
                 io.Float.Input(
-                    "guidance_scale",
+                    "cfg",
                     default=1.0,
                     min=0.0,
                     max=20.0,
@@ -97,21 +97,21 @@ class SDCRegenerate(io.ComfyNode):
                     round=0.01,
                     optional=True,
                     advanced=True,
-                    tooltip="How strongly the prompt pulls, on both ways. 1.0 keeps the picture; higher values need a "
+                    tooltip="How strongly the prompt pulls, on both ways. 1.0 keeps the image; higher values need a "
                     "negative and take twice as long.",
                 ),
                 io.Conditioning.Input(
-                    "negative", optional=True, tooltip="What to steer away from; needed when guidance_scale is not 1."
+                    "negative", optional=True, tooltip="What to steer away from; needed when cfg is not 1."
                 ),
             ],
             outputs=[
-                io.Image.Output("image", display_name="IMAGE", tooltip="The picture, cleaned up, in its true size."),
+                io.Image.Output("image", display_name="IMAGE", tooltip="The image, cleaned up, in its true size."),
                 io.Image.Output(
                     "before",
                     display_name="before",
                     tooltip="What the file alone holds, in its true size, to compare with.",
                 ),
-                io.Latent.Output("latent", display_name="LATENT", tooltip="The cleaned picture as a latent."),
+                io.Latent.Output("latent", display_name="LATENT", tooltip="The cleaned image as a latent."),
             ],
         )
 
@@ -128,19 +128,19 @@ class SDCRegenerate(io.ComfyNode):
         strength=0.3,
         steps=50,
         canny_strength=0.3,
-        guidance_scale=1.0,
+        cfg=1.0,
         negative=None,
     ) -> io.NodeOutput:
         latent = to_latent(sdc)
-        common = {"guidance_scale": guidance_scale, "negative": negative}
-        found = picture_to_noise(
+        common = {"cfg": cfg, "negative": negative}
+        found = image_to_noise(
             model, positive, latent, steps=steps, strength=strength, auto_strength=auto_strength, sdc=sdc, **common
         )
         decoded = decode_latent(vae, latent, sdc)
         edges = None
         if control_net is not None:
             edges = canny_edges(decoded, None, None).to(comfy.model_management.intermediate_device())
-        regenerated, notes = noise_to_picture(
+        regenerated, notes = noise_to_image(
             model,
             positive,
             found.latent,
@@ -152,7 +152,7 @@ class SDCRegenerate(io.ComfyNode):
             vae=vae,
             **common,
         )
-        image, before = (restore_size(picture, sdc) for picture in (decode_latent(vae, regenerated, sdc), decoded))
+        image, before = (restore_size(shown, sdc) for shown in (decode_latent(vae, regenerated, sdc), decoded))
         size = f"{image.shape[2]}x{image.shape[1]}"
         return io.NodeOutput(
             image, before, regenerated, ui={"text": [size, *found.lines, *notes, *vae_notes(sdc, vae)]}

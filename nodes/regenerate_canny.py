@@ -1,8 +1,8 @@
 import comfy.model_management
 from comfy_api.v0_0_2 import io, ui
 
-from .inversion.noise_to_picture import noise_to_picture
-from .pictures.edges import canny_edges, edge_picture, fit_to_latent
+from .images.edges import as_hint, canny_edges, fit_to_latent
+from .inversion.noise_to_image import noise_to_image
 from .sockets import CATEGORY
 
 
@@ -14,19 +14,19 @@ class SDCRegenerateCanny(io.ComfyNode):
             display_name="Regenerate with Canny",
             category=CATEGORY,
             description=(
-                "Paints the picture again from the noise that DDIM Invert found, lightly held in place by the edges of "
-                "the compressed picture. The same as ControlNet, CFGGuider and SamplerCustomAdvanced with euler."
+                "Paints the image again from the noise that DDIM Invert found, lightly held in place by the edges of "
+                "the compressed image. The same as ControlNet, CFGGuider and SamplerCustomAdvanced with euler."
             ),
             search_aliases=["sdc", "regenerate", "restore", "clean up", "canny", "controlnet", "decompress", "repaint"],
             inputs=[
-                io.Model.Input("model", tooltip="The model that repaints the picture; the same one as in DDIM Invert."),
+                io.Model.Input("model", tooltip="The model that repaints the image; the same one as in DDIM Invert."),
                 io.Conditioning.Input(
                     "positive",
-                    tooltip="What the picture shows. The same as in DDIM Invert keeps closest to the picture.",
+                    tooltip="What the image shows. The same as in DDIM Invert keeps closest to the image.",
                 ),
                 io.ControlNet.Input("control_net", tooltip="A Canny ControlNet of the model's family."),
                 io.Image.Input(
-                    "image", tooltip="The compressed picture from VAE Decode; its edges hold the new one in place."
+                    "image", tooltip="The compressed image from VAE Decode; its edges hold the new one in place."
                 ),
                 io.Latent.Input("latent", tooltip="LATENT of DDIM Invert. A noise mask on it is ignored."),
                 io.Noise.Input("noise", tooltip="NOISE of DDIM Invert."),
@@ -40,7 +40,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     round=0.001,
                     tooltip=(
                         "How firmly the edges hold. The paper says only that it is small; 0.3 is our guess. 0 lets the "
-                        "picture drift, 1.0 draws every edge, grain included."
+                        "image drift, 1.0 draws every edge, grain included."
                     ),
                 ),
                 io.Int.Input(
@@ -79,16 +79,16 @@ class SDCRegenerateCanny(io.ComfyNode):
                     tooltip="When the edges let go: 1 never, 0.5 leaves the fine detail to the model.",
                 ),
                 io.Float.Input(
-                    "guidance_scale",
+                    "cfg",
                     default=1.0,
                     min=0.0,
                     max=20.0,
                     step=0.1,
                     round=0.01,
-                    tooltip="How strongly the prompt pulls. Use the value of DDIM Invert: another changes the picture.",
+                    tooltip="How strongly the prompt pulls. Use the value of DDIM Invert: another changes the image.",
                 ),
                 io.Conditioning.Input(
-                    "negative", optional=True, tooltip="What to steer away from; needed when guidance_scale is not 1."
+                    "negative", optional=True, tooltip="What to steer away from; needed when cfg is not 1."
                 ),
                 io.Vae.Input("vae", optional=True, tooltip="Only for ControlNets that ask for a VAE (SD3, Flux)."),
                 io.Combo.Input(
@@ -97,20 +97,18 @@ class SDCRegenerateCanny(io.ComfyNode):
                     default="manual",
                     optional=True,
                     advanced=True,
-                    tooltip="auto takes both thresholds from how bright each picture is, and low_threshold and "
+                    tooltip="auto takes both thresholds from how bright each image is, and low_threshold and "
                     "high_threshold do not count. manual uses them.",
                 ),
                 io.Image.Input(
                     "edge_image",
                     optional=True,
                     tooltip="Edges of your own, white on black, instead of those found in image: drawn by hand, or of "
-                    "the original picture.",
+                    "the original image.",
                 ),
             ],
             outputs=[
-                io.Latent.Output(
-                    "regenerated", display_name="LATENT", tooltip="The repainted picture, for VAE Decode."
-                ),
+                io.Latent.Output("regenerated", display_name="LATENT", tooltip="The repainted image, for VAE Decode."),
                 io.Image.Output("edges", display_name="edges", tooltip="The edges that the ControlNet was given."),
             ],
         )
@@ -130,7 +128,7 @@ class SDCRegenerateCanny(io.ComfyNode):
         high_threshold,
         start_percent,
         end_percent,
-        guidance_scale,
+        cfg,
         negative=None,
         vae=None,
         thresholds="manual",
@@ -138,7 +136,7 @@ class SDCRegenerateCanny(io.ComfyNode):
     ) -> io.NodeOutput:
         factor = model.get_model_object("latent_format").spacial_downscale_ratio
         if edge_image is not None:
-            edges = edge_picture(fit_to_latent(edge_image, latent["samples"], factor, "edge_image"))
+            edges = as_hint(fit_to_latent(edge_image, latent["samples"], factor, "edge_image"))
         else:
             auto = thresholds == "auto"
             edges = canny_edges(
@@ -147,7 +145,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                 None if auto else high_threshold,
             )
         edges = edges.to(comfy.model_management.intermediate_device())
-        regenerated, notes = noise_to_picture(
+        regenerated, notes = noise_to_image(
             model,
             positive,
             latent,
@@ -158,7 +156,7 @@ class SDCRegenerateCanny(io.ComfyNode):
             canny_strength=canny_strength,
             start_percent=start_percent,
             end_percent=end_percent,
-            guidance_scale=guidance_scale,
+            cfg=cfg,
             negative=negative,
             vae=vae,
         )

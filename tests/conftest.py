@@ -97,7 +97,7 @@ def photograph(tmp_path_factory) -> Path:
     import skimage.data
     from PIL import Image
 
-    path = tmp_path_factory.mktemp("pictures") / "astronaut.png"
+    path = tmp_path_factory.mktemp("images") / "astronaut.png"
     Image.fromarray(skimage.data.astronaut()).resize((128, 128), Image.Resampling.LANCZOS).save(path)
     return path
 

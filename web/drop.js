@@ -1,9 +1,9 @@
 // .sdc files dropped on the canvas: open the workflow inside, or add a Load SDC.
 import { app } from "../../scripts/app.js"
-import { ask } from "./ask.js"
-import { handOn, inspect, isSdc, warn } from "./files.js"
+import { chooseDialog } from "./dialog.js"
+import { forwardFiles, inspect, isSdc, warn } from "./files.js"
 import { addLoader, loadInto } from "./load.js"
-import { say } from "./words.js"
+import { t } from "./i18n.js"
 
 // [file, workflow or undefined, what else the server says] of every file that can be read; of the others it is told what
 // is wrong.
@@ -24,16 +24,16 @@ function askWhat(found) {
   const holders = found.filter(([, workflow]) => workflow)
   if (!holders.length) return "add"
   const one = holders.length === 1
-  const count = found.reduce((sum, [, , { pictures }]) => sum + pictures, 0)
+  const count = found.reduce((sum, [, , { images }]) => sum + images, 0)
   const message = one
-    ? `${say("{file} holds the workflow it was made with.", { file: holders[0][0].name })}\n${holders[0][2].lines[0]}`
-    : say("{count} files hold the workflows they were made with.", { count: holders.length })
-  return ask({
-    title: one ? say("Open the workflow?") : say("Open the workflows?"),
+    ? `${t("{file} holds the workflow it was made with.", { file: holders[0][0].name })}\n${holders[0][2].lines[0]}`
+    : t("{count} files hold the workflows they were made with.", { count: holders.length })
+  return chooseDialog({
+    title: one ? t("Open the workflow?") : t("Open the workflows?"),
     message,
     answers: [
-      ["open", one ? say("Open the workflow") : say("Open {count} workflows", { count: holders.length })],
-      ["add", count === 1 ? say("Add the picture") : say("Add {count} pictures", { count })],
+      ["open", one ? t("Open the workflow") : t("Open {count} workflows", { count: holders.length })],
+      ["add", count === 1 ? t("Add the image") : t("Add {count} images", { count })],
     ],
   })
 }
@@ -66,6 +66,6 @@ document.body.addEventListener("drop", (event) => {
   const position = positionOf(event)
   event.preventDefault()
   event.stopPropagation()
-  const others = () => handOn(event, files)
+  const others = () => forwardFiles(event, files)
   open(files.filter(isSdc), position, others).catch((error) => warn(error.message))
 })

@@ -1,7 +1,7 @@
 // .sdc files between the browser and the server: which they are, what is in them, upload and download.
 import { api } from "../../scripts/api.js"
 import { app } from "../../scripts/app.js"
-import { say } from "./words.js"
+import { t } from "./i18n.js"
 
 export const isSdc = (file) => /\.sdc$/i.test(file?.name ?? "")
 
@@ -9,7 +9,7 @@ export function warn(message) {
   app.extensionManager.toast.add({ severity: "warn", summary: "SDC", detail: message, life: 10000 })
 }
 
-export function tell(message) {
+export function toast(message) {
   app.extensionManager.toast.add({ severity: "success", summary: "SDC", detail: message, life: 10000 })
 }
 
@@ -36,7 +36,7 @@ export async function upload(file) {
   const body = new FormData()
   body.append("image", file) // core's only upload route, for files of every kind
   const response = await api.fetchApi("/upload/image", { method: "POST", body })
-  if (!response.ok) throw new Error(say("It could not be uploaded ({reason}).", { reason: response.statusText }))
+  if (!response.ok) throw new Error(t("It could not be uploaded ({reason}).", { reason: response.statusText }))
   const { name, subfolder } = await response.json()
   return subfolder ? `${subfolder}/${name}` : name
 }
@@ -44,7 +44,7 @@ export async function upload(file) {
 const ASIDE = 420 // on the canvas: what becomes of the other files lies beside what becomes of ours
 
 // Give the files of a drop that are no .sdc files to the front end, as if they had been dropped alone, farther left.
-export function handOn(drop, files) {
+export function forwardFiles(drop, files) {
   const others = files.filter((file) => !isSdc(file))
   if (!others.length) return
   const dataTransfer = new DataTransfer()

@@ -1,8 +1,8 @@
 // Load SDC: choose, drop or paste a .sdc file, and see what is in it before anything is run.
 import { app } from "../../scripts/app.js"
-import { download, handOn, info, isSdc, splitName, thumbnail, upload, warn } from "./files.js"
+import { download, forwardFiles, info, isSdc, splitName, thumbnail, upload, warn } from "./files.js"
 import { show } from "./status.js"
-import { say } from "./words.js"
+import { t } from "./i18n.js"
 
 const GAP = 60 // between nodes, the height of a title included
 const COLUMN = 4 // nodes below each other
@@ -76,7 +76,7 @@ async function pastePath(node, path) {
   }
 }
 
-// What file managers copy: C:\pictures\a.sdc, perhaps in quotes, or file:///pictures/a.sdc
+// What file managers copy: C:\images\a.sdc, perhaps in quotes, or file:///images/a.sdc
 function toPath(text) {
   const path = text.trim().replace(/^(["'])(.*)\1$/, "$2")
   if (/[\r\n]/.test(path) || !/\.sdc( \[\w+\])?$/i.test(path)) return undefined
@@ -117,7 +117,7 @@ app.registerExtension({
   nodeCreated(node) {
     if (node.comfyClass !== "SDCLoad") return
     const button = node.addWidget("button", "upload", null, () => chooseFiles(node), { serialize: false })
-    button.label = say("choose .sdc to upload")
+    button.label = t("choose .sdc to upload")
     button.serialize = false
 
     const widget = fileWidget(node)
@@ -142,7 +142,7 @@ app.registerExtension({
     node.onDragDrop = async (event) => {
       const files = [...event.dataTransfer.files]
       if (!files.some(isSdc)) return false
-      handOn(event, files)
+      forwardFiles(event, files)
       await loadInto(node, files.filter(isSdc))
       return true
     }
@@ -152,6 +152,6 @@ app.registerExtension({
   getNodeMenuItems(node) {
     const file = node.comfyClass === "SDCLoad" && fileWidget(node)?.value
     if (!file || !isSdc({ name: splitName(file).filename })) return []
-    return [null, { content: say("Download .sdc file"), callback: () => download(splitName(file)) }]
+    return [null, { content: t("Download .sdc file"), callback: () => download(splitName(file)) }]
   },
 })

@@ -1,8 +1,8 @@
-// "Compress with SDC" in the menu of every node that has a picture to give.
+// "Compress with SDC" in the menu of every node that has an image to give.
 import { app } from "../../scripts/app.js"
-import { ask } from "./ask.js"
+import { chooseDialog } from "./dialog.js"
 import { warn } from "./files.js"
-import { say } from "./words.js"
+import { t } from "./i18n.js"
 
 const GAP = 60
 const COLUMN = 280 // nodes that are drawn by Vue are wider than they say before they are drawn
@@ -15,13 +15,13 @@ function sourceOf(node, input) {
   return from ? [from, node.getInputLink(input).origin_slot] : undefined
 }
 
-// Where a picture comes from: this node or, for one that only shows pictures, the node before it.
-function pictureSource(node) {
+// Where an image comes from: this node or, for one that only shows images, the node before it.
+function imageSource(node) {
   const output = slotOf(node.outputs, "IMAGE")
   return output >= 0 ? [node, output] : sourceOf(node, slotOf(node.inputs, "IMAGE"))
 }
 
-// The VAE that a picture was made with: the nearest one that feeds a node above it.
+// The VAE that an image was made with: the nearest one that feeds a node above it.
 function vaeAbove(node) {
   const waiting = [node]
   const seen = new Set()
@@ -78,20 +78,20 @@ async function settleFamily(quantize, vae) {
   }
   const families = family.options.values.filter((name) => name !== "auto")
   family.value =
-    (await ask({
-      title: say("Which model is this for?"),
-      message: say("The VAE comes from outside of this subgraph. The file must say which family it is of."),
+    (await chooseDialog({
+      title: t("Which model is this for?"),
+      message: t("The VAE comes from outside of this subgraph. The file must say which family it is of."),
       answers: families.map((name) => [name, name]),
     })) ?? "auto"
 }
 
 async function compress(node) {
   const graph = node.graph
-  const picture = pictureSource(node)
+  const image = imageSource(node)
   let encoder = node
   if (node.type !== "VAEEncode") {
     encoder = add(graph, "VAEEncode", beside(node))
-    connect(picture, encoder, "IMAGE")
+    connect(image, encoder, "IMAGE")
   }
   const slot = slotOf(encoder.inputs, "VAE")
   const fromOutside = encoder.inputs[slot].link != null && !sourceOf(encoder, slot)
@@ -102,7 +102,7 @@ async function compress(node) {
   connect([encoder, 0], quantize, "LATENT")
   connect([quantize, 0], save, "SDC")
   // Its true size, and the PNG that the file is compared with.
-  for (const target of picture ? [quantize, save] : []) connect(picture, target, "IMAGE")
+  for (const target of image ? [quantize, save] : []) connect(image, target, "IMAGE")
   app.canvas.selectItems?.([quantize, save])
   app.canvas.setDirty(true, true)
   await settleFamily(quantize, vae)
@@ -111,8 +111,8 @@ async function compress(node) {
 app.registerExtension({
   name: "sdc.menu",
   getNodeMenuItems(node) {
-    if (node.type !== "VAEEncode" && !pictureSource(node)) return []
+    if (node.type !== "VAEEncode" && !imageSource(node)) return []
     const callback = () => compress(node).catch((error) => warn(error.message))
-    return [null, { content: say("Compress with SDC"), callback }]
+    return [null, { content: t("Compress with SDC"), callback }]
   },
 })

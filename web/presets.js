@@ -1,9 +1,9 @@
-// SD Latent Quantize: what the chosen preset does not go by is greyed. The node says which settings those are.
+// SD Latent Quantize: what the chosen preset does not go by is grayed. The node says which settings those are.
 import { app } from "../../scripts/app.js"
 
 const settingsOf = (nodeData) => nodeData.input?.required?.preset?.[1]?.sdc_settings
 
-function grey(node, settings) {
+function gray(node, settings) {
   const preset = node.widgets?.find((widget) => widget.name === "preset")?.value
   const used = settings[preset]
   if (!used) return // a preset of another version
@@ -27,15 +27,15 @@ app.registerExtension({
       const callback = preset.callback
       preset.callback = (...given) => {
         const result = callback?.apply(preset, given)
-        grey(this, settings)
+        gray(this, settings)
         return result
       }
-      grey(this, settings)
+      gray(this, settings)
     }
     const onConfigure = nodeType.prototype.onConfigure
     nodeType.prototype.onConfigure = function (...values) {
       onConfigure?.apply(this, values)
-      grey(this, settings)
+      gray(this, settings)
     }
   },
 })

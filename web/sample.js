@@ -1,4 +1,4 @@
-// Workflows of the pack begin with a picture that comes with it: put it into the input folder when one is opened.
+// Workflows of the pack begin with an image that comes with it: put it into the input folder when one is opened.
 import { api } from "../../scripts/api.js"
 import { app } from "../../scripts/app.js"
 
@@ -18,9 +18,9 @@ function isListed(type) {
 }
 
 async function putIntoInput(subfolder) {
-  const picture = await fetch(new URL(`./sample/${NAME}`, import.meta.url))
+  const image = await fetch(new URL(`./sample/${NAME}`, import.meta.url))
   const body = new FormData()
-  body.append("image", new File([await picture.blob()], NAME, { type: "image/jpeg" }))
+  body.append("image", new File([await image.blob()], NAME, { type: "image/jpeg" }))
   body.append("subfolder", subfolder)
   await api.fetchApi("/upload/image", { method: "POST", body })
 }
@@ -34,7 +34,7 @@ app.registerExtension({
     for (const type of Object.keys(WANTED)) {
       if (!graph?.nodes?.some?.((node) => wants(node, type)) || isListed(type)) continue
       uploads[type] ??= putIntoInput(WANTED[type].subfolder)
-      await uploads[type].catch(() => delete uploads[type]) // then the page says that the picture is missing
+      await uploads[type].catch(() => delete uploads[type]) // then the page says that the image is missing
     }
   },
 

@@ -2,9 +2,9 @@
 import { app } from "../../scripts/app.js"
 import { download, joinName, thumbnail } from "./files.js"
 import { show } from "./status.js"
-import { say } from "./words.js"
+import { t } from "./i18n.js"
 
-const MOST_PICTURES = 4 // of a batch
+const MAX_IMAGES = 4 // of a batch
 
 // The front end expands these for core's savers, which it knows by name.
 function fillIn(prefix) {
@@ -30,14 +30,14 @@ app.registerExtension({
     node.onExecuted = function (output) {
       onExecuted?.call(this, output)
       node.sdcFiles = output?.files ?? []
-      show(node, output?.text ?? [], node.sdcFiles.slice(0, MOST_PICTURES).map(joinName).map(thumbnail))
+      show(node, output?.text ?? [], node.sdcFiles.slice(0, MAX_IMAGES).map(joinName).map(thumbnail))
     }
   },
 
   getNodeMenuItems(node) {
     if (!node.sdcFiles?.length) return []
     const items = node.sdcFiles.map((file) => ({
-      content: say("Download {file}", { file: file.filename }),
+      content: t("Download {file}", { file: file.filename }),
       callback: () => download(file),
     }))
     return [null, ...items]

@@ -1,12 +1,12 @@
-// Shows what an SDC node reports (size, bits per pixel, warnings) in a few lines on the node, with small pictures above
+// Shows what an SDC node reports (size, bits per pixel, warnings) in a few lines on the node, with small images above
 // them where there are some. The front end draws `ui.text` only for nodes it knows by name.
 import { app } from "../../scripts/app.js"
 
-const PICTURED = ["SDCLoad", "SDCSave"] // have pictures to show as well, and call `show` themselves
+const IMAGED = ["SDCLoad", "SDCSave"] // have images to show as well, and call `show` themselves
 const LINE_HEIGHT = 18
-const MOST_LINES = 10 // of a batch or folder; the others are scrolled to
+const MAX_LINES = 10 // of a batch or folder; the others are scrolled to
 const MARGIN = 4
-const PICTURE_HEIGHT = 128
+const IMAGE_HEIGHT = 128
 
 export function findStatus(node) {
   return node.widgets?.find((widget) => widget.name === "sdc_status")
@@ -15,17 +15,17 @@ export function findStatus(node) {
 function addStatus(node) {
   const frame = document.createElement("div")
   const content = document.createElement("div")
-  const pictures = document.createElement("div")
+  const images = document.createElement("div")
   const text = document.createElement("div")
   content.style.padding = "0 6px"
-  pictures.style.cssText = "display: flex; gap: 4px; justify-content: center"
-  text.style.cssText = `font: 12px/${LINE_HEIGHT}px sans-serif; color: var(--input-text); white-space: pre-wrap; overflow-wrap: anywhere; max-height: ${MOST_LINES * LINE_HEIGHT}px; overflow-y: auto`
-  content.append(pictures, text)
+  images.style.cssText = "display: flex; gap: 4px; justify-content: center"
+  text.style.cssText = `font: 12px/${LINE_HEIGHT}px sans-serif; color: var(--input-text); white-space: pre-wrap; overflow-wrap: anywhere; max-height: ${MAX_LINES * LINE_HEIGHT}px; overflow-y: auto`
+  content.append(images, text)
   frame.append(content)
   // Long lines wrap, so only the laid-out text knows its height; before that, count lines.
   const estimate = () =>
-    LINE_HEIGHT * Math.min(MOST_LINES, text.textContent.split("\n").length) +
-    (pictures.childElementCount ? PICTURE_HEIGHT + MARGIN : 0)
+    LINE_HEIGHT * Math.min(MAX_LINES, text.textContent.split("\n").length) +
+    (images.childElementCount ? IMAGE_HEIGHT + MARGIN : 0)
   const height = () => (content.offsetHeight || estimate()) + 2 * MARGIN
   const widget = node.addDOMWidget("sdc_status", "sdc_status", frame, {
     margin: MARGIN,
@@ -53,22 +53,22 @@ function fit(node, shrunk) {
   node.setDirtyCanvas(true, true)
 }
 
-function makePicture(address) {
-  const picture = document.createElement("img")
-  picture.style.cssText = `height: ${PICTURE_HEIGHT}px; min-width: 0; object-fit: contain; margin-bottom: ${MARGIN}px`
-  picture.alt = ""
-  picture.draggable = false
-  picture.onerror = () => picture.remove() // a damaged file: the text says what is wrong
-  picture.src = address
-  return picture
+function makeImage(address) {
+  const image = document.createElement("img")
+  image.style.cssText = `height: ${IMAGE_HEIGHT}px; min-width: 0; object-fit: contain; margin-bottom: ${MARGIN}px`
+  image.alt = ""
+  image.draggable = false
+  image.onerror = () => image.remove() // a damaged file: the text says what is wrong
+  image.src = address
+  return image
 }
 
-// `pictures` are addresses of images.
-export function show(node, lines, pictures = []) {
+// `images` are addresses of images.
+export function show(node, lines, images = []) {
   const widget = findStatus(node) ?? (lines.length ? addStatus(node) : undefined)
   if (!widget) return
   const [row, text] = widget.element.firstChild.children
-  row.replaceChildren(...pictures.map(makePicture))
+  row.replaceChildren(...images.map(makeImage))
   text.textContent = lines.join("\n") // text, never markup: it may come from a stranger's file
   widget.sdcFit()
 }
@@ -76,7 +76,7 @@ export function show(node, lines, pictures = []) {
 app.registerExtension({
   name: "sdc.status",
   beforeRegisterNodeDef(nodeType, nodeData) {
-    if (!nodeData.name.startsWith("SDC") || PICTURED.includes(nodeData.name)) return
+    if (!nodeData.name.startsWith("SDC") || IMAGED.includes(nodeData.name)) return
     const onExecuted = nodeType.prototype.onExecuted
     nodeType.prototype.onExecuted = function (output) {
       onExecuted?.call(this, output)

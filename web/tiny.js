@@ -1,19 +1,19 @@
 // Extensions > SDC in ComfyUI's menu: put the small models that come with the pack where the loaders find them.
 import { app } from "../../scripts/app.js"
-import { ask } from "./ask.js"
-import { installTinyModels, tell, warn } from "./files.js"
-import { say } from "./words.js"
+import { chooseDialog } from "./dialog.js"
+import { installTinyModels, toast, warn } from "./files.js"
+import { t } from "./i18n.js"
 
 const MEGABYTES = 390
 
 function confirmed() {
-  return ask({
-    title: say("Install the tiny models?"),
-    message: say(
+  return chooseDialog({
+    title: t("Install the tiny models?"),
+    message: t(
       "This writes {size} MB into ComfyUI's models folders, for loaders of checkpoints and ControlNets. The node Load SDC Tiny Models has the same models and writes nothing.",
       { size: MEGABYTES },
     ),
-    answers: [["install", say("Write {size} MB", { size: MEGABYTES })]],
+    answers: [["install", t("Write {size} MB", { size: MEGABYTES })]],
   })
 }
 
@@ -28,21 +28,21 @@ async function refreshLists() {
 
 async function install() {
   if (!(await confirmed())) return
-  const toast = app.extensionManager.toast
-  const working = { severity: "info", summary: "SDC", detail: say("Writing {size} MB …", { size: MEGABYTES }) }
-  toast.add(working)
+  const toasts = app.extensionManager.toast
+  const working = { severity: "info", summary: "SDC", detail: t("Writing {size} MB …", { size: MEGABYTES }) }
+  toasts.add(working)
   try {
     const { written } = await installTinyModels()
     await refreshLists()
-    tell(
+    toast(
       written.length
-        ? say("Installed: {files}", { files: written.join(", ") })
-        : say("The tiny models are there already."),
+        ? t("Installed: {files}", { files: written.join(", ") })
+        : t("The tiny models are there already."),
     )
   } catch (error) {
-    warn(say("The tiny models could not be installed: {reason}", { reason: error.message }))
+    warn(t("The tiny models could not be installed: {reason}", { reason: error.message }))
   } finally {
-    toast.remove(working)
+    toasts.remove(working)
   }
 }
 

@@ -1,1 +1,1 @@
-"""What benches share: pictures in, figures measured and kept, tables and plots out."""
+"""What benches share: images in, figures measured and kept, tables and plots out."""

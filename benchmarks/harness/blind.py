@@ -1,4 +1,4 @@
-"""A sheet to judge by eye: pairs of pictures in random order, without names. The key lies in a file of its own."""
+"""A sheet to judge by eye: pairs of images in random order, without names. The key lies in a file of its own."""
 
 import html
 import json
@@ -17,7 +17,7 @@ figure {{ display: inline-block; margin: 0 0.5rem 0 0; width: 32% }} img {{ widt
 fieldset {{ border: 0; margin: 0 0 3rem; padding: 0 }} label {{ margin-right: 2rem }}
 </style>
 <h1>Which one is nearer to the original?</h1>
-<p>Left the original, beside it two pictures made of it, in random order. Choose, then press <em>Save</em>. Who made
+<p>Left the original, beside it two images made of it, in random order. Choose, then press <em>Save</em>. Who made
 which is in <code>{key}</code>: do not look there before.</p>
 <form id="sheet">
 {pairs}
@@ -41,9 +41,9 @@ PAIR = """<fieldset><legend>{number}</legend>
 
 
 def write_sheet(folder: Path, pairs: list[tuple[np.ndarray, dict[str, np.ndarray]]], seed: int | None = None):
-    """Write blind.html, its pictures, and blind-key.json: pair -> letter -> name.
+    """Write blind.html, its images, and blind-key.json: pair -> letter -> name.
 
-    A pair is an original and two pictures by their names, all (H, W, 3) uint8. Without a seed the order cannot be told.
+    A pair is an original and two images by their names, all (H, W, 3) uint8. Without a seed the order cannot be told.
     """
     chance = random.Random(secrets.randbits(64) if seed is None else seed)
     pairs = chance.sample(pairs, len(pairs))

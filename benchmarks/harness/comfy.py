@@ -33,7 +33,7 @@ def start(options):
 
 
 class Autoencoder:
-    """A VAE for pictures of (H, W, 3) uint8 and latents of (C, h, w).
+    """A VAE for images of (H, W, 3) uint8 and latents of (C, h, w).
 
     By the name that ComfyUI's Load VAE lists; or `vae`, that of an SD 1.x checkpoint of this name.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks import list_benches, load_bench
 from dev.environment import SetupError, say
-from dev.pictures import SIDE
+from dev.images import SIDE
 
 from . import comfy
 from .results import Results
@@ -26,9 +26,9 @@ def main(arguments: list[str], settings: dict) -> int:
         return 0
     bench = load_bench(known.name)
     parser = argparse.ArgumentParser(prog=f"run.py bench {known.name}", description=bench.__doc__, **looks)
-    parser.add_argument("--images", type=Path, nargs="+", metavar="PATH", help="pictures, or folders of them")
+    parser.add_argument("--images", type=Path, nargs="+", metavar="PATH", help="images, or folders of them")
     parser.add_argument(
-        "--size", type=int, default=SIDE, metavar="N", help=f"centre crop, 0 for none (default: {SIDE})"
+        "--size", type=int, default=SIDE, metavar="N", help=f"center crop, 0 for none (default: {SIDE})"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures there; a later run goes on from it")
     parser.add_argument("--keep", action="store_true", help="reuse figures of that file that other code has measured")
@@ -39,8 +39,8 @@ def main(arguments: list[str], settings: dict) -> int:
     vars(options).update({name: Path(settings[name]) for name in ("comfyui", "models", "shared")})
     results = None
     try:
-        if getattr(bench, "NEEDS_PICTURES", False) and not options.images:
-            raise SetupError("Name pictures to measure on: --images DIR")
+        if getattr(bench, "NEEDS_IMAGES", False) and not options.images:
+            raise SetupError("Name images to measure on: --images DIR")
         results = Results(options.json, known.name, chosen, options.keep)
         comfy.start(options)
         bench.run(options, results)

@@ -1,4 +1,4 @@
-"""Faces from pictures that anybody may show, as each preset keeps them in the bytes of the preset `paper`."""
+"""Faces from images that anybody may show, as each preset keeps them in the bytes of the preset `paper`."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ import numpy as np
 import skimage.data
 from PIL import Image, ImageDraw, ImageFont
 from sdc_pack import codec
-from sdc_pack.nodes.comparison import rivals
+from sdc_pack.nodes.comparison import baselines
 
-from dev import pictures
+from dev import images
 from dev.tables import Table
 
 from .stored import HEADER, UNDITHERED, cells, figures
@@ -18,10 +18,10 @@ TILE, GAP, LINE = 300, 8, 22
 
 
 def samples() -> dict[str, tuple[np.ndarray, tuple[slice, slice]]]:
-    """Name -> 512x512 picture, and where the face is. Eileen Collins by NASA and Grace Hopper by the US Navy are in
+    """Name -> 512x512 image, and where the face is. Eileen Collins by NASA and Grace Hopper by the US Navy are in
     the public domain."""
     with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
-        hopper = pictures.crop(np.asarray(Image.open(file).convert("RGB")), 512)
+        hopper = images.crop(np.asarray(Image.open(file).convert("RGB")), 512)
     return {
         "Eileen Collins": (skimage.data.astronaut(), (slice(20, 220), slice(130, 330))),
         "Grace Hopper": (hopper, (slice(60, 300), slice(140, 380))),
@@ -29,26 +29,26 @@ def samples() -> dict[str, tuple[np.ndarray, tuple[slice, slice]]]:
 
 
 def draw(path: Path, autoencoder, shared: Path) -> Table:
-    """A row of crops for each face; returns the figures of the whole pictures."""
+    """A row of crops for each face; returns the figures of the whole images."""
     lines, rows = [], []
     for name, (pixels, face) in samples().items():
         shown = {"original": (None, pixels), **kept(pixels, autoencoder)}
-        rows.append([(label, size, picture[face]) for label, (size, picture) in shown.items()])
-        for label, (size, picture) in shown.items():
+        rows.append([(label, size, image[face]) for label, (size, image) in shown.items()])
+        for label, (size, image) in shown.items():
             if size:
-                lines.append([f"{name}, {label}", str(size), *cells(figures(pixels, picture, shared))])
+                lines.append([f"{name}, {label}", str(size), *cells(figures(pixels, image, shared))])
     width, height = GAP + len(rows[0]) * (TILE + GAP), GAP + len(rows) * (TILE + LINE + 2 * GAP)
     sheet, font = Image.new("RGB", (width, height), "#fafafa"), ImageFont.load_default(16)
     pen = ImageDraw.Draw(sheet)
     for number, row in enumerate(rows):
         y = GAP + number * (TILE + LINE + 2 * GAP)
-        for column, (label, size, picture) in enumerate(row):
+        for column, (label, size, image) in enumerate(row):
             x = GAP + column * (TILE + GAP)
             pen.text((x, y), f"{label}, {size} bytes" if size else label, "#141414", font)
-            sheet.paste(Image.fromarray(picture).resize((TILE, TILE), Image.Resampling.LANCZOS), (x, y + LINE))
+            sheet.paste(Image.fromarray(image).resize((TILE, TILE), Image.Resampling.LANCZOS), (x, y + LINE))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path, quality=85)
-    return Table("Figures of the faces' pictures", ["", "bytes", *HEADER], lines)
+    return Table("Figures of the faces' images", ["", "bytes", *HEADER], lines)
 
 
 def kept(pixels: np.ndarray, autoencoder) -> dict[str, tuple[int, np.ndarray]]:
@@ -61,7 +61,7 @@ def kept(pixels: np.ndarray, autoencoder) -> dict[str, tuple[int, np.ndarray]]:
         "best": codec.encode_learned(latent, size=paper.size),
     }
     found = {label: (file.size, autoencoder.decode(codec.decode(file))) for label, file in files.items()}
-    if rivals.missing("AVIF") is None:
-        avif = rivals.encode_rival_to_size("AVIF", pixels, paper.size)
+    if baselines.missing("AVIF") is None:
+        avif = baselines.encode_baseline_to_size("AVIF", pixels, paper.size)
         found["AVIF" if avif.fits else "AVIF, its smallest"] = avif.size, avif.pixels()
     return found

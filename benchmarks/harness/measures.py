@@ -21,7 +21,7 @@ SMALLEST = 41  # pixels a side, for the coarsest of VIF's four scales
 
 
 def measure_others(original: np.ndarray, restored: np.ndarray) -> dict[str, float | None]:
-    """Each of OTHERS for two (H, W, 3) uint8 pictures; None for all of pictures that are too small."""
+    """Each of OTHERS for two (H, W, 3) uint8 images; None for all of images that are too small."""
     if min(original.shape[:2]) < SMALLEST:
         return dict.fromkeys(OTHERS)
     import piq

@@ -1,4 +1,4 @@
-"""One HTML page of tables and pictures that needs nothing else but the files beside it."""
+"""One HTML page of tables and images that needs nothing else but the files beside it."""
 
 import html
 
@@ -7,23 +7,23 @@ from dev.tables import Table
 STYLE = """body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1500px; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: 0.2rem 0.8rem; text-align: right }
 td:first-child, th:first-child { text-align: left } tr:nth-child(even) { background: #8881 }
-.pictures { display: grid; gap: 0.5rem; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)) }
+.images { display: grid; gap: 0.5rem; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)) }
 figure { margin: 0 } img { width: 100% } figcaption, li { font-size: 0.9rem }"""
 
 
-def make_page(title: str, introduction: list[str], tables: list[Table], pictures: dict[str, dict[str, str]]) -> str:
-    """`pictures` gives for each original the files to show by their captions, relative to the page."""
+def make_page(title: str, introduction: list[str], tables: list[Table], images: dict[str, dict[str, str]]) -> str:
+    """`images` gives for each original the files to show by their captions, relative to the page."""
     parts = [f"<h1>{html.escape(title)}</h1>", *(f"<p>{html.escape(text)}</p>" for text in introduction)]
     parts += map(to_html, tables)
-    if pictures:
-        parts.append("<h2>Pictures</h2>")
-    for name, files in pictures.items():
+    if images:
+        parts.append("<h2>Images</h2>")
+    for name, files in images.items():
         figures = [
             f'<figure><a href="{html.escape(file)}"><img src="{html.escape(file)}" alt="" loading="lazy"></a>'
             f"<figcaption>{html.escape(caption)}</figcaption></figure>"
             for caption, file in files.items()
         ]
-        parts += [f"<h3>{html.escape(name)}</h3>", f'<div class="pictures">{"".join(figures)}</div>']
+        parts += [f"<h3>{html.escape(name)}</h3>", f'<div class="images">{"".join(figures)}</div>']
     body = "\n".join(parts)
     head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'

@@ -24,8 +24,8 @@ def mixture(means: torch.Tensor, deviation: float = 0.3, smallest: float = 0.03)
         total = deviation**2 + sigma**2
         places = x.movedim(1, -1)
         weights = torch.softmax(-(places[..., None, :] - means).square().sum(-1) / (2 * total), dim=-1)
-        centre = weights @ means
-        return ((places - centre) * (sigma / total)).movedim(-1, 1)
+        center = weights @ means
+        return ((places - center) * (sigma / total)).movedim(-1, 1)
 
     return eps
 

@@ -59,9 +59,9 @@ class Regenerator:
 
     @torch.inference_mode()
     def run(self, latent: np.ndarray, decoded: np.ndarray, setting: Setting) -> tuple[np.ndarray, int]:
-        """(C, h, w) latent of the picture painted again, and how often the UNet was asked.
+        """(C, h, w) latent of the image painted again, and how often the UNet was asked.
 
-        `decoded` is the picture (H, W, 3) uint8 that the autoencoder makes of `latent`.
+        `decoded` is the image (H, W, 3) uint8 that the autoencoder makes of `latent`.
         """
         from comfy_extras.nodes_custom_sampler import DisableNoise
         from sdc_pack.nodes.ddim_invert import SDCDDIMInvert

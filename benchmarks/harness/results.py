@@ -55,7 +55,7 @@ class Results:
     def get(self, key: dict, measure) -> dict:
         """The figures under this key, by calling `measure()` unless they are known.
 
-        The key has to name everything that the figures depend on (picture, settings), the figures must be JSON.
+        The key has to name everything that the figures depend on (image, settings), the figures must be JSON.
         """
         name = text(key)
         if name not in self.known:
@@ -113,6 +113,6 @@ def installed(package: str) -> str | None:
         return None
 
 
-def picture_key(name: str, pixels: np.ndarray) -> dict:
-    """A picture as part of a key: its name, and its content in case another one takes that name."""
-    return {"picture": name, "pixels": hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:12]}
+def image_key(name: str, pixels: np.ndarray) -> dict:
+    """An image as part of a key: its name, and its content in case another one takes that name."""
+    return {"image": name, "pixels": hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:12]}

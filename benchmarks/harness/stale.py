@@ -10,7 +10,7 @@ from .results import REPO
 # What figures depend on, besides the bench itself. Texts do not count.
 STORED = ("codec", "nodes/comparison", "weights/learned", ":(exclude)*.md")
 CODE = (
-    *STORED, "nodes/inversion", "nodes/pictures", "nodes/ddim_invert.py", "nodes/regenerate_canny.py", "weights",
+    *STORED, "nodes/inversion", "nodes/images", "nodes/ddim_invert.py", "nodes/regenerate_canny.py", "weights",
 )  # fmt: skip
 NOT_REGENERATED = ("rate", "families", "coders")
 SHOWN = 3  # files that a mark names

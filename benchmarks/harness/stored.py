@@ -1,4 +1,4 @@
-"""What codecs make of a picture, measured and kept: the rows of `table1`, `rate` and `quality`."""
+"""What codecs make of an image, measured and kept: the rows of `table1`, `rate` and `quality`."""
 
 import functools
 import math
@@ -7,26 +7,26 @@ from pathlib import Path
 
 import numpy as np
 from sdc_pack import codec
-from sdc_pack.nodes.comparison import metrics, rivals
+from sdc_pack.nodes.comparison import baselines, metrics
 
 from dev.tables import mean, show
 
 from .measures import measure_others
-from .results import Results, picture_key
+from .results import Results, image_key
 
 NET = "alex"
 HEADER = [name for name, _ in metrics.COLUMNS.values()]
 # As many bytes as the paper's preset and the better LPIPS, where nothing is regenerated.
-UNDITHERED = {"colours": 64, "dither": "none", "dither_strength": 0.0}
-USABLE_RIVALS = [name for name in rivals.RIVALS if rivals.missing(name) is None]
+UNDITHERED = {"colors": 64, "dither": "none", "dither_strength": 0.0}
+USABLE_BASELINES = [name for name in baselines.BASELINES if baselines.missing(name) is None]
 
 
-class Picture:
-    """A picture, and the figures of what is stored of it. Each method gives {"bytes", each of metrics.COLUMNS}."""
+class StoredImage:
+    """An image, and the figures of what is stored of it. Each method gives {"bytes", each of metrics.COLUMNS}."""
 
     def __init__(self, name: str, pixels: np.ndarray, autoencoder, shared: Path, results: Results):
         self.pixels, self.autoencoder, self.shared, self.results = pixels, autoencoder, shared, results
-        self.key = picture_key(name, pixels)
+        self.key = image_key(name, pixels)
         self.files: dict[str, tuple] = {}
 
     @functools.cached_property
@@ -44,7 +44,7 @@ class Picture:
         """Stored and decoded; with a setting of the regenerator also inverted and painted again.
 
         Besides the figures: calls of the UNet, and seconds of all that follows the decoding. `look` is called with the
-        picture when it is measured.
+        image when it is measured.
         """
 
         def measure():
@@ -63,26 +63,26 @@ class Picture:
         return self.get({"row": "SDC", "vae": self.autoencoder.name, **settings, **key}, measure)
 
     def stored(self, settings: dict) -> tuple:
-        """The file, and the picture that is decoded from it."""
+        """The file, and the image that is decoded from it."""
         if str(settings) not in self.files:
             encode = codec.encode_learned if "size" in settings else codec.encode
             encoded = encode(self.latent, **settings, latent_format=self.autoencoder.latent_format)
             self.files[str(settings)] = encoded, self.autoencoder.decode(codec.decode(encoded))
         return self.files[str(settings)]
 
-    def rival(self, name: str, quality: int) -> dict:
-        return self.measured_rival(name, {"quality": quality}, rivals.encode_rival)
+    def baseline(self, name: str, quality: int) -> dict:
+        return self.measured_baseline(name, {"quality": quality}, baselines.encode_baseline)
 
-    def rival_of_size(self, name: str, size: int) -> dict:
-        return self.measured_rival(name, {"size": size}, rivals.encode_rival_to_size)
+    def baseline_of_size(self, name: str, size: int) -> dict:
+        return self.measured_baseline(name, {"size": size}, baselines.encode_baseline_to_size)
 
-    def measured_rival(self, name: str, setting: dict, encode) -> dict:
+    def measured_baseline(self, name: str, setting: dict, encode) -> dict:
         def measure():
             encoded = encode(name, self.pixels, *setting.values())
             made = figures(self.pixels, encoded.pixels(), self.shared)
             return {"bytes": encoded.size, "fits": encoded.fits, "seconds": encoded.seconds, **made}
 
-        return self.get({"row": name, **setting, "options": rivals.OPTIONS[name]}, measure)
+        return self.get({"row": name, **setting, "options": baselines.OPTIONS[name]}, measure)
 
     def get(self, key: dict, measure) -> dict:
         return self.results.get({**self.key, **key}, measure)
@@ -104,7 +104,7 @@ def load_lpips(shared: Path):
 
 
 def means(values: list[dict]) -> dict[str, float | None]:
-    """Of figures of several pictures."""
+    """Of figures of several images."""
     return {name: mean([value.get(name) for value in values]) for name in values[0]}
 
 

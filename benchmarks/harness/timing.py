@@ -1,7 +1,7 @@
 """Seconds and memory of a call, in this process; as a script those of one codec, in a process of its own.
 
 `python timing.py NAME INPUT QUALITY` prints figures as JSON. NAME is one of PRESETS, with a latent for INPUT (a .npy
-file), or a rival, with a picture. Nothing else is loaded, so that memory is theirs alone and starts from a clean heap.
+file), or a baseline, with an image. Nothing else is loaded, so that memory is theirs alone, from a clean heap.
 """
 
 import gc
@@ -70,7 +70,7 @@ def growth(pixels: list[int], seconds: list[float]) -> float:
 
 def measure_codec(name: str, path: str, quality: str) -> dict:
     import numpy as np
-    from nodes.comparison import rivals  # the pack's, for there is no ComfyUI
+    from nodes.comparison import baselines  # the pack's, for there is no ComfyUI
 
     import codec
 
@@ -82,7 +82,7 @@ def measure_codec(name: str, path: str, quality: str) -> dict:
             BY_SIZE: partial(codec.encode_learned, array, size=int(quality)),
         }[name]
         return both_ways(encode, lambda made: codec.decode(codec.load(made.data)))
-    return both_ways(lambda: rivals.encode_rival(name, array, int(quality)), lambda made: made.pixels())
+    return both_ways(lambda: baselines.encode_baseline(name, array, int(quality)), lambda made: made.pixels())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ def conv(inputs: int, outputs: int, **options) -> Conv2d:
 
 
 class Clamp(nn.Module):
-    """Latents of real pictures lie within 3; what lies beyond is bent back softly."""
+    """Latents of real images lie within 3; what lies beyond is bent back softly."""
 
     def forward(self, x):
         return torch.tanh(x / 3) * 3

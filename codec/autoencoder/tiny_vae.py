@@ -1,6 +1,6 @@
-"""The pack's own small autoencoder for the latent space of Stable Diffusion 1.x: pictures to latents and back.
+"""The pack's own small autoencoder for the latent space of Stable Diffusion 1.x: images to latents and back.
 
-It was trained to give TAESD's latents and pictures and has its architecture, so ComfyUI reads it as one.
+It was trained to give TAESD's latents and images and has its architecture, so ComfyUI reads it as one.
 """
 
 import functools
@@ -15,7 +15,7 @@ from .network import make_decoder, make_encoder
 LATENT_FORMAT = "SD1.x"  # the latent space it knows
 SCALE = 0.18215  # between ComfyUI's LATENT and the latents of the networks, whose variance is about 1
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
-TILE = 96  # latents a side that are worked on at once, so that a large picture needs no more memory than a small one
+TILE = 96  # latents a side that are worked on at once, so that a large image needs no more memory than a small one
 REACH = 20  # latents beyond a tile that its pixels, or latents, still depend on
 
 
@@ -37,7 +37,7 @@ def _load(network: nn.Sequential, file: str) -> nn.Sequential:
 
 
 def encode_pixels(pixels: np.ndarray) -> np.ndarray:
-    """Latent of a picture.
+    """Latent of an image.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def encode_pixels(pixels: np.ndarray) -> np.ndarray:
 
 
 def decode_latent(latent: np.ndarray) -> np.ndarray:
-    """Picture of a latent (4, h, w) in the convention of ComfyUI's LATENT: (8 h, 8 w, 3) uint8."""
+    """Image of a latent (4, h, w) in the convention of ComfyUI's LATENT: (8 h, 8 w, 3) uint8."""
     z = torch.from_numpy(np.ascontiguousarray(latent)) * SCALE
 
     def pixels(tile):

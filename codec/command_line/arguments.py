@@ -6,12 +6,12 @@ from pathlib import Path
 from ..latent_formats import LATENT_FORMATS
 from ..palette import DITHERS, PAPER_PRESET
 from . import commands
-from .picture_files import WHITE
+from .image_files import WHITE
 
-DESCRIPTION = """Turns pictures into .sdc files and back, looks into them, checks them, and does the same for latents.
+DESCRIPTION = """Turns images into .sdc files and back, looks into them, checks them, and does the same for latents.
 
 A file named - is standard input or output, a folder stands for the files of the right kind in it. What is made of a
-file of several pictures has numbers in its names.
+file of several images has numbers in its names.
 """
 EXIT_CODES = """exit codes: 0 all went well; 1 at least one file could not be read or written; 2 the command line is
 wrong; 130 interrupted. Results go to standard output, messages and the progress bar to standard error. No file is
@@ -31,32 +31,32 @@ def make_parser():
 
     command = add("info", commands.info, "say what .sdc files hold", "FILE.sdc")
     command.add_argument("--json", action="store_true", help="everything, as one line of JSON a file")
-    command = add("encode", commands.encode_pictures, "make .sdc files of pictures", "PICTURE")
+    command = add("encode", commands.encode_images, "make .sdc files of images", "IMAGE")
     command.epilog = NEEDS_TORCH
-    _add_output(command, "beside the picture")
+    _add_output(command, "beside the image")
     _add_encoding(command)
     command.add_argument(
         "--mask",
         type=Path,
-        metavar="PICTURE",
+        metavar="IMAGE",
         help="what is white in it is kept finer, with --bytes, --bpp or --quality",
     )
     command.add_argument(
-        "--background", type=_colour, default=WHITE, metavar="RRGGBB", help="behind transparent parts (default: white)"
+        "--background", type=_color, default=WHITE, metavar="RRGGBB", help="behind transparent parts (default: white)"
     )
-    command = add("decode", commands.decode_pictures, "make pictures of .sdc files", "FILE.sdc")
+    command = add("decode", commands.decode_images, "make images of .sdc files", "FILE.sdc")
     command.epilog = NEEDS_TORCH + " Nothing is regenerated: that takes a model, in ComfyUI."
     _add_output(command, "a .png beside the file")
     add("verify", commands.verify, "decode .sdc files and name those that are damaged", "FILE.sdc")
     command = add("strip", commands.strip, "remove the metadata of .sdc files", "FILE.sdc")
     _add_output(command, "the file itself, which needs --force")
-    command = add("join", commands.join, "put pictures of one size into one .sdc file", "FILE.sdc")
-    command.epilog = "What they have in common, a palette or metadata, is stored once. Every picture stays as it is."
+    command = add("join", commands.join, "put images of one size into one .sdc file", "FILE.sdc")
+    command.epilog = "What they have in common, a palette or metadata, is stored once. Every image stays as it is."
     command.add_argument("-o", "--output", type=Path, metavar="OUT.sdc", required=True, help="the one file")
     command.add_argument("--force", action="store_true", help="overwrite it")
-    command = add("split", commands.split, "make a .sdc file of each picture in .sdc files", "FILE.sdc")
+    command = add("split", commands.split, "make a .sdc file of each image in .sdc files", "FILE.sdc")
     _add_output(command, "beside the file, with numbers")
-    command = add("relabel", commands.relabel, "correct the latent format of wrongly labelled .sdc files", "FILE.sdc")
+    command = add("relabel", commands.relabel, "correct the latent format of wrongly labeled .sdc files", "FILE.sdc")
     command.epilog = "The latent stays as it is: this is for files saved as SD1.x that hold an SDXL latent, say."
     names = [latent_format.name for latent_format in LATENT_FORMATS]
     command.add_argument("--latent-format", choices=names, required=True)
@@ -64,32 +64,32 @@ def make_parser():
     command = add("extract", commands.extract, "write the latents in .sdc files", "FILE.sdc")
     command.add_argument("--format", choices=commands.LATENT_KINDS, help="default: as -o ends, else npy")
     _add_output(command, "beside the file")
-    command = add("pack", commands.pack, "make .sdc files from latents, one for each picture of a batch", "FILE.latent")
+    command = add("pack", commands.pack, "make .sdc files from latents, one for each image of a batch", "FILE.latent")
     _add_output(command, "beside the file")
     command.epilog = (
         "Takes ComfyUI's .latent files, and .npy files of (channels, height, width) in the same unscaled convention."
     )
     _add_encoding(command)
     command.add_argument("--latent-format", choices=names, default=names[0])
-    command.add_argument("--width", type=int, help="true width of the picture in pixels")
-    command.add_argument("--height", type=int, help="true height of the picture in pixels")
+    command.add_argument("--width", type=int, help="true width of the image in pixels")
+    command.add_argument("--height", type=int, help="true height of the image in pixels")
     return parser
 
 
-def _colour(text):
+def _color(text):
     try:
         red, green, blue = bytes.fromhex(text.removeprefix("#"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no colour; give six hexadecimal digits such as ffffff") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no color; give six hexadecimal digits such as ffffff") from None
     return red, green, blue
 
 
 def _add_encoding(command):
-    command.add_argument("--colours", type=int, default=PAPER_PRESET["colours"], help="palette entries, 2 to 4096")
+    command.add_argument("--colors", type=int, default=PAPER_PRESET["colors"], help="palette entries, 2 to 4096")
     command.add_argument("--dither", choices=DITHERS, default=PAPER_PRESET["dither"])
     command.add_argument("--dither-strength", type=float, default=PAPER_PRESET["dither_strength"], help="0 to 1")
     command.add_argument("--seed", type=int, default=0, help="of the palette's random start")
-    group = command.add_argument_group("the learned coder instead of a palette")
+    group = command.add_argument_group("the learned codec instead of a palette")
     group = group.add_mutually_exclusive_group()
     group.add_argument("--bytes", type=int, metavar="N", help="most bytes of each file, met within 2 %%")
     group.add_argument("--bpp", type=float, metavar="X", help="the same in bits per pixel; 0.095 is 3.1 kB for 512x512")

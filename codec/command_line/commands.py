@@ -6,21 +6,21 @@ from functools import partial
 from pathlib import Path
 
 from .. import container
-from ..album import join_pictures, load_all
 from ..encoder import encode, encode_learned
 from ..errors import SdcArgumentError, SdcError
+from ..image import decode, relabeled, with_metadata
+from ..image_sequence import join_images, load_all
 from ..metadata import BY_DICTIONARY, PLAIN
-from ..picture import decode, relabelled, with_metadata
 from ..vae_identity import TAG
-from . import latent_files, picture_files
+from . import image_files, latent_files
 from .outputs import PIPE, Outputs, UsageError, complain, for_each, printable, read_input, write_to
 
 LATENT_KINDS = {"npy": latent_files.npy_bytes, "latent": latent_files.latent_bytes}
 SECTION_NAMES = {
     container.PALETTE: "palette",
     container.INDICES: "indices",
-    container.LEARNED: "what the learned coder has coded",
-    container.ALBUM: "the pictures",
+    container.LEARNED: "what the learned codec has coded",
+    container.SEQUENCE: "the images",
     TAG: "fingerprint of the VAE",
     PLAIN: "metadata",
     BY_DICTIONARY: "metadata, by a dictionary",
@@ -31,8 +31,8 @@ SHOWN = 300  # letters of a text in the metadata
 def info(options):
     def work(name):
         data = read_input(name)
-        pictures = load_all(data)
-        print(json.dumps(_record(name, data, pictures)) if options.json else _description(name, data, pictures))
+        images = load_all(data)
+        print(json.dumps(_record(name, data, images)) if options.json else _description(name, data, images))
 
     return for_each(options, [".sdc"], work, "read", talks=True)
 
@@ -46,11 +46,11 @@ def verify(options):
 
 
 def strip(options):
-    return _rewrite(options, "stripped", lambda picture: with_metadata(picture, None))
+    return _rewrite(options, "stripped", lambda image: with_metadata(image, None))
 
 
 def relabel(options):
-    return _rewrite(options, "relabelled", lambda picture: relabelled(picture, options.latent_format))
+    return _rewrite(options, "relabeled", lambda image: relabeled(image, options.latent_format))
 
 
 def extract(options):
@@ -68,38 +68,38 @@ def extract(options):
 
 
 def join(options):
-    pictures = []
-    failed = for_each(options, [".sdc"], lambda name: pictures.extend(load_all(read_input(name))), "read")
+    images = []
+    failed = for_each(options, [".sdc"], lambda name: images.extend(load_all(read_input(name))), "read")
     target = PIPE if str(options.output) == PIPE else options.output
     try:
         if failed:
             raise SdcArgumentError("not written, because not all files could be read")
-        data = join_pictures(pictures)
+        data = join_images(images)
         write_to(target, data, options.force)
     except (SdcError, OSError) as error:
         complain(str(options.output), error)
         return 1
     if target != PIPE:
-        print(f"{target}: {len(pictures)} pictures, {len(data)} bytes, {_apart(pictures)} in files of their own")
+        print(f"{target}: {len(images)} images, {len(data)} bytes, {_apart(images)} in files of their own")
     return 0
 
 
 def split(options):
     def work(name):
-        for number, picture in _each(load_all(read_input(name)), lambda picture: picture):
-            outputs.write_encoded(outputs.target(name, ".sdc", number), picture)
+        for number, image in _each(load_all(read_input(name)), lambda image: image):
+            outputs.write_encoded(outputs.target(name, ".sdc", number), image)
 
     outputs = Outputs(options, [".sdc"])
     return for_each(options, [".sdc"], work, "split", talks=True)
 
 
-def encode_pictures(options):
-    kinds = picture_files.SUFFIXES
+def encode_images(options):
+    kinds = image_files.SUFFIXES
 
     def work(name):
         data = read_input(name, limited=False)
-        picture, notes = picture_files.encode_file(data, options.background, mask, encode_latent)
-        outputs.write_encoded(outputs.target(name, ".sdc"), picture)
+        image, notes = image_files.encode_file(data, options.background, mask, encode_latent)
+        outputs.write_encoded(outputs.target(name, ".sdc"), image)
         for note in notes:
             print(f"{printable(name)}: {note}", file=sys.stderr)
 
@@ -111,13 +111,13 @@ def encode_pictures(options):
     return for_each(options, kinds, work, "encoded", talks=True)
 
 
-def decode_pictures(options):
+def decode_images(options):
     given = options.output.suffix if options.output and not options.output.is_dir() else ""
     suffix = given or ".png"
 
     def work(name):
-        pictures = load_all(read_input(name))
-        for number, file in _each(pictures, lambda picture: picture_files.decode_to_file(picture, suffix)):
+        images = load_all(read_input(name))
+        for number, file in _each(images, lambda image: image_files.decode_to_file(image, suffix)):
             outputs.write(outputs.target(name, suffix, number), file)
 
     outputs = Outputs(options, [".sdc"])
@@ -131,8 +131,8 @@ def pack(options):
         latents = latent_files.parse(read_input(name, limited=False))
         for number, latent in enumerate(latents, 1):
             about = {"latent_format": options.latent_format, "width": options.width, "height": options.height}
-            picture = encode_latent(latent, **about)
-            outputs.write_encoded(outputs.target(name, ".sdc", number if len(latents) > 1 else None), picture)
+            image = encode_latent(latent, **about)
+            outputs.write_encoded(outputs.target(name, ".sdc", number if len(latents) > 1 else None), image)
 
     encode_latent = _encoder(options)
     outputs = Outputs(options, kinds)
@@ -150,7 +150,7 @@ def _encoder(options):
         return partial(encode_learned, bits_per_pixel=options.bpp, metadata=metadata)
     return partial(
         encode,
-        colours=options.colours,
+        colors=options.colors,
         dither=options.dither,
         dither_strength=options.dither_strength,
         seed=options.seed,
@@ -158,23 +158,23 @@ def _encoder(options):
     )
 
 
-def _each(pictures, work):
-    """(number, what `work` gives) of each picture; the number is None where there is one alone."""
-    for number, picture in enumerate(pictures, 1):
+def _each(images, work):
+    """(number, what `work` gives) of each image; the number is None where there is one alone."""
+    for number, image in enumerate(images, 1):
         try:
-            yield None if len(pictures) == 1 else number, work(picture)
+            yield None if len(images) == 1 else number, work(image)
         except SdcError as error:
-            if len(pictures) == 1:
+            if len(images) == 1:
                 raise
-            raise type(error)(f"picture {number} of {len(pictures)}: {error}") from error
+            raise type(error)(f"image {number} of {len(images)}: {error}") from error
 
 
 def _rewrite(options, done, change):
-    """Write every file anew, with each of its pictures changed."""
+    """Write every file anew, with each of its images changed."""
 
     def work(name):
-        pictures = [picture for _, picture in _each(load_all(read_input(name)), change)]
-        outputs.write(outputs.target(name, Path(name).suffix), join_pictures(pictures))
+        images = [image for _, image in _each(load_all(read_input(name)), change)]
+        outputs.write(outputs.target(name, Path(name).suffix), join_images(images))
 
     outputs = Outputs(options, [".sdc"])
     if options.output is None and not options.force and options.files != [PIPE]:
@@ -184,15 +184,15 @@ def _rewrite(options, done, change):
     return for_each(options, [".sdc"], work, done)
 
 
-def _apart(pictures):
-    return sum(picture.size for picture in pictures)
+def _apart(images):
+    return sum(image.size for image in images)
 
 
-def _record(name, data, pictures):
+def _record(name, data, images):
     """Everything about a file, for JSON."""
     header, sections = container.split(data, float("inf"))
-    first, several = pictures[0], len(pictures) > 1
-    area = len(pictures) * first.width * first.height
+    first, several = images[0], len(images) > 1
+    area = len(images) * first.width * first.height
     record = {
         "file": name,
         "bytes": len(data),
@@ -204,7 +204,7 @@ def _record(name, data, pictures):
         "latent_width": header.latent_width,
         "width": header.width,
         "height": header.height,
-        "pictures": header.pictures,
+        "images": header.images,
         **({"coder": "several"} if several else _coding(first)),
         "checksum": data[:-5:-1].hex(),
         "framing_bytes": len(data) - sum(map(len, sections.values())),
@@ -213,29 +213,29 @@ def _record(name, data, pictures):
             for tag, payload in sections.items()
         ],
     }
-    about = [{"vae": picture.vae and picture.vae.hex(), "metadata": picture.metadata} for picture in pictures]
+    about = [{"vae": image.vae and image.vae.hex(), "metadata": image.metadata} for image in images]
     if not several:
         return record | about[0]
-    return record | {"each": [_coding(picture) | each for picture, each in zip(pictures, about, strict=True)]}
+    return record | {"each": [_coding(image) | each for image, each in zip(images, about, strict=True)]}
 
 
-def _coding(picture):
+def _coding(image):
     return {
-        "coder": picture.coder,
-        "colours": picture.colours,
-        "coding": picture.quantised.summary,
-        "weights": picture.quantised.weights.hex() if picture.coder == "learned" else None,
+        "coder": image.coder,
+        "colors": image.colors,
+        "coding": image.quantized.summary,
+        "weights": image.quantized.weights.hex() if image.coder == "learned" else None,
     }
 
 
-def _description(name, data, pictures):
+def _description(name, data, images):
     """The same for people."""
-    record = _record(printable(name), data, pictures)
+    record = _record(printable(name), data, images)
     several = record.get("each")
     size = "{width} x {height} pixels, {bytes} bytes, {bits_per_pixel:.4f} bits per pixel".format_map(record)
     if several:
-        size = f"{len(pictures)} pictures of {size}; {_apart(pictures)} bytes in files of their own"
-    coding = f"{len(pictures)} pictures" if several else _coding_words(record)
+        size = f"{len(images)} images of {size}; {_apart(images)} bytes in files of their own"
+    coding = f"{len(images)} images" if several else _coding_words(record)
     lines = [
         f"{record['file']}: {size}",
         "  version {version}, {latent_format} latent {channels} x {latent_height} x {latent_width}, ".format_map(record)
@@ -247,10 +247,10 @@ def _description(name, data, pictures):
         lines[-1] += f" ({called})"
     lines.append("  framing: {framing_bytes} bytes".format_map(record))
     for number, about in enumerate(several or [], 1):
-        lines.append(f"  picture {number}: {_coding_words(about)}")
-        if about["metadata"] is not pictures[0].metadata or number == 1:  # those of the whole file are one
+        lines.append(f"  image {number}: {_coding_words(about)}")
+        if about["metadata"] is not images[0].metadata or number == 1:  # those of the whole file are one
             lines += [f"  {line}" for line in _metadata_lines(about["metadata"])]
-    return "\n".join(lines if several else lines + _metadata_lines(pictures[0].metadata))
+    return "\n".join(lines if several else lines + _metadata_lines(images[0].metadata))
 
 
 def _coding_words(about):

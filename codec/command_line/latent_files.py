@@ -18,14 +18,14 @@ def parse(data):
     Raises
     ------
     SdcArgumentError
-        Neither kind of file, or not a latent or a batch of latents of pictures.
+        Neither kind of file, or not a latent or a batch of latents of images.
     """
     samples = _from_npy(data) if data.startswith(NPY_MAGIC) else _from_safetensors(data)
     if samples.ndim == 3:
         samples = samples[None]
     if samples.ndim != 4 or not len(samples):
         raise SdcArgumentError(
-            f"the latent has shape {samples.shape}; pictures are (channels, height, width) or a batch of those"
+            f"the latent has shape {samples.shape}; images are (channels, height, width) or a batch of those"
         )
     return list(samples)
 

@@ -26,7 +26,7 @@ class Outputs:
             raise UsageError("several files do not fit into one pipe; give -o a folder")
 
     def target(self, name, suffix, number=None):
-        """Return the path for the result of the input `name`; `number` tells the pictures of a batch apart."""
+        """Return the path for the result of the input `name`; `number` tells the images of a batch apart."""
         if str(self.output) == PIPE or (self.output is None and name == PIPE):
             if number is not None:
                 raise SdcArgumentError("a batch makes several files, which do not fit into one pipe; give -o a folder")
@@ -45,10 +45,10 @@ class Outputs:
         if target != PIPE:
             self.written.add(target)
 
-    def write_encoded(self, target, picture):
-        self.write(target, picture.data)
+    def write_encoded(self, target, image):
+        self.write(target, image.data)
         if target != PIPE:
-            print(f"{target}: {picture.size} bytes, {picture.bits_per_pixel:.4f} bits per pixel")
+            print(f"{target}: {image.size} bytes, {image.bits_per_pixel:.4f} bits per pixel")
 
 
 def write_to(target, data, force):

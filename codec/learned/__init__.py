@@ -52,14 +52,14 @@ class LearnedLatent:
     shape: tuple[int, int, int]
 
     coder = "learned"
-    colours = None  # there is no palette
+    colors = None  # there is no palette
 
     @property
     def summary(self):
         """For people: how the latent is stored."""
         return f"learned · quality {self.quality}"
 
-    def dequantise(self):
+    def dequantize(self):
         """Return the latent, (C, H, W) float32, or raise `SdcLatentError`."""
         return decode_payload(self.payload, *self.shape[1:], self.quality, load_weights(self.weights))
 
@@ -92,10 +92,10 @@ def encode_latent(latent, latent_format, *, quality=None, size=None, mask=None):
     """
     if latent_format not in NEWEST:
         raise SdcArgumentError(
-            f"the learned coder has no weights for {latent_format}, only for {', '.join(NEWEST)}; use a palette"
+            f"the learned codec has no weights for {latent_format}, only for {', '.join(NEWEST)}; use a palette"
         )
     if max(latent.shape[1:]) > LARGEST_SIDE:
-        raise SdcArgumentError(f"latent has shape {latent.shape}; the learned coder takes sides up to {LARGEST_SIDE}")
+        raise SdcArgumentError(f"latent has shape {latent.shape}; the learned codec takes sides up to {LARGEST_SIDE}")
     name = NEWEST[latent_format]
     weights = load_weights(name)
     latent = latent.astype(np.float32)
@@ -124,5 +124,5 @@ def parse_section(section, shape, latent_format):
     if weights.latent_format != latent_format:
         raise SdcLatentError(f"the weights {name.hex()} are those for {weights.latent_format}, not for {latent_format}")
     if max(shape[1:]) > LARGEST_SIDE:
-        raise SdcLatentError(f"the latent is {shape[2]} x {shape[1]}; the learned coder has sides up to {LARGEST_SIDE}")
+        raise SdcLatentError(f"the latent is {shape[2]} x {shape[1]}; the learned codec has sides up to {LARGEST_SIDE}")
     return LearnedLatent(name, quality, section[HEADER_BYTES:], shape)

@@ -8,7 +8,7 @@ from .rans import Writer
 from .weights import QUALITIES, UNIT, Weights
 
 # How much a bit counts against an error in the choice of each integer. Not at all: every coefficient that is rounded
-# towards zero for a bit's sake takes texture out of the picture: at 3 kB and 1.0, LPIPS of photographs held out was
+# towards zero for a bit's sake takes texture out of the image: at 3 kB and 1.0, LPIPS of photographs held out was
 # a quarter higher, at hardly less squared error. Where a mask is black it counts, so that there is something to spend.
 THRIFT = 0.0
 THRIFT_OUTSIDE = 4.0

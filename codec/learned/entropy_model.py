@@ -10,7 +10,7 @@ REACH = 3  # places that a mean depends on in each direction
 
 
 class Grid:
-    """The coefficients of a picture, and which of them are known so far.
+    """The coefficients of an image, and which of them are known so far.
 
     known : (h, w, M) float32
         Integers from -FARTHEST to FARTHEST, in 1 / UNIT; 0 where not known yet.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LIMITS = {np.dtype(np.float32): 2**24, np.dtype(np.float64): 2**53}
-CHUNK = 1024  # places whose neighbourhoods are laid out at once: the copy stays in the processor's cache
+CHUNK = 1024  # places whose neighborhoods are laid out at once: the copy stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Conv:
         if len(self.weights) == inputs:
             y = x.reshape(-1, inputs) @ self.weights
         else:
-            y = self._neighbourhoods(x)
+            y = self._neighborhoods(x)
         y *= self.multiplier
         y += self.bias
         return y.reshape(height, width, -1)
 
-    def _neighbourhoods(self, x):
+    def _neighborhoods(self, x):
         height, width, inputs = x.shape
         padded = np.zeros((height + 2, width + 2, inputs), x.dtype)
         padded[1:-1, 1:-1] = x

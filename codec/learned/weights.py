@@ -26,7 +26,7 @@ SCALES = 64  # tables of frequencies
 UNIT = 256  # a coefficient is an integer in units of 1 / UNIT
 FARTHEST = 1 << 15  # largest magnitude of a coefficient, in those units
 FIRST_GROUPS = (4, 4, 6, 10)  # of weights that do not say how many coefficients their groups have
-MOST_COEFFICIENTS = 256  # of a patch
+MAX_COEFFICIENTS = 256  # of a patch
 LONGEST_TABLE = 512  # so that a symbol has at most 17 bits
 SYNTHESIS_BLOCKS = 4
 # Figures of a layer are 0 or within these: then nothing overflows, and nothing comes out so small that a processor
@@ -120,7 +120,7 @@ def load_weights(name: bytes) -> Weights:
         data = path.read_bytes()
     except OSError:
         raise SdcUnsupportedError(
-            f"the file needs the weights {name.hex()} of the learned coder, which this version does not have; update it"
+            f"the file needs the weights {name.hex()} of the learned codec, which this version does not have; update it"
         ) from None
     if name_of(data) != name:
         raise SdcUnsupportedError(f"the weights in {path} are damaged; install this version again")
@@ -211,7 +211,7 @@ def _analysis(array, arrays, patch, total):
 
 def _groups(array):
     groups = tuple(int(size) for size in array("groups", np.int32, COUNT))
-    if min(groups) < 1 or sum(groups) > MOST_COEFFICIENTS:
+    if min(groups) < 1 or sum(groups) > MAX_COEFFICIENTS:
         raise ValueError(f"groups of {groups} coefficients are out of bounds")
     return groups
 

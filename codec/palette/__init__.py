@@ -1,7 +1,7 @@
-"""First family of coders: a palette fitted to the picture, and for each place of the latent the index of an entry.
+"""First family of coders: a palette fitted to the image, and for each place of the latent the index of an entry.
 
 A family has one function that encodes a latent to section payloads, and one that parses them into an object with
-`coder`, `dequantise()` and `estimate_error()`. Palettes are coded as 8-bit components, indices with a fixed number of
+`coder`, `dequantize()` and `estimate_error()`. Palettes are coded as 8-bit components, indices with a fixed number of
 bits or by zstd.
 """
 
@@ -13,13 +13,13 @@ from . import entries
 from .entries import MAX_ENTRIES
 from .error_estimate import estimate_error
 from .indices import CODER_NAMES, code_indices, decode_indices
-from .quantiser import quantise
+from .quantizer import quantize
 
 __all__ = ["DITHERS", "MAX_ENTRIES", "PAPER_PRESET", "PaletteLatent", "encode_latents", "parse_sections"]
 
 DITHERS = ("floyd-steinberg", "none")
 # 64 x 64 indices of 6 bits and 64 entries of 4 bytes are the 3.4 kB of the paper's Table 1.
-PAPER_PRESET = {"colours": 64, "dither": "floyd-steinberg", "dither_strength": 1.0}
+PAPER_PRESET = {"colors": 64, "dither": "floyd-steinberg", "dither_strength": 1.0}
 
 BLOCK = 1 << 16  # latent places decoded at once
 
@@ -48,14 +48,14 @@ class PaletteLatent:
     @property
     def summary(self):
         """For people: how the latent is stored."""
-        return f"{self.colours} colours · {self.coder}"
+        return f"{self.colors} colors · {self.coder}"
 
     @property
-    def colours(self):
+    def colors(self):
         """Entries in the stored palette."""
         return len(self.palette.components)
 
-    def dequantise(self):
+    def dequantize(self):
         """Return the latent, (C, H, W) float32."""
         columns = np.ascontiguousarray(self.values.T)
         height, width = self.indices.shape
@@ -68,16 +68,16 @@ class PaletteLatent:
         return latent
 
     def estimate_error(self):
-        """RMS error that quantisation made, in units of the latent; an estimate."""
+        """RMS error that quantization made, in units of the latent; an estimate."""
         return estimate_error(self.values, self.indices)
 
 
-def encode_latents(latents, colours, strength, seed, each=None):
+def encode_latents(latents, colors, strength, seed, each=None):
     """Encode latents by one palette.
 
-    Arguments are those of `quantise`. Returns the palette payload, and (coder identifier, indices payload) of each.
+    Arguments are those of `quantize`. Returns the palette payload, and (coder identifier, indices payload) of each.
     """
-    palette, chosen = quantise(latents, colours, strength, seed, each)
+    palette, chosen = quantize(latents, colors, strength, seed, each)
     return palette.to_bytes(), [code_indices(indices.ravel(), len(palette.components)) for indices in chosen]
 
 

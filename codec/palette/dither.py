@@ -6,10 +6,10 @@ from .kmeans import nearest
 
 
 def floyd_steinberg(pixels, entries, strength):
-    """Replace each pixel by the nearest entry and pass its error on to neighbours not yet visited.
+    """Replace each pixel by the nearest entry and pass its error on to neighbors not yet visited.
 
     The result is that of the usual raster scan (left to right, top to bottom; 7/16 of the error to the right, 3/16
-    down left, 5/16 down, 1/16 down right; what leaves the picture is dropped). A pixel at column x and row y waits
+    down left, 5/16 down, 1/16 down right; what leaves the image is dropped). A pixel at column x and row y waits
     only for pixels whose x + 2y is smaller, so all pixels that share x + 2y are done in one numpy step.
 
     Parameters

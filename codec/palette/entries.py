@@ -47,20 +47,20 @@ class Palette:
         return ranges.tobytes() + self.components.tobytes()
 
 
-def from_centres(centres):
-    """Round cluster centres, (K, C) float64 within the float16 range, to a palette in canonical order.
+def from_centers(centers):
+    """Round cluster centers, (K, C) float64 within the float16 range, to a palette in canonical order.
 
     Ranges are rounded outward to float16. Entries are sorted by their components and equal ones merged, so that
-    one set of centres gives one palette.
+    one set of centers gives one palette.
     """
-    low, high = centres.min(axis=0), centres.max(axis=0)
+    low, high = centers.min(axis=0), centers.max(axis=0)
     low16, high16 = low.astype(np.float16), high.astype(np.float16)
     with np.errstate(over="ignore"):  # the step beyond the range is computed for its ends too, but not taken
         low16 = np.where(low16 > low, np.nextafter(low16, np.float16(-np.inf)), low16)
         high16 = np.where(high16 < high, np.nextafter(high16, np.float16(np.inf)), high16)
     low16, high16 = low16 + np.float16(0), high16 + np.float16(0)  # one zero: -0 + 0 is +0
     low, span = low16.astype(np.float64), high16.astype(np.float64) - low16.astype(np.float64)
-    share = (centres - low) / np.where(span > 0, span, 1)
+    share = (centers - low) / np.where(span > 0, span, 1)
     components = np.rint(share * MAX_COMPONENT).astype(np.uint8)
     return Palette(low16, high16, np.unique(components, axis=0))
 

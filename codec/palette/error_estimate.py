@@ -1,8 +1,8 @@
-"""How far a palettised latent is from the one that was encoded, judged by its palette alone."""
+"""How far a palettized latent is from the one that was encoded, judged by its palette alone."""
 
 import numpy as np
 
-# RMS error over RMS distance of each entry to its nearest neighbour, per channel. An ideal cubic cell would have
+# RMS error over RMS distance of each entry to its nearest neighbor, per channel. An ideal cubic cell would have
 # sqrt(1/3) in four channels; fitted palettes are less regular. The mean over TAESD latents of photographs that are
 # for training, encoded with 16 to 256 entries.
 CELL = 0.70
@@ -12,9 +12,9 @@ DITHER = 1.075
 
 
 def estimate_error(values, indices):
-    """RMS error of the latent that quantisation made, estimated from the palette and how often each entry is used.
+    """RMS error of the latent that quantization made, estimated from the palette and how often each entry is used.
 
-    Within about 10 % of the truth for palettes fitted by `quantise` to photographs.
+    Within about 10 % of the truth for palettes fitted by `quantize` to photographs.
 
     Parameters
     ----------

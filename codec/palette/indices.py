@@ -1,4 +1,4 @@
-"""Lossless coders for the palette indices of one picture, in raster order."""
+"""Lossless coders for the palette indices of one image, in raster order."""
 
 import numpy as np
 

@@ -5,7 +5,7 @@ import numpy as np
 # Scores (points x entries) computed at once: 4 Mi values, 32 MB as float64.
 MAX_SCORES = 1 << 22
 MAX_ITERATIONS = 40
-# Lloyd stops when the mean squared movement of the centres falls below this share of the data's variance.
+# Lloyd stops when the mean squared movement of the centers falls below this share of the data's variance.
 TOLERANCE = 1e-6
 
 
@@ -25,21 +25,21 @@ def nearest(points, entries):
     # |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |x|^2 is the same for every entry. The differences between these sums
     # drown in rounding when all values lie far from zero, so everything is measured from the entries' mean. The
     # column of ones lets a single matrix product add |c|^2.
-    centre = entries.mean(axis=0, dtype=np.float64)
-    offsets = entries - centre
+    center = entries.mean(axis=0, dtype=np.float64)
+    offsets = entries - center
     weights = np.vstack([-2 * offsets.T, np.square(offsets).sum(axis=1)]).astype(points.dtype)
     indices = np.empty(len(points), np.intp)
     block = max(1, MAX_SCORES // len(entries))
     for start in range(0, len(points), block):
         part = points[start : start + block]
         extended = np.ones((len(part), part.shape[1] + 1), points.dtype)
-        extended[:, :-1] = part - centre
+        extended[:, :-1] = part - center
         indices[start : start + block] = (extended @ weights).argmin(axis=1)
     return indices
 
 
 def kmeans(points, count, rng):
-    """Return at most `count` centres of `points`; fewer when there are fewer distinct points.
+    """Return at most `count` centers of `points`; fewer when there are fewer distinct points.
 
     Parameters
     ----------
@@ -52,16 +52,16 @@ def kmeans(points, count, rng):
     (K, C) float64 array, 1 <= K <= count
     """
     mean = points.mean(axis=0, dtype=np.float64)
-    centred = (points - mean).astype(np.float32)
-    centres = _spread_start(centred, count, rng)
-    if len(centres) == count:  # fewer centres mean that every distinct point already is one
-        centres = _lloyd(centred, centres)
-    # Rounding must not carry a centre out of the data: the palette's ranges rely on that.
-    return np.clip(centres + mean, points.min(axis=0), points.max(axis=0))
+    centerd = (points - mean).astype(np.float32)
+    centers = _spread_start(centerd, count, rng)
+    if len(centers) == count:  # fewer centers mean that every distinct point already is one
+        centers = _lloyd(centerd, centers)
+    # Rounding must not carry a center out of the data: the palette's ranges rely on that.
+    return np.clip(centers + mean, points.min(axis=0), points.max(axis=0))
 
 
 def _spread_start(points, count, rng):
-    """k-means++: each next centre is a point drawn with probability proportional to its squared distance so far."""
+    """k-means++: each next center is a point drawn with probability proportional to its squared distance so far."""
     columns = np.ascontiguousarray(points.T)
     chosen = [int(rng.integers(len(points)))]
     distance = np.full(len(points), np.inf, np.float32)
@@ -70,39 +70,39 @@ def _spread_start(points, count, rng):
         cumulative = np.cumsum(distance, dtype=np.float64)
         if len(chosen) == count or cumulative[-1] == 0:
             return points[chosen]
-        # "right" steps over points at distance zero, which are centres already; rounding may reach past the end.
+        # "right" steps over points at distance zero, which are centers already; rounding may reach past the end.
         drawn = np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right")
         chosen.append(int(drawn) if drawn < len(points) else int(distance.argmax()))
 
 
-def _squared_distance(columns, centre):
-    """Squared distance of each point, given as (C, N), from one centre."""
-    total = np.square(columns[0] - centre[0])
-    for column, component in zip(columns[1:], centre[1:], strict=True):
+def _squared_distance(columns, center):
+    """Squared distance of each point, given as (C, N), from one center."""
+    total = np.square(columns[0] - center[0])
+    for column, component in zip(columns[1:], center[1:], strict=True):
         total += np.square(column - component)
     return total
 
 
-def _lloyd(points, centres):
+def _lloyd(points, centers):
     variance = np.square(points).mean(dtype=np.float64)
     for _ in range(MAX_ITERATIONS):
-        indices = nearest(points, centres)
-        moved = _cluster_means(points, indices, centres)
-        movement = np.square(moved - centres).mean(dtype=np.float64)
-        centres = moved
+        indices = nearest(points, centers)
+        moved = _cluster_means(points, indices, centers)
+        movement = np.square(moved - centers).mean(dtype=np.float64)
+        centers = moved
         if movement <= TOLERANCE * variance:
             break
-    return centres
+    return centers
 
 
-def _cluster_means(points, indices, centres):
+def _cluster_means(points, indices, centers):
     """Return the mean of each cluster; a cluster without points restarts at one of the worst served points."""
-    sizes = np.bincount(indices, minlength=len(centres))
-    sums = np.stack([np.bincount(indices, column, len(centres)) for column in points.T], axis=1)
+    sizes = np.bincount(indices, minlength=len(centers))
+    sums = np.stack([np.bincount(indices, column, len(centers)) for column in points.T], axis=1)
     means = (sums / np.maximum(sizes, 1)[:, None]).astype(points.dtype)
     empty = np.flatnonzero(sizes == 0)
     if len(empty):
-        distance = np.square(points - centres[indices]).sum(axis=1)
+        distance = np.square(points - centers[indices]).sum(axis=1)
         worst = np.argsort(distance, kind="stable")[-len(empty) :]
         means[empty] = points[worst]
     return means

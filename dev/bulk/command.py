@@ -1,4 +1,4 @@
-"""Pictures of a folder or bucket to .sdc files, or .sdc files to pictures, by all the cores and cards there are."""
+"""Images of a folder or bucket to .sdc files, or .sdc files to images, by all the cores and cards there are."""
 
 import argparse
 import sys
@@ -34,7 +34,7 @@ def parse(arguments: list[str]):
     parser = argparse.ArgumentParser(
         prog="run.py bulk", description=__doc__, allow_abbrev=False, epilog="docs/bulk.md says more."
     )
-    parser.add_argument("command", choices=list(KINDS), help="pictures to .sdc, .sdc to .png, or that and cleaned up")
+    parser.add_argument("command", choices=list(KINDS), help="images to .sdc, .sdc to .png, or that and cleaned up")
     parser.add_argument("input", metavar="INPUT", help="a folder with its subfolders, or s3://bucket/folder")
     parser.add_argument("output", metavar="OUTPUT", help="another one; nothing there is overwritten")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the small models of the pack")
@@ -120,7 +120,7 @@ def work_through(options, jobs: list[dict], about: dict, results) -> int:
         watched = sys.stderr.isatty()
         bar = tqdm(
             engine.lead(ray, options.address, REPOSITORY, jobs, about, workers, each), total=len(jobs),
-            unit=" pictures", mininterval=0.5 if watched else SLOW, ascii=not watched,
+            unit=" images", mininterval=0.5 if watched else SLOW, ascii=not watched,
         )  # fmt: skip
         try:
             for row in bar:
@@ -134,5 +134,5 @@ def work_through(options, jobs: list[dict], about: dict, results) -> int:
         ended = time.monotonic()
     if first and len(jobs) > 1:
         rate = (len(jobs) - 1) / (ended - first)
-        say(f"{workers} workers, after {first - started:.0f} s of loading: {rate:.2f} pictures a second")
+        say(f"{workers} workers, after {first - started:.0f} s of loading: {rate:.2f} images a second")
     return failed

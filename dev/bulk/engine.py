@@ -24,7 +24,7 @@ PATIENCE = {"RAY_raylet_start_wait_time_s": "45", "RAY_agent_register_timeout_ms
 RETRIES = 2  # of what a worker was at when it ended
 RESTARTS = 5  # of a worker; then Ray makes a new one, unless it has never come up
 AHEAD = 16  # rows
-MOST_TOGETHER = 64  # pictures that are given out at once; fewer where there are few, so that all workers end together
+MAX_TOGETHER = 64  # images that are given out at once; fewer where there are few, so that all workers end together
 
 
 @contextlib.contextmanager
@@ -141,7 +141,7 @@ def work_through(jobs: list[dict], settings: dict, workers: int, each: dict) -> 
     context.enable_progress_bars = False
     context.max_errored_blocks = -1
     waiting = {job["target"]: job for job in jobs}
-    for most in (MOST_TOGETHER, 1):
+    for most in (MAX_TOGETHER, 1):
         together = min(most, max(1, len(waiting) // (32 * workers)))
         if not waiting:
             return

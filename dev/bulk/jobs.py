@@ -2,9 +2,9 @@
 
 from pathlib import PurePosixPath
 
-PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 # Of each command: the files that it takes, and the ending that its results have.
-KINDS = {"compress": (PICTURES, ".sdc"), "decompress": ((".sdc",), ".png"), "regenerate": ((".sdc",), ".png")}
+KINDS = {"compress": (IMAGES, ".sdc"), "decompress": ((".sdc",), ".png"), "regenerate": ((".sdc",), ".png")}
 
 
 def find_jobs(command: str, names: list[str], done: set[str]) -> tuple[list[dict], list[dict], int]:

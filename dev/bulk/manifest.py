@@ -1,7 +1,7 @@
-"""The manifest: a text file that every run adds to, with one line of JSON for each picture.
+"""The manifest: a text file that every run adds to, with one line of JSON for each image.
 
 The first line holds the settings that all results in that place were made with. The others have "name" and "target",
-and either "bytes", "bpp" (bits per pixel of the .sdc file) and "seconds", or "error". Of several lines for a picture
+and either "bytes", "bpp" (bits per pixel of the .sdc file) and "seconds", or "error". Of several lines for an image
 the last one counts.
 """
 

@@ -1,4 +1,4 @@
-"""Where pictures lie and where results go: a folder, or a bucket that pyarrow has a file system for.
+"""Where images lie and where results go: a folder, or a bucket that pyarrow has a file system for.
 
 Files have names with / between folders, from the place on. No result is ever there under its name before it is whole.
 """
@@ -48,7 +48,7 @@ class Folder:
         except FileExistsError:
             if path.exists():
                 raise
-            # Half written by a worker that was killed. A picture is given to one worker at a time, so it is nobody's.
+            # Half written by a worker that was killed. An image is given to one worker at a time, so it is nobody's.
             Path(f"{path}{PART}").unlink(missing_ok=True)
             codec.write_whole(path, data)
 

@@ -1,4 +1,4 @@
-"""What becomes of finished pictures: files, which workers have written, or Parquet shards, which are written here."""
+"""What becomes of finished images: files, which workers have written, or Parquet shards, which are written here."""
 
 import io
 import re
@@ -75,6 +75,6 @@ class Shards:
         self.output.write(shard, buffer.getvalue())
         for row, _ in self.waiting:
             self.manifest.add({**row, "shard": shard})
-        say(f"wrote {shard}: {len(self.waiting)} pictures")
+        say(f"wrote {shard}: {len(self.waiting)} images")
         self.next += 1
         self.waiting = []

@@ -1,4 +1,4 @@
-"""What a worker does with one picture: ComfyUI's own loaders and the pack's own nodes, in this process."""
+"""What a worker does with one image: ComfyUI's own loaders and the pack's own nodes, in this process."""
 
 import io
 import json
@@ -51,7 +51,7 @@ class Work:
                     raise ValueError(f"{controlnet} holds no ControlNet that ComfyUI knows")
 
     def do(self, name: str, target: str) -> dict:
-        """Do one picture and return its figures. Whatever is wrong with it is its "error", and costs no other one."""
+        """Do one image and return its figures. Whatever is wrong with it is its "error", and costs no other one."""
         started = time.monotonic()
         try:
             if not self.settings["shards"] and self.output.has(target):
@@ -59,8 +59,8 @@ class Work:
                 found = self.figures_of(name, target)
             else:
                 with torch.inference_mode():
-                    picture, data = getattr(self, self.settings["command"])(name)
-                found = figures(picture)
+                    encoded, data = getattr(self, self.settings["command"])(name)
+                found = figures(encoded)
                 if self.settings["shards"]:
                     found["data"] = data
                 else:
@@ -82,11 +82,11 @@ class Work:
             raise ValueError(f"{target} is there already and is no result: {error}. Move it away.") from None
         return figures(self.load(name))
 
-    def load(self, name: str) -> codec.EncodedPicture:
+    def load(self, name: str) -> codec.EncodedImage:
         with self.source.open(name) as file:
             return codec.load_file(file)
 
-    def compress(self, name: str) -> tuple[codec.EncodedPicture, bytes]:
+    def compress(self, name: str) -> tuple[codec.EncodedImage, bytes]:
         with self.source.open(name) as file, Image.open(file) as opened:
             generation = generation_of_file(opened) if self.settings["keep_prompts"] else None
             pixels = np.array(ImageOps.exif_transpose(opened).convert("RGB"), np.float32) / 255
@@ -95,24 +95,24 @@ class Work:
         chosen = {"preset": self.settings["preset"], "latent_format": self.settings["latent_format"]}
         if self.settings["bpp"] is not None:
             chosen["bits_per_pixel"] = self.settings["bpp"]
-        (picture,) = run_node(SDCLatentQuantize, latent=latent, image=image, vae=self.vae, **chosen)[0]
+        (encoded,) = run_node(SDCLatentQuantize, latent=latent, image=image, vae=self.vae, **chosen)[0]
         if generation:
-            picture, _ = embed_metadata(picture, "", False, None, False, generation)
-        return picture, picture.data
+            encoded, _ = embed_metadata(encoded, "", False, None, False, generation)
+        return encoded, encoded.data
 
-    def decompress(self, name: str) -> tuple[codec.EncodedPicture, bytes]:
-        picture = self.load(name)
-        return picture, png(run_node(SDCDecode, sdc=[picture], vae=self.vae)[0])
+    def decompress(self, name: str) -> tuple[codec.EncodedImage, bytes]:
+        encoded = self.load(name)
+        return encoded, png(run_node(SDCDecode, sdc=[encoded], vae=self.vae)[0])
 
-    def regenerate(self, name: str) -> tuple[codec.EncodedPicture, bytes]:
-        picture = self.load(name)
-        (positive,) = nodes.CLIPTextEncode().encode(self.clip, picture.metadata.get("prompt", ""))
+    def regenerate(self, name: str) -> tuple[codec.EncodedImage, bytes]:
+        encoded = self.load(name)
+        (positive,) = nodes.CLIPTextEncode().encode(self.clip, encoded.metadata.get("prompt", ""))
         models = {"model": self.model, "positive": positive, "vae": self.vae, "control_net": self.control_net}
-        return picture, png(run_node(SDCRegenerate, sdc=[picture], **models)[0])
+        return encoded, png(run_node(SDCRegenerate, sdc=[encoded], **models)[0])
 
 
-def figures(picture: codec.EncodedPicture) -> dict:
-    return {"bytes": picture.size, "bpp": round(picture.bits_per_pixel, 4)}
+def figures(encoded: codec.EncodedImage) -> dict:
+    return {"bytes": encoded.size, "bpp": round(encoded.bits_per_pixel, 4)}
 
 
 def run_node(node, **inputs) -> tuple:
@@ -122,10 +122,10 @@ def run_node(node, **inputs) -> tuple:
     return node.execute(**{**defaults, **inputs}).result
 
 
-def generation_of_file(picture: Image.Image) -> dict:
+def generation_of_file(encoded: Image.Image) -> dict:
     """How ComfyUI made a PNG, by the graph that it keeps inside; empty where there is none."""
     try:
-        graph = json.loads(picture.info["prompt"])
+        graph = json.loads(encoded.info["prompt"])
         return find_generation(graph, next(key for key, node in graph.items() if "Save" in node["class_type"]))
     except (AttributeError, KeyError, StopIteration, TypeError, ValueError):
         return {}

@@ -1,4 +1,4 @@
-"""One worker: a process that has the models, and does one picture at a time.
+"""One worker: a process that has the models, and does one image at a time.
 
 Ray sends this class to its processes by value, since none of them could import it: so what it needs is imported only
 once it has made ComfyUI ready.
@@ -15,7 +15,7 @@ class Worker:
     """What Ray calls with a batch of jobs, as columns; it gives back the columns of their results."""
 
     def __init__(self, settings: dict):
-        # An error here would have Ray start workers over and over. It is told with the first picture instead.
+        # An error here would have Ray start workers over and over. It is told with the first image instead.
         self.broken = None
         try:
             load_packages(settings)

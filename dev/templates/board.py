@@ -152,7 +152,7 @@ class Board:
         return self.page.evaluate("async () => (await app.graphToPrompt()).output")
 
     def shoot(self, path: Path):
-        """Run what is open with small models and take a picture of it, as a template opens."""
+        """Run what is open with small models and take an image of it, as a template opens."""
         self.page.keyboard.press("Escape")
         self.page.keyboard.press(".")
         self.page.wait_for_timeout(1500)

@@ -12,9 +12,9 @@ SKETCHES = [*simple.SKETCHES, *many.SKETCHES, *families.SKETCHES, *paper.SKETCHE
 
 
 def main(names: list[str], settings: dict, models: Path) -> int:
-    """Write workflows/NAME.json and workflows/api/NAME.json, and a picture of each after a run to out/templates."""
-    pictures = REPO / "out" / "templates"
-    pictures.mkdir(parents=True, exist_ok=True)
+    """Write workflows/NAME.json and workflows/api/NAME.json, and an image of each after a run to out/templates."""
+    images = REPO / "out" / "templates"
+    images.mkdir(parents=True, exist_ok=True)
     sketches = [sketch for sketch in (make() for make in SKETCHES) if not names or sketch.name in names]
     with open_board(settings, models) as (board, _):
         for sketch in sketches:
@@ -22,7 +22,7 @@ def main(names: list[str], settings: dict, models: Path) -> int:
             write(REPO / "workflows" / f"{sketch.name}.json", workflow)
             write(REPO / "workflows" / "api" / f"{sketch.name}.json", prompt)
             board.run(SMALL)
-            board.shoot(pictures / f"{sketch.name}.png")
+            board.shoot(images / f"{sketch.name}.png")
             say(sketch.name)
     return 0
 

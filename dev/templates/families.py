@@ -1,6 +1,6 @@
 """Templates of model families besides SD 1.x: compress and regenerate, at the size that they were made for."""
 
-from .parts import SCALED, before_and_after, compressed, picture, prompt
+from .parts import SCALED, before_and_after, compressed, image, prompt
 from .sketch import Sketch
 
 SDXL = {
@@ -42,8 +42,8 @@ def sdxl() -> Sketch:
 
 The same pipeline, at SDXL's size. {SCALED.format(size="1.0", model="SDXL")}
 
-The file must say which family of VAE brings the picture back: SD Latent Quantize asks the one that is wired to
-**vae** (latent_format *auto*), so that an SDXL picture never becomes one of SD 1.x.
+The file must say which family of VAE brings the image back: SD Latent Quantize asks the one that is wired to
+**vae** (latent_format *auto*), so that an SDXL image never becomes one of SD 1.x.
 
 The preset *best* takes about 12 kB for 1024x1024. **auto_strength** repaints just as much as the compression has
 disturbed.
@@ -96,7 +96,7 @@ disturbed; no ControlNet is wired, and one for Flux may be.
 
 {MEASURED.format(teacher="TAEF1")}
 
-* `checkpoints/{FLUX["name"]}`: FLUX.1 dev, of a non-commercial licence. Flux.2 has another latent, which `.sdc`
+* `checkpoints/{FLUX["name"]}`: FLUX.1 dev, of a non-commercial license. Flux.2 has another latent, which `.sdc`
   files cannot hold yet.
 """,
         "SDC/flux",
@@ -109,8 +109,8 @@ def both_ways(name: str, text: str, prefix: str, checkpoint: dict, edges: dict |
     note = s.note("What this does", text)
     models = s.node("CheckpointLoaderSimple", ckpt_name=checkpoint["name"], download=checkpoint)
     held = [s.node("ControlNetLoader", control_net_name=edges["name"], download=edges)] if edges else []
-    loaded, scaled = picture(s, 1.0)
-    encoded, quantised, saved = compressed(s, scaled, models, "best", prefix)
+    loaded, scaled = image(s, 1.0)
+    encoded, quantized, saved = compressed(s, scaled, models, "best", prefix)
     words = prompt(s, models)
     back = s.node(
         "SDCRegenerate", sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
@@ -118,7 +118,7 @@ def both_ways(name: str, text: str, prefix: str, checkpoint: dict, edges: dict |
     )  # fmt: skip
     original, before, after = before_and_after(s, scaled, back, f"{prefix}_regenerated")
     s.band(
-        [note, models, *held], [loaded, scaled, encoded], [quantised, saved], [words, back, original], [before, after]
+        [note, models, *held], [loaded, scaled, encoded], [quantized, saved], [words, back, original], [before, after]
     )
     return s
 

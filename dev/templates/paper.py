@@ -1,6 +1,6 @@
 """Templates of the paper's pipeline, taken apart, and of what can be done with its parts."""
 
-from .parts import SD15, compressed, kept, picture, prompt, real_models, real_models_note, shown
+from .parts import SD15, compressed, image, kept, prompt, real_models, real_models_note, shown
 from .sketch import Node, Sketch
 
 STRENGTHS, CANNY = (0.15, 0.3, 0.6), (0.3, 1.0)
@@ -10,7 +10,7 @@ STEPS = 20
 def two_nodes(s: Sketch, models: Node, edges: Node, words: Node, latent, decoded: Node) -> tuple[Node, Node]:
     """(DDIM Invert, Regenerate with Canny), as in the paper."""
     model = (models, "MODEL")
-    up = s.node("SDCDDIMInvert", model=model, positive=words, latent=latent, steps=50, guidance_scale=1.0, strength=1.0)
+    up = s.node("SDCDDIMInvert", model=model, positive=words, latent=latent, steps=50, cfg=1.0, strength=1.0)
     down = s.node(
         "SDCRegenerateCanny", model=model, positive=words, control_net=edges, image=decoded, latent=(up, "LATENT"),
         noise=(up, "NOISE"), sigmas=(up, "SIGMAS"), canny_strength=0.3,
@@ -25,10 +25,10 @@ def full_pipeline() -> Sketch:
         f"""
 ## The paper, step by step
 
-**1 · Compress, decode.** The latent is reduced to 64 colours and dithered (preset *paper*), about 3 kB for 512x512 in
-*output/SDC*. It is read back *from the written file*: recognisable, but grainy.
+**1 · Compress, decode.** The latent is reduced to 64 colors and dithered (preset *paper*), about 3 kB for 512x512 in
+*output/SDC*. It is read back *from the written file*: recognizable, but grainy.
 
-**2 · Regenerate.** DDIM Invert finds the noise from which the model would paint this picture; Regenerate with Canny
+**2 · Regenerate.** DDIM Invert finds the noise from which the model would paint this image; Regenerate with Canny
 paints it again, lightly held by its edges.
 
 The settings are the paper's: all the way to noise and back. **sdc_demo_tiny** and **sdc_compress** have what measured
@@ -40,16 +40,16 @@ best.
     knobs = s.note(
         "Where to turn the knobs",
         """
-* **strength** below 1.0 in DDIM Invert keeps more of the decoded picture.
+* **strength** below 1.0 in DDIM Invert keeps more of the decoded image.
 * **canny_strength**: the paper says only that it is small; 0.3 is our guess.
 * The prompt steers what is painted. The paper names none, so it starts empty.
 * 20 **steps** are quicker than 50, and drift further.
-* Keep **guidance_scale** alike in both nodes.
+* Keep **cfg** alike in both nodes.
 """,
     )
     models, edges = real_models(s)
-    loaded, scaled = picture(s)
-    encoded, quantised, saved = compressed(s, scaled, models, "paper", "SDC/picture")
+    loaded, scaled = image(s)
+    encoded, quantized, saved = compressed(s, scaled, models, "paper", "SDC/image")
     decoded = s.node("VAEDecode", "VAE Decode (from the file)", samples=(saved, "LATENT"), vae=(models, "VAE"))
     words = prompt(s, models)
     up, down = two_nodes(s, models, edges, words, (saved, "LATENT"), decoded)
@@ -58,13 +58,13 @@ best.
     decoded_shown = shown(s, "2 · Decoded from the .sdc file", decoded, height=245, width=280)
     last = [
         shown(s, "3 · Edges that hold it in place", (down, "edges"), width=290, height=260),
-        kept(s, "4 · Regenerated", again, "SDC/picture_regenerated", width=290, height=290),
+        kept(s, "4 · Regenerated", again, "SDC/image_regenerated", width=290, height=290),
     ]
     s.band(
-        [note, knobs, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
+        [note, knobs, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantized, saved],
         [decoded, words, up, first], [down, again, decoded_shown], last,
     )  # fmt: skip
-    s.group("1 · Compress", encoded, quantised, saved)
+    s.group("1 · Compress", encoded, quantized, saved)
     return s
 
 
@@ -73,7 +73,7 @@ def table1() -> Sketch:
     note = s.note(
         "What this does",
         f"""
-## The paper's Table 1, for your picture
+## The paper's Table 1, for your image
 
 *Without inversion* is what the .sdc file holds, about 3 kB for 512x512. *With inversion* is the same file, repainted
 by the model with the paper's settings.
@@ -87,8 +87,8 @@ LPIPS, the figure that comes closest to the eye, is optional: the last line unde
 """,
     )
     models, edges = real_models(s)
-    loaded, scaled = picture(s)
-    encoded, quantised, saved = compressed(s, scaled, models, "paper", "SDC/picture")
+    loaded, scaled = image(s)
+    encoded, quantized, saved = compressed(s, scaled, models, "paper", "SDC/image")
     decoded = s.node("VAEDecode", "VAE Decode (from the file)", samples=(saved, "LATENT"), vae=(models, "VAE"))
     words = prompt(s, models)
     up, down = two_nodes(s, models, edges, words, (saved, "LATENT"), decoded)
@@ -101,7 +101,7 @@ LPIPS, the figure that comes closest to the eye, is optional: the last line unde
     plot = s.node("PreviewImage", "Quality over bytes", images=(table, 1), width=330, height=360)
     figures = s.node("PreviewAny", "Figures", source=(table, 2), width=300, height=230)
     s.band(
-        [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
+        [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantized, saved],
         [decoded, words, up], [down, again, table, figures], [sheet, plot],
     )  # fmt: skip
     return s
@@ -115,24 +115,24 @@ def stock_nodes() -> Sketch:
 ## The same regeneration from stock nodes
 
 **Regenerate with Canny** is Apply ControlNet, Basic Guider and SamplerCustomAdvanced with *euler* in one node. Both
-pictures at the end are the same.
+images at the end are the same.
 
 Start from here to build your own: another sampler, several ControlNets, a LoRA, another guider. Keep the **NOISE** and
 **SIGMAS** of DDIM Invert.
 
 ComfyUI's own *Detect Edges (Canny)* is another filter on another scale, so the edges come from our node.
 
-**auto_strength** goes as far towards noise as the compression has disturbed the picture, which changes least.
+**auto_strength** goes as far towards noise as the compression has disturbed the image, which changes least.
 
 {SD15}
 """,
     )
     models, edges = real_models(s)
-    loaded, scaled = picture(s)
+    loaded, scaled = image(s)
     vae = (models, "VAE")
     encoded = s.node("VAEEncode", pixels=scaled, vae=vae)
-    quantised = s.node("SDCLatentQuantize", latent=encoded, image=scaled, vae=vae, preset="clean")
-    latent = (quantised, "LATENT")
+    quantized = s.node("SDCLatentQuantize", latent=encoded, image=scaled, vae=vae, preset="clean")
+    latent = (quantized, "LATENT")
     decoded = s.node("VAEDecode", "VAE Decode (compressed)", samples=latent, vae=vae)
     words = prompt(s, models)
     model = (models, "MODEL")
@@ -141,7 +141,7 @@ ComfyUI's own *Detect Edges (Canny)* is another filter on another scale, so the 
         model=model,
         positive=words,
         latent=latent,
-        sdc=(quantised, "SDC"),
+        sdc=(quantized, "SDC"),
         auto_strength=True,
         steps=50,
     )
@@ -164,7 +164,7 @@ ComfyUI's own *Detect Edges (Canny)* is another filter on another scale, so the 
     ours = shown(s, "Regenerate with Canny", again)
     theirs = kept(s, "Stock nodes", stock, "SDC/regenerated")
     s.band(
-        [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, decoded, words],
+        [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantized, decoded, words],
         [up, down], [held, guider, sampler, walk, stock], [again, ours, theirs],
     )  # fmt: skip
     s.group("Stock nodes", held, guider, sampler, walk, stock)
@@ -192,8 +192,8 @@ counts.
 """,
     )
     models, edges = real_models(s)
-    loaded, scaled = picture(s)
-    encoded, quantised, saved = compressed(s, scaled, models, "clean", "SDC/experiment")
+    loaded, scaled = image(s)
+    encoded, quantized, saved = compressed(s, scaled, models, "clean", "SDC/experiment")
     words = prompt(s, models)
     columns = []
     for strength in STRENGTHS:
@@ -207,7 +207,7 @@ counts.
             )  # fmt: skip
             column += [back, shown(s, title, (back, "IMAGE"), width=290, height=270)]
         columns.append(column)
-    s.band([note, real_models_note(s)], [models, edges, words, loaded, scaled], [encoded, quantised, saved], *columns)
+    s.band([note, real_models_note(s)], [models, edges, words, loaded, scaled], [encoded, quantized, saved], *columns)
     return s
 
 
@@ -216,12 +216,12 @@ def change_prompt() -> Sketch:
     note = s.note(
         "What this does",
         f"""
-## Change a compressed picture by words
+## Change a compressed image by words
 
-Write what the picture shows into **1 · As it is**, and what it should show into **2 · As it should be**. DDIM Invert
+Write what the image shows into **1 · As it is**, and what it should show into **2 · As it should be**. DDIM Invert
 goes up with the first, Regenerate with Canny comes down with the second: what the words agree about stays.
 
-With method **exact pair**, the same words in both, and canny_strength 0, give the compressed picture back to the
+With method **exact pair**, the same words in both, and canny_strength 0, give the compressed image back to the
 last digit, so whatever differs comes from your words.
 
 **strength** 0.6 leaves the composition; nearer to 1.0 more may change. **canny_strength** holds shapes.
@@ -230,8 +230,8 @@ last digit, so whatever differs comes from your words.
 """,
     )
     models, edges = real_models(s)
-    loaded, scaled = picture(s)
-    encoded, quantised, saved = compressed(s, scaled, models, "best", "SDC/edit")
+    loaded, scaled = image(s)
+    encoded, quantized, saved = compressed(s, scaled, models, "best", "SDC/edit")
     decoded = s.node("VAEDecode", "VAE Decode (from the file)", samples=(saved, "LATENT"), vae=(models, "VAE"))
     before = prompt(s, models, "1 · As it is", "a photograph of a tabby cat")
     after = prompt(s, models, "2 · As it should be", "a photograph of a fox")
@@ -248,7 +248,7 @@ last digit, so whatever differs comes from your words.
     look = shown(s, "What the file holds", decoded)
     out = kept(s, "Changed", again, "SDC/changed")
     s.band(
-        [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantised, saved],
+        [note, real_models_note(s)], [models, edges, loaded, scaled], [encoded, quantized, saved],
         [decoded, before, after, up], [down, again], [look, out],
     )  # fmt: skip
     return s

@@ -1,6 +1,6 @@
 """What several templates have in common."""
 
-from .sketch import CHECKPOINT, CONTROLNET, PICTURE, Node, Sketch
+from .sketch import CHECKPOINT, CONTROLNET, IMAGE, Node, Sketch
 
 SCALED = (
     "A photograph of any size may come in: **Scale Image to Total Pixels** takes it to {size} megapixels first, what "
@@ -9,9 +9,9 @@ SCALED = (
 SD15 = SCALED.format(size="0.26", model="Stable Diffusion 1.x")
 
 
-def picture(sketch: Sketch, megapixels: float = 0.26) -> tuple[Node, Node]:
-    """(Load Image, the picture at a size that models can do)."""
-    loaded = sketch.node("LoadImage", "Picture", image=PICTURE)
+def image(sketch: Sketch, megapixels: float = 0.26) -> tuple[Node, Node]:
+    """(Load Image, the image at a size that models can do)."""
+    loaded = sketch.node("LoadImage", "Image", image=IMAGE)
     scaled = sketch.node(
         "ImageScaleToTotalPixels", f"Scale to {megapixels:g} megapixels", image=loaded, upscale_method="lanczos",
         megapixels=megapixels, resolution_steps=8,
@@ -45,13 +45,13 @@ def compressed(sketch: Sketch, image: Node, models: Node, preset: str, prefix: s
     """(VAE Encode, SD Latent Quantize, Save SDC)."""
     vae = (models, "VAE")
     encoded = sketch.node("VAEEncode", pixels=image, vae=vae)
-    quantised = sketch.node("SDCLatentQuantize", latent=encoded, image=image, vae=vae, preset=preset, **settings)
-    saved = sketch.node("SDCSave", sdc=(quantised, "SDC"), image=image, filename_prefix=prefix)
-    return encoded, quantised, saved
+    quantized = sketch.node("SDCLatentQuantize", latent=encoded, image=image, vae=vae, preset=preset, **settings)
+    saved = sketch.node("SDCSave", sdc=(quantized, "SDC"), image=image, filename_prefix=prefix)
+    return encoded, quantized, saved
 
 
 def shown(sketch: Sketch, title: str, images, **size) -> Node:
-    """A preview. ComfyUI's Image Compare draws nothing on the classic canvas, so pictures stand below each other."""
+    """A preview. ComfyUI's Image Compare draws nothing on the classic canvas, so images stand below each other."""
     return sketch.node("PreviewImage", title, images=images, **size)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of README and of Browse Templates, made anew: `python run.py pictures [NAME ...]`.
+"""Images of README and of Browse Templates, made anew: `python run.py images [NAME ...]`.
 
 A NAME is that of a file without its ending: `espresso` for docs/espresso.jpg, `sdc_demo_tiny` for its thumbnail.
 """
@@ -43,7 +43,7 @@ def main(names: list[str], settings: dict, models: Path) -> int:
         "load_and_save": load_and_save_in_the_page,
     }
     if unknown := set(names) - made.keys():
-        raise SetupError(f"There is no picture {', '.join(sorted(unknown))}; there are {', '.join(made)}.")
+        raise SetupError(f"There is no image {', '.join(sorted(unknown))}; there are {', '.join(made)}.")
     with open_board(settings, models) as (board, server):
         for name, make in made.items():
             if not names or name in names:
@@ -59,11 +59,11 @@ def photograph(name: str, _board: Board, server: Server) -> Path:
     found = shown(prompt, server.client.run(prompt), server)
     original, decoded = found["Original"], found["What the file holds"]
     sheet = Image.new("RGB", (2 * original.width + GAP, original.height), "white")
-    for x, picture, label in (
+    for x, image, label in (
         (0, original, "original"),
         (original.width + GAP, decoded, f"from a file of {found['bytes']} bytes"),
     ):
-        sheet.paste(picture, (x, 0))
+        sheet.paste(image, (x, 0))
         pen, font = ImageDraw.Draw(sheet, "RGBA"), ImageFont.load_default(LABEL)
         left, top, right, bottom = pen.textbbox((x + 8, 6), label, font)
         pen.rectangle((left - 8, top - 6, right + 8, bottom + 6), (0, 0, 0, 150))
@@ -79,15 +79,15 @@ def thumbnail(name: str, _board: Board, server: Server) -> Path:
     prompt = shipped(name, about.settings)
     found = shown(prompt, server.client.run(prompt), server)
     kilobytes = f"{found.get('bytes', 0) / 1000:.1f} kB"
-    labelled = {label.format(size=kilobytes): found[title] for label, title in about.pictures.items()}
+    labeled = {label.format(size=kilobytes): found[title] for label, title in about.images.items()}
     path = REPO / "workflows" / f"{name}.jpg"
-    thumbnails.draw(labelled, about.footer, about.columns).save(path, quality=88)
+    thumbnails.draw(labeled, about.footer, about.columns).save(path, quality=88)
     return path
 
 
 def contact_sheet(name: str, _board: Board, server: Server) -> Path:
-    """web/docs/pictures/SDCContactSheet.jpg, of files in a folder."""
-    folder = server.base / "input" / "pictures"
+    """web/docs/images/SDCContactSheet.jpg, of files in a folder."""
+    folder = server.base / "input" / "images"
     folder.mkdir()
     for file in ("astronaut", "chelsea", "coffee", "rocket"):
         small = Image.fromarray(getattr(skimage.data, file)())
@@ -98,7 +98,7 @@ def contact_sheet(name: str, _board: Board, server: Server) -> Path:
     prompt = shipped("sdc_folder_to_folder", {"place": "input", "folder": folder.name, "columns": 4})
     wanted = "SDCLoadFolder", "SDCContactSheet", "PreviewImage"
     prompt = {node_id: node for node_id, node in prompt.items() if node["class_type"] in wanted}
-    path = REPO / "web" / "docs" / "pictures" / f"{name}.jpg"
+    path = REPO / "web" / "docs" / "images" / f"{name}.jpg"
     shown(prompt, server.client.run(prompt), server)["What is in the folder"].save(path, quality=88)
     return path
 
@@ -142,7 +142,7 @@ def shipped(name: str, values: dict) -> dict:
 
 
 def shown(prompt: dict, outputs: dict, server: Server) -> dict:
-    """Title of a preview -> its picture; and `bytes` of the file that was written."""
+    """Title of a preview -> its image; and `bytes` of the file that was written."""
     found: dict = {}
     for node_id, output in outputs.items():
         for file in output.get("files", []):

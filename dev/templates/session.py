@@ -13,7 +13,7 @@ from .. import browser
 from ..environment import say
 from ..server import Server
 from .board import REPO, Board
-from .sketch import PICTURE, SAMPLE_FOLDER
+from .sketch import IMAGE, SAMPLE_FOLDER
 
 WINDOW = {"width": 1600, "height": 1000}
 PATIENCE = 240_000  # ms: the machine may be busy
@@ -21,13 +21,13 @@ PATIENCE = 240_000  # ms: the machine may be busy
 
 @contextlib.contextmanager
 def open_board(settings: dict, models: Path):
-    """(Board, Server); the sample picture is in the input folder and a folder there, and all is gone afterwards."""
+    """(Board, Server); the sample image is in the input folder and a folder there, and all is gone afterwards."""
     path = browser.find_or_install()
     with tempfile.TemporaryDirectory(prefix="sdc-templates-", ignore_cleanup_errors=True) as folder:
         base = Path(folder)
         for place in (base / "input", base / "input" / SAMPLE_FOLDER):
             place.mkdir()
-            shutil.copy(REPO / "web" / "sample" / PICTURE, place)
+            shutil.copy(REPO / "web" / "sample" / IMAGE, place)
         say("Starting ComfyUI")
         with (
             Server(Path(settings["comfyui"]), Path(sys.executable), pack=REPO, models=[models], base=base) as server,

@@ -1,6 +1,6 @@
 """Templates for every day: compress, open again, and the two in one go."""
 
-from .parts import SD15, before_and_after, compressed, kept, picture, prompt, shown
+from .parts import SD15, before_and_after, compressed, image, kept, prompt, shown
 from .sketch import Sketch
 
 TINY = (
@@ -17,11 +17,11 @@ def demo() -> Sketch:
     note = s.note(
         "Start here",
         f"""
-## A picture in about 3 kB, and back
+## An image in about 3 kB, and back
 
 Press **Run**. {TINY}
 
-**1 · Compress.** The preset *best* packs the picture into about 3 kB, and Save SDC writes the file to *output/SDC*.
+**1 · Compress.** The preset *best* packs the image into about 3 kB, and Save SDC writes the file to *output/SDC*.
 
 **2 · Regenerate.** SDC Regenerate opens what was written, goes as far towards noise as the compression has disturbed
 it (**auto_strength**: it cleans up and changes least), and paints that part again, held by its edges. After *best*
@@ -36,16 +36,16 @@ The cat is Chelsea, by Stefan van der Walt (CC0); opening this workflow has put 
 """,
     )
     models = s.node("SDCLoadTinyModels")
-    loaded, scaled = picture(s)
-    encoded, quantised, saved = compressed(s, scaled, models, "best", "SDC/demo")
+    loaded, scaled = image(s)
+    encoded, quantized, saved = compressed(s, scaled, models, "best", "SDC/demo")
     words = prompt(s, models, "A prompt (does nothing here)")
     back = s.node(
         "SDCRegenerate", sdc=(saved, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
         control_net=(models, "CONTROL_NET"), canny_strength=1.0,
     )  # fmt: skip
     original, before, after = before_and_after(s, scaled, back, "SDC/demo_regenerated")
-    s.band([note], [models, loaded, scaled], [encoded, quantised, saved], [words, back, original], [before, after])
-    s.group("1 · Compress", encoded, quantised, saved)
+    s.band([note], [models, loaded, scaled], [encoded, quantized, saved], [words, back, original], [before, after])
+    s.group("1 · Compress", encoded, quantized, saved)
     s.group("2 · Regenerate", words, back)
     s.group("Look", before, after)
     return s
@@ -56,28 +56,28 @@ def compress() -> Sketch:
     note = s.note(
         "What this does",
         f"""
-## Compress a picture
+## Compress an image
 
 Writes a .sdc file of about 3 kB for 512x512 to *output/SDC*, and shows what the file holds: no model repaints it.
 
-**preset** *best* is the trained coder, far nearer to the picture than the palettes; **bits_per_pixel** sets how big the
+**preset** *best* is the learned codec, far nearer to the image than the palettes; **bits_per_pixel** sets how big the
 file gets.
 
-{SD15} Larger pictures work too, up to your memory; files grow with their area.
+{SD15} Larger images work too, up to your memory; files grow with their area.
 
-* Type what the picture shows into Save SDC's **prompt**, to have it at hand when the picture is regenerated.
+* Type what the image shows into Save SDC's **prompt**, to have it at hand when the image is regenerated.
 * Open the file again with **sdc_decompress**.
 
-{TINY} Use the VAE of your own SD 1.x checkpoint for a sharper picture: what opens the file should be what wrote it.
+{TINY} Use the VAE of your own SD 1.x checkpoint for a sharper image: what opens the file should be what wrote it.
 """,
     )
     models = s.node("SDCLoadTinyModels")
-    loaded, scaled = picture(s)
-    encoded, quantised, saved = compressed(s, scaled, models, "best", "SDC/picture")
+    loaded, scaled = image(s)
+    encoded, quantized, saved = compressed(s, scaled, models, "best", "SDC/image")
     decoded = s.node("SDCDecode", "Decode SDC (from the file)", sdc=(saved, "SDC"), vae=(models, "VAE"))
     before = shown(s, "Original", scaled, width=440, height=380)
     after = shown(s, "What the file holds", decoded, width=440, height=380)
-    s.band([note], [models, loaded, scaled], [encoded, quantised, saved], [before, decoded, after])
+    s.band([note], [models, loaded, scaled], [encoded, quantized, saved], [before, decoded, after])
     return s
 
 
@@ -99,7 +99,7 @@ the file steers the repainting.
     )
     models = s.node("SDCLoadTinyModels")
     loaded = s.node("SDCLoad", file="sample: espresso.sdc", width=300)
-    words = s.node("CLIPTextEncode", "What the picture shows", clip=(models, "CLIP"), text=(loaded, "prompt"))
+    words = s.node("CLIPTextEncode", "What the image shows", clip=(models, "CLIP"), text=(loaded, "prompt"))
     back = s.node(
         "SDCRegenerate", sdc=(loaded, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
         control_net=(models, "CONTROL_NET"), canny_strength=1.0,
@@ -127,12 +127,12 @@ up and saved under its own name in *output/SDC/regenerated*. Run **sdc_demo_tiny
     )
     models = s.node("SDCLoadTinyModels")
     files = s.node("SDCLoadFolder", limit=16, width=300)
-    words = s.node("CLIPTextEncode", "What each picture shows", clip=(models, "CLIP"), text=(files, "prompt"))
+    words = s.node("CLIPTextEncode", "What each image shows", clip=(models, "CLIP"), text=(files, "prompt"))
     back = s.node(
         "SDCRegenerate", sdc=(files, "SDC"), model=(models, "MODEL"), positive=words, vae=(models, "VAE"),
         control_net=(models, "CONTROL_NET"), canny_strength=1.0,
     )  # fmt: skip
-    out = kept(s, "Regenerated", (back, "IMAGE"), "SDC/regenerated/picture")
+    out = kept(s, "Regenerated", (back, "IMAGE"), "SDC/regenerated/image")
     sheet = s.node("SDCContactSheet", sdc=(files, "SDC"), name=(files, "name"), width=400)
     overview = shown(s, "What is in the folder", sheet, width=400, height=400)
     s.band([note, models], [files], [words, back], [sheet, overview, out])
@@ -146,10 +146,10 @@ def keep_a_part() -> Sketch:
         f"""
 ## Keep a face, or lettering, finer
 
-Right-click **Picture**, *Open in MaskEditor*, and paint over what matters. The preset *best* keeps it finer, and the
-rest of the picture pays for it: the file gets no bigger.
+Right-click **Image**, *Open in MaskEditor*, and paint over what matters. The preset *best* keeps it finer, and the
+rest of the image pays for it: the file gets no bigger.
 
-The picture in the middle has the same number of bytes without the mask.
+The image in the middle has the same number of bytes without the mask.
 
 {SD15}
 
@@ -157,8 +157,8 @@ The picture in the middle has the same number of bytes without the mask.
 """,
     )
     models = s.node("SDCLoadTinyModels")
-    loaded, scaled = picture(s)
-    encoded, quantised, saved = compressed(
+    loaded, scaled = image(s)
+    encoded, quantized, saved = compressed(
         s, scaled, models, "best", "SDC/finer", mask=(loaded, "MASK"), bits_per_pixel=0.05
     )
     plain = s.node(
@@ -168,11 +168,11 @@ The picture in the middle has the same number of bytes without the mask.
     masked = s.node("SDCDecode", "Decode SDC (with the mask)", sdc=(saved, "SDC"), vae=(models, "VAE"))
     without = s.node("SDCDecode", "Decode SDC (without)", sdc=(plain, "SDC"), vae=(models, "VAE"))
     original = shown(s, "Original", scaled, width=280, height=230)
-    pictures = [
+    images = [
         shown(s, "Without the mask", without, width=380, height=355),
         shown(s, "With the mask", masked, width=380, height=355),
     ]
-    s.band([note, models], [loaded, scaled, encoded, original], [quantised, saved], [plain, without, masked], pictures)
+    s.band([note, models], [loaded, scaled, encoded, original], [quantized, saved], [plain, without, masked], images)
     return s
 
 

@@ -13,7 +13,7 @@ CONTROLNET = {
     "url": "https://huggingface.co/comfyanonymous/ControlNet-v1-1_fp16_safetensors/resolve/main/control_v11p_sd15_canny_fp16.safetensors",
     "directory": "controlnet",
 }
-PICTURE = "sdc_cat.jpg"  # comes with the pack; the page puts it into the input folder
+IMAGE = "sdc_cat.jpg"  # comes with the pack; the page puts it into the input folder
 SAMPLE_FOLDER = "sdc_sample"  # and into this folder of it
 WIDTHS = {"MarkdownNote": 310, "LoadImage": 280, "PreviewImage": 340, "SaveImage": 340}
 HEIGHTS = {"LoadImage": 380, "PreviewImage": 280, "SaveImage": 310, "CLIPTextEncode": 110}

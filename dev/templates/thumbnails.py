@@ -1,4 +1,4 @@
-"""A template's picture in Browse Templates: what a run with the small models of the pack has shown, and its size."""
+"""A template's image in Browse Templates: what a run with the small models of the pack has shown, and its size."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ class Thumbnail:
     `settings` are for the small models: where the workflow's own are made for big ones.
     """
 
-    pictures: dict[str, str]  # label -> title of the preview
+    images: dict[str, str]  # label -> title of the preview
     footer: str
     columns: int = 2
     settings: dict = field(default_factory=dict)
@@ -35,7 +35,7 @@ SHOWN = {
     ),
     "sdc_full_pipeline": Thumbnail(
         {
-            "original": "1 · Original", "64 colours, {size}": "2 · Decoded from the .sdc file",
+            "original": "1 · Original", "64 colors, {size}": "2 · Decoded from the .sdc file",
             "edges": "3 · Edges that hold it in place", "regenerated": "4 · Regenerated",
         },
         "the paper, step by step · by small models, strength 0.15", settings=MENDED,
@@ -58,28 +58,28 @@ SHOWN = {
 }  # fmt: skip
 
 
-def draw(pictures: dict[str, Image.Image], footer: str, columns: int) -> Image.Image:
-    """Pictures with their titles above them, in a grid, and a line about them all below."""
-    count = len(pictures)
+def draw(images: dict[str, Image.Image], footer: str, columns: int) -> Image.Image:
+    """Images with their titles above them, in a grid, and a line about them all below."""
+    count = len(images)
     rows = -(-count // columns)
     width, height = SIDE // columns, (SIDE - BAR) // rows
     sheet = Image.new("RGB", (SIDE, SIDE), BACK)
     canvas = ImageDraw.Draw(sheet)
-    for number, (title, picture) in enumerate(pictures.items()):
+    for number, (title, image) in enumerate(images.items()):
         left, top = number % columns * width, number // columns * height
-        fitted = cover(picture.convert("RGB"), width - 4, height - LABEL - 2)
+        fitted = cover(image.convert("RGB"), width - 4, height - LABEL - 2)
         sheet.paste(fitted, (left + 2, top + LABEL))
         canvas.text((left + 6, top + LABEL // 2), title, FRONT, font(width, title), anchor="lm")
     canvas.text((SIDE // 2, SIDE - BAR // 2), footer, FRONT, font(SIDE, footer), anchor="mm")
     return sheet
 
 
-def cover(picture: Image.Image, width: int, height: int) -> Image.Image:
-    """The middle of a picture at this size."""
-    scale = max(width / picture.width, height / picture.height)
-    size = [max(1, round(side * scale)) for side in picture.size]
+def cover(image: Image.Image, width: int, height: int) -> Image.Image:
+    """The middle of an image at this size."""
+    scale = max(width / image.width, height / image.height)
+    size = [max(1, round(side * scale)) for side in image.size]
     left, top = ((side - wanted) // 2 for side, wanted in zip(size, (width, height), strict=True))
-    return picture.resize(size, Image.Resampling.LANCZOS).crop((left, top, left + width, top + height))
+    return image.resize(size, Image.Resampling.LANCZOS).crop((left, top, left + width, top + height))
 
 
 def font(room: int, text: str) -> ImageFont.FreeTypeFont:

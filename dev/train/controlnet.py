@@ -3,9 +3,9 @@
 It goes on from the former one, which the history of this repository holds and which was taught palettes and a softer
 autoencoder. A step of training repeats what the nodes do: a decoded latent is inverted along the first levels of a
 DDIM schedule by the denoiser alone (Eq. (1) of "Post-processing Based Image Coding via Stable Diffusion"), and on the
-way back denoiser and ControlNet together shall end at the photograph, given the edges of the decoded picture. Gradients
+way back denoiser and ControlNet together shall end at the photograph, given the edges of the decoded image. Gradients
 run through the last two levels of the way, so what is trained is what comes out at its end. Photographs come by turns
-through either autoencoder and every coder. What counts is how the picture looks that the end decodes to: LPIPS on
+through either autoencoder and every coder. What counts is how the image looks that the end decodes to: LPIPS on
 SqueezeNet, so that AlexNet is left for measuring. With x = z / sqrt(a), sigma = sqrt(1 / a - 1).
 """
 
@@ -26,7 +26,7 @@ from .coder import photographs
 START = "0f99c94fb37ac2aec3c4e5004e10fa1106ca3f3d"  # `git cat-file blob` gives the former weights
 STEPS = 2000
 BATCH = 2
-CROP = 24  # latents, 192 pixels: the networks see this much of a picture
+CROP = 24  # latents, 192 pixels: the networks see this much of an image
 WINDOW = 16  # latents of a crop that are decoded, which takes as long as the networks do
 MARGIN = 2  # latents at the edge of a window whose pixels depend on what lies outside
 RATE = 4e-4
@@ -143,7 +143,7 @@ def train(shared: Path, state: Path, steps: int | None = None):
         return torch.randint(below, (), generator=generator).item()
 
     def distance(autoencoder, z, pixels, place=None):
-        """How far the pictures of latents look from the photographs, and are; in one window of them, or all over."""
+        """How far the images of latents look from the photographs, and are; in one window of them, or all over."""
         if place:
             z, pixels = window(z, *place), window(pixels, *place, factor=8)
         with loop.autocast(device):

@@ -31,13 +31,13 @@ def photographs(shared: Path) -> tuple[list[Path], list[Path]]:
 
 def load(path: Path) -> np.ndarray:
     """(H, W, 3) uint8, sides multiples of 8 and at least 256."""
-    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    if min(picture.size) < SMALLEST:
-        size = [max(SMALLEST, round(side * SMALLEST / min(picture.size))) for side in picture.size]
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
-    width, height = (side // 8 * 8 for side in picture.size)
-    left, top = (picture.width - width) // 2, (picture.height - height) // 2
-    return np.asarray(picture.crop((left, top, left + width, top + height)))
+    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    if min(image.size) < SMALLEST:
+        size = [max(SMALLEST, round(side * SMALLEST / min(image.size))) for side in image.size]
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    width, height = (side // 8 * 8 for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return np.asarray(image.crop((left, top, left + width, top + height)))
 
 
 def pixels(path: Path) -> torch.Tensor:
@@ -113,11 +113,11 @@ def latents(shared: Path, paths: list[Path], path: Path, device: torch.device, p
     def make():
         encoder = taesd(shared, "encoder").to(device)
         found = {}
-        for picture in progress(paths, "encoding"):
-            found[name_of(picture)] = run(encoder, pixels(picture)[None] / 255, device)[0].half()
+        for image in progress(paths, "encoding"):
+            found[name_of(image)] = run(encoder, pixels(image)[None] / 255, device)[0].half()
         return found
 
-    names = [name_of(picture) for picture in paths]
+    names = [name_of(image) for image in paths]
     tensors = cached(path, {"photographs": hash_of(paths), "version": 1}, make)
     return {name: tensors[name] for name in names}
 

@@ -1,7 +1,7 @@
 """The zstd dictionaries of `weights/metadata`: what prompts with their settings, and workflows, have in common.
 
 Learnt from the templates that come with ComfyUI. Which length of a segment and which size are best was measured on a
-fifth of them, held out; `python run.py bench metadata` measures on the pictures that nothing here has seen.
+fifth of them, held out; `python run.py bench metadata` measures on the images that nothing here has seen.
 """
 
 import copy
@@ -16,7 +16,7 @@ from sdc_pack.codec.dictionaries import name_of
 from sdc_pack.codec.metadata import check_metadata
 
 PACKAGE = "comfyui_workflow_templates_json"
-# Earlier states of these made pictures that `bench metadata` measures on.
+# Earlier states of these made images that `bench metadata` measures on.
 LEFT_OUT = {"flux_schnell.json", "sdxl_refiner_prompt_example.json", "sdxl_simple_example.json"}
 LARGEST = 60_000  # bytes of a workflow: a few giants would fill the dictionary
 PROMPTS, WORKFLOWS = 112 << 10, 512 << 10  # sizes of the dictionaries
@@ -57,7 +57,7 @@ def templates() -> list[dict]:
 
 
 def records(workflow: dict, rng: random.Random) -> list[dict]:
-    """What Save SDC would store of pictures made by a workflow: its texts, in turn, with its models and settings."""
+    """What Save SDC would store of images made by a workflow: its texts, in turn, with its models and settings."""
     graphs = [workflow, *workflow.get("definitions", {}).get("subgraphs", [])]
     nodes = [node for graph in graphs for node in graph["nodes"] if isinstance(node.get("widgets_values"), list)]
 
@@ -91,7 +91,7 @@ def records(workflow: dict, rng: random.Random) -> list[dict]:
 
 
 def earlier(workflow: dict) -> dict:
-    """A workflow as ComfyUI's pages of 2023 and 2024 wrote it, as most pictures have it."""
+    """A workflow as ComfyUI's pages of 2023 and 2024 wrote it, as most images have it."""
     workflow = copy.deepcopy(workflow)
     for node in workflow["nodes"]:
         if isinstance(node.get("size"), list):

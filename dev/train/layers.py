@@ -56,7 +56,7 @@ def train(own: nn.Sequential, taught: nn.Sequential, x, held_out, steps: int, ra
     for number, (layer, teacher) in enumerate(zip(own, taught, strict=True)):
         if any(True for _ in layer.parameters()):
             print(f"layer {number}", flush=True)
-            scale = x[::8].float().std().item()  # learnt at a deviation of 1, where a step suits every bias
+            scale = x[::8].float().std().item()  # learned at a deviation of 1, where a step suits every bias
             patches, unseen = Patches(x, layer), Patches(held_out, layer)
             unseen = [unseen.draw(loop.generator(1, part)) for part in range(8)]
 

@@ -32,7 +32,7 @@ class Average:
             mean.lerp_(value, share)
 
 
-class Optimiser:
+class Optimizer:
     """Muon (Jordan et al. 2024) for the wide layers, AdamW for the rest.
 
     Muon of torch takes matrices only, so it works on copies of the layers, laid flat.
@@ -116,7 +116,7 @@ def train(
     cool_down : float
         Share of the steps over which the learning rate falls to nothing.
     """
-    optimiser = Optimiser(network)
+    optimizer = Optimizer(network)
     shapes = [tuple(parameter.shape) for parameter in network.parameters()]
     recipe = hashlib.sha256(f"{recipe} {shapes} {steps} {rate} {seed} {cool_down}".encode()).hexdigest()
     average, done = Average(network), 0
@@ -126,7 +126,7 @@ def train(
             raise ValueError(f"{state} holds a run of another kind. Delete it to begin anew.")
         network.load_state_dict(kept["network"])
         average.network.load_state_dict(kept["average"])
-        optimiser.load_state_dict(kept["optimiser"])
+        optimizer.load_state_dict(kept["optimizer"])
         done = kept["done"]
         print(f"going on from step {done} of {steps}", flush=True)
 
@@ -137,7 +137,7 @@ def train(
             {
                 "network": network.state_dict(),
                 "average": average.network.state_dict(),
-                "optimiser": optimiser.state_dict(),
+                "optimizer": optimizer.state_dict(),
                 "done": done,
                 "recipe": recipe,
             },
@@ -155,7 +155,7 @@ def train(
             network.zero_grad(set_to_none=True)
             value.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step(rate * min(1.0, (done + 1) / WARM_UP, remaining))
+            optimizer.step(rate * min(1.0, (done + 1) / WARM_UP, remaining))
             done += 1
             average.follow(network, done)
             mean = value.item() if mean is None else 0.98 * mean + 0.02 * value.item()

@@ -9,15 +9,15 @@ import torch
 from PIL import Image, ImageOps
 from sdc_pack import codec
 from sdc_pack.codec.autoencoder import tiny_vae
-from sdc_pack.nodes.pictures import edges
+from sdc_pack.nodes.images import edges
 
 from . import data
 
 SIDE = 256  # pixels of a square
 LARGEST = 384  # pixels of a photograph's shorter side that a square is cut from; larger ones are reduced
 THRESHOLDS = (100, 200)  # of Canny edges, as Regenerate with Canny starts with
-COLOURS = 40  # leave in a square the error that 64 leave in a picture of 512x512
-QUALITIES = (80, 190)  # of the learned coder: 1.5 to 5 kB for 512x512
+COLORS = 40  # leave in a square the error that 64 leave in an image of 512x512
+QUALITIES = (80, 190)  # of the learned codec: 1.5 to 5 kB for 512x512
 CODERS = ("paper", "undithered", "learned")
 
 
@@ -27,7 +27,7 @@ class Square:
 
     clean : (4, 32, 32) float16, TAESD's scaled latent of the photograph
     latent : (4, 32, 32) float16, what the file decodes to, scaled
-    edges : (1, 256, 256) uint8, 1 on a Canny edge of the picture that the latent decodes to
+    edges : (1, 256, 256) uint8, 1 on a Canny edge of the image that the latent decodes to
     pixels : (3, 256, 256) uint8
     """
 
@@ -44,14 +44,14 @@ def number_of(path: Path) -> int:
 
 def cut(path: Path) -> np.ndarray:
     """(256, 256, 3) uint8: a square of the photograph, somewhere in it."""
-    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    shorter = min(picture.size)
+    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    shorter = min(image.size)
     scale = min(max(shorter, SIDE), LARGEST) / shorter
     if scale != 1:
-        picture = picture.resize([max(SIDE, round(side * scale)) for side in picture.size], Image.Resampling.LANCZOS)
+        image = image.resize([max(SIDE, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS)
     number = number_of(path)
-    left, top = number % (picture.width - SIDE + 1), number // 4096 % (picture.height - SIDE + 1)
-    return np.asarray(picture.crop((left, top, left + SIDE, top + SIDE)))
+    left, top = number % (image.width - SIDE + 1), number // 4096 % (image.height - SIDE + 1)
+    return np.asarray(image.crop((left, top, left + SIDE, top + SIDE)))
 
 
 def store(latent: np.ndarray, coder: str, number: int) -> np.ndarray:
@@ -61,7 +61,7 @@ def store(latent: np.ndarray, coder: str, number: int) -> np.ndarray:
         encoded = codec.encode_learned(latent, quality=low + number % (high - low))
     else:
         dither = {"dither": "none"} if coder == "undithered" else {}
-        encoded = codec.encode(latent, **codec.PAPER_PRESET | {"colours": COLOURS} | dither)
+        encoded = codec.encode(latent, **codec.PAPER_PRESET | {"colors": COLORS} | dither)
     return codec.decode(encoded)
 
 
@@ -79,8 +79,8 @@ def squares(
             clean = data.run(teacher, pixels[None] / 255, device)[0]
             own = clean if autoencoder == "taesd" else data.run(encoder, pixels[None] / 255, device)[0]
             latent = torch.from_numpy(store(own.numpy() / tiny_vae.SCALE, coder, number_of(path))) * tiny_vae.SCALE
-            picture = data.run(decoder, latent[None], device).clamp(0, 1).permute(0, 2, 3, 1)
-            lines = edges.canny_edges(picture, *THRESHOLDS)[..., 0].to(torch.uint8)
+            image = data.run(decoder, latent[None], device).clamp(0, 1).permute(0, 2, 3, 1)
+            lines = edges.canny_edges(image, *THRESHOLDS)[..., 0].to(torch.uint8)
             square = Square(clean.half(), latent.half(), lines, pixels)
             found |= {f"{part}/{data.name_of(path)}": value for part, value in vars(square).items()}
         return found

@@ -1,4 +1,4 @@
-"""The tiny autoencoder, distilled from TAESD: its encoder gives TAESD's latents, its decoder TAESD's pictures.
+"""The tiny autoencoder, distilled from TAESD: its encoder gives TAESD's latents, its decoder TAESD's images.
 
 Both halves learn layer by layer, then as a whole, so that the errors of the layers do not add up.
 """
@@ -40,7 +40,7 @@ def apart(own: list, taught: list) -> torch.Tensor:
 
 
 def load_lpips(shared: Path) -> nn.Module:
-    """(pictures, pictures) in -1..1 -> LPIPS, with its gradient."""
+    """(images, images) in -1..1 -> LPIPS, with its gradient."""
     folder = shared / "models" / "lpips"
     found = sorted(folder.glob(f"{metrics.LPIPS_WEIGHTS[LPIPS]}*.pth"))
     if not found:
@@ -117,7 +117,7 @@ def train_encoder(shared: Path, photographs: Photographs, steps: int | None, sta
 
 
 def train_decoder(shared: Path, photographs: Photographs, steps: int | None, state: Path):
-    """Towards TAESD's pictures: from photographs it learns patterns that SqueezeNet likes and nobody else."""
+    """Towards TAESD's images: from photographs it learns patterns that SqueezeNet likes and nobody else."""
     device = photographs.device
     torch.manual_seed(0)
     decoder = tiny_vae.make_decoder().to(device, memory_format=torch.channels_last)

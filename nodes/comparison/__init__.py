@@ -1,1 +1,1 @@
-"""Pictures beside their original and beside other codecs: measured, tabulated, plotted and shown."""
+"""Images beside their original and beside other codecs: measured, tabulated, plotted and shown."""

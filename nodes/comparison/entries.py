@@ -1,27 +1,27 @@
-"""What a comparison holds: an original, pictures made of it, rivals with as many bytes, and the figures of all."""
+"""What a comparison holds: an original, images made of it, baselines with as many bytes, and the figures of all."""
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-from . import metrics, rivals
+from . import baselines, metrics
 
-# VAE Encode trims a side to a multiple of 8, others of 16 or 32; more is no trimming but another picture.
-MOST_TRIMMED = 64
-# Qualities at which a rival's curve is drawn, and how many times the bytes compared it may take.
+# VAE Encode trims a side to a multiple of 8, others of 16 or 32; more is no trimming but another image.
+MAX_TRIMMED = 64
+# Qualities at which a baseline's curve is drawn, and how many times the bytes compared it may take.
 CURVE = (0, 2, 5, 10, 20, 30, 45, 60, 75)
 CURVE_ENDS = 8
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture of the comparison; `figures` are those of metrics.measure against the original."""
+    """One image of the comparison; `figures` are those of metrics.measure against the original."""
 
     name: str
     pixels: np.ndarray = field(repr=False)  # (H, W, 3) uint8
     size: int | None = None  # bytes of its file, where one is known
-    fits: bool = True  # False: a rival that cannot write so small a file
+    fits: bool = True  # False: a baseline that cannot write so small a file
     figures: dict = field(default_factory=dict)
 
     @property
@@ -30,23 +30,21 @@ class Entry:
 
 
 def to_batches(images: dict[str, torch.Tensor]) -> list[dict[str, np.ndarray]]:
-    """Pictures of (H, W, 3) uint8 by the names of their inputs, one dict for each item of the batch.
+    """Images of (H, W, 3) uint8 by the names of their inputs, one dict for each item of the batch.
 
-    An input with one picture serves the whole batch. Grey becomes RGB, alpha is left out. All are trimmed about the
-    centre to the smallest of them, which is how VAE Encode trims.
+    An input with one image serves the whole batch. Gray becomes RGB, alpha is left out. All are trimmed about the
+    center to the smallest of them, which is how VAE Encode trims.
 
-    Raises ValueError, naming the input, where pictures or batches do not belong together.
+    Raises ValueError, naming the input, where images or batches do not belong together.
     """
     count = max(len(image) for image in images.values())
     height, width = (min(image.shape[axis] for image in images.values()) for axis in (1, 2))
     shown = " ".join(f"{name} {image.shape[2]}x{image.shape[1]}," for name, image in images.items()).rstrip(",")
     for name, image in images.items():
         if len(image) not in (1, count):
-            raise ValueError(f"{name} has {len(image)} pictures and another input {count}; give each as many, or one.")
-        if image.shape[1] - height >= MOST_TRIMMED or image.shape[2] - width >= MOST_TRIMMED:
-            raise ValueError(
-                f"The pictures have different sizes: {shown}. Scale them to one size before comparing them."
-            )
+            raise ValueError(f"{name} has {len(image)} images and another input {count}; give each as many, or one.")
+        if image.shape[1] - height >= MAX_TRIMMED or image.shape[2] - width >= MAX_TRIMMED:
+            raise ValueError(f"The images have different sizes: {shown}. Scale them to one size before comparing them.")
     trimmed = {}
     for name, image in images.items():
         top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
@@ -62,15 +60,15 @@ class Comparison:
     """One original and what was made of it, all measured."""
 
     original: np.ndarray  # (H, W, 3) uint8
-    entries: list[Entry]  # the pictures given, then the rivals
-    curves: dict[str, list[Entry]]  # each rival at several sizes
+    entries: list[Entry]  # the images given, then the baselines
+    curves: dict[str, list[Entry]]  # each baseline at several sizes
 
 
 def compare(original, entries: list[Entry], names: list[str], size: int | None, lpips, step, curve=CURVE) -> Comparison:
-    """Measure entries and the rivals of these names, which may take `size` bytes.
+    """Measure entries and the baselines of these names, which may take `size` bytes.
 
-    `lpips` is for metrics.measure, `curve` holds the qualities at which rivals are measured besides. `step()` is
-    called for each of the `count_steps` pictures.
+    `lpips` is for metrics.measure, `curve` holds the qualities at which baselines are measured besides. `step()` is
+    called for each of the `count_steps` images.
     """
 
     def measured(entry: Entry) -> Entry:
@@ -81,12 +79,12 @@ def compare(original, entries: list[Entry], names: list[str], size: int | None, 
     curves: dict[str, list[Entry]] = {}
     for name in names:
         assert size is not None  # there are names only where it is known
-        entries.append(measured(to_entry(rivals.encode_rival_to_size(name, original, size))))
+        entries.append(measured(to_entry(baselines.encode_baseline_to_size(name, original, size))))
         curves[name] = []
         for quality in curve:
-            rival = rivals.encode_rival(name, original, quality)
-            curves[name].append(measured(to_entry(rival)))
-            if rival.size > CURVE_ENDS * size:
+            baseline = baselines.encode_baseline(name, original, quality)
+            curves[name].append(measured(to_entry(baseline)))
+            if baseline.size > CURVE_ENDS * size:
                 break
     return Comparison(original, entries, curves)
 
@@ -96,5 +94,5 @@ def count_steps(entries: int, names: int) -> int:
     return entries + names * (1 + len(CURVE))
 
 
-def to_entry(rival: rivals.RivalPicture) -> Entry:
-    return Entry(rival.name, rival.pixels(), rival.size, rival.fits)
+def to_entry(baseline: baselines.BaselineImage) -> Entry:
+    return Entry(baseline.name, baseline.pixels(), baseline.size, baseline.fits)

@@ -1,7 +1,7 @@
-"""How far a picture is from its original. Plain functions that know nothing of ComfyUI.
+"""How far an image is from its original. Plain functions that know nothing of ComfyUI.
 
-All take two pictures of one size, each an (H, W, 3) array or tensor: uint8, or float in 0..1, which is rounded to
-8 bits first, because rivals have no more. Figures are means over the three channels.
+All take two images of one size, each an (H, W, 3) array or tensor: uint8, or float in 0..1, which is rounded to
+8 bits first, because baselines have no more. Figures are means over the three channels.
 """
 
 import functools
@@ -25,21 +25,21 @@ COLUMNS = {"psnr": ("PSNR", ".2f"), "ssim": ("SSIM", ".3f"), "ms_ssim": ("MS-SSI
 
 
 class MetricUnavailable(Exception):
-    """The metric needs something that is not there, or cannot be had of this picture; the message says what to do."""
+    """The metric needs something that is not there, or cannot be had of this image; the message says what to do."""
 
 
-def to_pixels(picture) -> np.ndarray:
-    """(H, W, 3) uint8 of a picture, its values rounded to the nearest of 256 levels."""
-    pixels = picture.cpu().numpy() if isinstance(picture, torch.Tensor) else np.asarray(picture)
+def to_pixels(image) -> np.ndarray:
+    """(H, W, 3) uint8 of an image, its values rounded to the nearest of 256 levels."""
+    pixels = image.cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
     if pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise ValueError(f"A picture has shape {tuple(pixels.shape)}; (height, width, 3) is needed.")
+        raise ValueError(f"An image has shape {tuple(pixels.shape)}; (height, width, 3) is needed.")
     if pixels.dtype == np.uint8:
         return pixels
     return np.rint(np.nan_to_num(pixels).clip(0, 1) * 255).astype(np.uint8)
 
 
 def measure(original, restored, lpips=None) -> dict[str, float | None]:
-    """Every metric by its key in COLUMNS; None for one that this picture does not allow.
+    """Every metric by its key in COLUMNS; None for one that this image does not allow.
 
     `lpips` is what `load_lpips` gives; without it that figure is None.
     """
@@ -53,7 +53,7 @@ def measure(original, restored, lpips=None) -> dict[str, float | None]:
 
 
 def psnr(original, restored) -> float:
-    """Peak signal-to-noise ratio in dB, infinite for equal pictures."""
+    """Peak signal-to-noise ratio in dB, infinite for equal images."""
     a, b = _pair(original, restored)
     error = np.square(a - b).mean(dtype=np.float64)
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
@@ -67,7 +67,7 @@ def ssim(original, restored) -> float:
     """
     a, b = _pair(original, restored)
     if min(a.shape[:2]) < 7:
-        raise MetricUnavailable("SSIM needs pictures of at least 7x7.")
+        raise MetricUnavailable("SSIM needs images of at least 7x7.")
     import cv2
 
     similarity, _ = _similarity(a, b, lambda x: cv2.blur(x, (7, 7))[3:-3, 3:-3], 49 / 48)
@@ -75,13 +75,13 @@ def ssim(original, restored) -> float:
 
 
 def ms_ssim(original, restored) -> float:
-    """Multi-scale structural similarity: five scales, an 11x11 Gaussian window of 1.5 pixels. 1 for equal pictures.
+    """Multi-scale structural similarity: five scales, an 11x11 Gaussian window of 1.5 pixels. 1 for equal images.
 
     Wang, Simoncelli and Bovik, 2003. Raises MetricUnavailable below 176x176 pixels.
     """
     a, b = _pair(original, restored)
     if min(a.shape[:2]) < SMALLEST_MS_SSIM:
-        raise MetricUnavailable(f"MS-SSIM needs pictures of at least {SMALLEST_MS_SSIM}x{SMALLEST_MS_SSIM}.")
+        raise MetricUnavailable(f"MS-SSIM needs images of at least {SMALLEST_MS_SSIM}x{SMALLEST_MS_SSIM}.")
     import cv2
 
     result = np.ones(3)
@@ -95,7 +95,7 @@ def ms_ssim(original, restored) -> float:
 
 
 def load_lpips(folders, net: str = "alex"):
-    """The function (original, restored) -> learned perceptual distance, version 0.1, 0 for equal pictures.
+    """The function (original, restored) -> learned perceptual distance, version 0.1, 0 for equal images.
 
     Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", 2018. The function raises
     MetricUnavailable below 64x64 pixels.
@@ -126,7 +126,7 @@ def load_lpips(folders, net: str = "alex"):
     def lpips(original, restored) -> float:
         a, b = _pair(original, restored)
         if min(a.shape[:2]) < 64:
-            raise MetricUnavailable("LPIPS needs pictures of at least 64x64.")
+            raise MetricUnavailable("LPIPS needs images of at least 64x64.")
         with torch.inference_mode():
             return network(*(torch.from_numpy(x).permute(2, 0, 1)[None] / 127.5 - 1 for x in (a, b))).item()
 
@@ -162,7 +162,7 @@ def _pair(original, restored) -> tuple[np.ndarray, np.ndarray]:
     a, b = to_pixels(original), to_pixels(restored)
     if a.shape != b.shape:
         raise ValueError(
-            f"The pictures are {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}; they must have one size."
+            f"The images are {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}; they must have one size."
         )
     return a.astype(np.float32), b.astype(np.float32)
 

@@ -11,40 +11,40 @@ from .entries import Comparison, Entry
 PANEL, MARGIN = (520, 420), (70, 50, 20, 56)  # of the axes within a panel: left, top, right, bottom
 LEGEND_LINE = 26
 FINER = 2  # drawn larger, then scaled down: smooth lines
-# Okabe and Ito's colours, which people who cannot tell red from green can tell apart.
-COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555", "#000000")
+# Okabe and Ito's colors, which people who cannot tell red from green can tell apart.
+COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555", "#000000")
 GRID, INK = "#dddddd", "#222222"
 TITLES = {"psnr": "PSNR in dB", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "lpips": "LPIPS (lower is better)"}
 
 
 def draw_plot(comparison: Comparison) -> np.ndarray:
-    """(H, W, 3) uint8: each metric over bytes, a mark for every entry of known size, a line for every rival."""
+    """(H, W, 3) uint8: each metric over bytes, a mark for every entry of known size, a line for every baseline."""
     curves = comparison.curves
     points = [entry for entry in comparison.entries if entry.size]
     shown = points + [entry for curve in curves.values() for entry in curve]
     keys = [key for key in metrics.COLUMNS if any(finite(entry, key) for entry in shown)]
     keys = keys if "lpips" not in keys else [key for key in keys if key != "ms_ssim"]
     names = [*dict.fromkeys([*(point.name for point in points), *curves])]
-    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
+    colors = {name: COLORS[number % len(COLORS)] for number, name in enumerate(names)}
     width = PANEL[0] * max(1, len(keys))
     height = PANEL[1] + LEGEND_LINE * math.ceil(len(names) / (2 * max(1, len(keys)))) + 16
     canvas = Canvas(width, height)
     if not keys:
         canvas.text(width / 2, height / 2, "nothing to plot: no file size is known", anchor="mm")
     for number, key in enumerate(keys):
-        panel(canvas, number * PANEL[0], key, points, curves, colours)
+        panel(canvas, number * PANEL[0], key, points, curves, colors)
     columns = 2 * max(1, len(keys))
     for number, name in enumerate(names):
         x, y = MARGIN[0] + number % columns * (width / columns), PANEL[1] + number // columns * LEGEND_LINE + 12
         if name in curves:
-            canvas.line([(x - 12, y), (x + 12, y)], colours[name])
+            canvas.line([(x - 12, y), (x + 12, y)], colors[name])
         if any(point.name == name for point in points):
-            canvas.mark(x, y, colours[name])
+            canvas.mark(x, y, colors[name])
         canvas.text(x + 20, y, name, anchor="lm", most=width / columns - 40)
     return canvas.pixels()
 
 
-def panel(canvas, offset: float, key: str, points: list[Entry], curves: dict, colours: dict):
+def panel(canvas, offset: float, key: str, points: list[Entry], curves: dict, colors: dict):
     """One metric over bytes, on a logarithmic axis."""
     entries = [entry for group in (points, *curves.values()) for entry in group if finite(entry, key)]
     x_axis = Axis([math.log10(entry.size) for entry in entries], offset + MARGIN[0], offset + PANEL[0] - MARGIN[2])
@@ -63,11 +63,11 @@ def panel(canvas, offset: float, key: str, points: list[Entry], curves: dict, co
         places = [
             (x_axis.place(math.log10(e.size)), y_axis.place(e.figures[key])) for e in curve if e.size and finite(e, key)
         ]
-        canvas.line(places, colours[name])
+        canvas.line(places, colors[name])
     for point in points:
         if point.size and finite(point, key):
             x, y = x_axis.place(math.log10(point.size)), y_axis.place(point.figures[key])
-            canvas.mark(x, y, colours[point.name])
+            canvas.mark(x, y, colors[point.name])
 
 
 class Axis:
@@ -107,12 +107,12 @@ class Canvas:
         self.image = Image.new("RGB", (round(width * FINER), round(height * FINER)), "white")
         self.pen = ImageDraw.Draw(self.image)
 
-    def line(self, places: list[tuple[float, float]], colour: str, width: float = 2.5):
-        self.pen.line([(x * FINER, y * FINER) for x, y in places], colour, round(width * FINER), joint="curve")
+    def line(self, places: list[tuple[float, float]], color: str, width: float = 2.5):
+        self.pen.line([(x * FINER, y * FINER) for x, y in places], color, round(width * FINER), joint="curve")
 
-    def mark(self, x: float, y: float, colour: str):
+    def mark(self, x: float, y: float, color: str):
         box = [value * FINER for value in (x - 6, y - 6, x + 6, y + 6)]
-        self.pen.ellipse(box, colour, "white", FINER)
+        self.pen.ellipse(box, color, "white", FINER)
 
     def text(self, x: float, y: float, text: str, anchor: str, size: int = 15, most: float = math.inf):
         font = ImageFont.load_default(size * FINER)

@@ -1,14 +1,14 @@
-"""The picture of a comparison: in each column one entry, a zoom into it, and how it differs from the original."""
+"""The image of a comparison: in each column one entry, a zoom into it, and how it differs from the original."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..pictures.opencv import import_cv2
+from ..images.opencv import import_cv2
 from . import metrics
 from .entries import Comparison, Entry
 from .table import show
 
-TILE = 384  # the square that every picture is fitted into
+TILE = 384  # the square that every image is fitted into
 GAP = 12
 FONT_SIZE, LINE = 20, 26
 BRIGHTEST = 64  # a difference of this many of 255 levels; fixed, so that maps can be compared
@@ -48,13 +48,13 @@ def draw_sheet(comparison: Comparison) -> np.ndarray:
     return np.asarray(sheet)
 
 
-def most_different(pictures: list[np.ndarray]) -> tuple[int, int, int]:
-    """Left, top and side of the square, a quarter of the picture high or wide, in which the pictures vary most."""
+def most_different(images: list[np.ndarray]) -> tuple[int, int, int]:
+    """Left, top and side of the square, a quarter of the image high or wide, in which the images vary most."""
     cv2 = import_cv2()
-    height, width = pictures[0].shape[:2]
+    height, width = images[0].shape[:2]
     side = max(1, min(height, width, max(32, min(height, width) // 4)))
-    mean = sum(picture.astype(np.float32) for picture in pictures) / len(pictures)
-    variance = sum(np.square(picture - mean).sum(2) for picture in pictures)
+    mean = sum(image.astype(np.float32) for image in images) / len(images)
+    variance = sum(np.square(image - mean).sum(2) for image in images)
     # The box's value at its top left corner, for every place where it fits.
     sums = cv2.boxFilter(variance, cv2.CV_32F, (side, side), anchor=(0, 0))[: height - side + 1, : width - side + 1]
     top, left = np.unravel_index(sums.argmax(), sums.shape)
@@ -86,7 +86,7 @@ def caption(entry: Entry) -> list[str]:
     return [size + ("" if entry.fits else " (smallest)"), " · ".join(figures[:2]), " · ".join(figures[2:])]
 
 
-def write(pen: ImageDraw.ImageDraw, x: float, y: float, text: str, colour: str):
+def write(pen: ImageDraw.ImageDraw, x: float, y: float, text: str, color: str):
     """One line, cut off where the column ends."""
     font = ImageFont.load_default(FONT_SIZE)
     text = " ".join(text.split())
@@ -94,4 +94,4 @@ def write(pen: ImageDraw.ImageDraw, x: float, y: float, text: str, colour: str):
         while text and pen.textlength(f"{text}…", font) > TILE:
             text = text[:-1]
         text += "…"
-    pen.text((x, y), text, colour, font)
+    pen.text((x, y), text, color, font)

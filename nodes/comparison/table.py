@@ -23,11 +23,11 @@ def show(value: float | None, form: str) -> str:
 
 
 def to_markdown(batch: list[Comparison], notes: list[str]) -> str:
-    """A table for each picture, then the notes."""
+    """A table for each image, then the notes."""
     blocks = []
     for number, comparison in enumerate(batch, 1):
         lines = [HEADER, ["---"] + ["---:"] * (len(HEADER) - 1), *map(cells, comparison.entries)]
-        title = [f"**Picture {number}**", ""] if len(batch) > 1 else []
+        title = [f"**Image {number}**", ""] if len(batch) > 1 else []
         blocks.append("\n".join([*title, *("| " + " | ".join(map(escaped, line)) + " |" for line in lines)]))
     return "\n\n".join([*blocks, *notes])
 
@@ -40,7 +40,7 @@ def to_csv(batch: list[Comparison]) -> bytes:
     """The same for spreadsheets, every digit kept. UTF-8 with the mark that Excel knows it by."""
     file = io.StringIO()
     writer = csv.writer(file)
-    writer.writerow(["picture", "name", "bytes", "bits_per_pixel", *metrics.COLUMNS])
+    writer.writerow(["image", "name", "bytes", "bits_per_pixel", *metrics.COLUMNS])
     for number, comparison in enumerate(batch, 1):
         for entry in comparison.entries:
             figures = [entry.figures.get(key) for key in metrics.COLUMNS]

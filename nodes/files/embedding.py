@@ -1,4 +1,4 @@
-"""What Save SDC puts beside the picture: a prompt, the workflow, or nothing. A picture is never lost for their sake."""
+"""What Save SDC puts beside the image: a prompt, the workflow, or nothing. An image is never lost for their sake."""
 
 from ... import codec
 
@@ -6,16 +6,16 @@ WARNING = "\u26a0"
 
 
 def embed_metadata(
-    picture: codec.EncodedPicture,
+    image: codec.EncodedImage,
     prompt: str,
     wants_workflow: bool,
     workflow: dict | None,
     disabled: bool,
     generation: dict | None = None,
-) -> tuple[codec.EncodedPicture, list[str]]:
-    """The picture with what can be embedded, and notes about what could not be.
+) -> tuple[codec.EncodedImage, list[str]]:
+    """The image with what can be embedded, and notes about what could not be.
 
-    A prompt that the picture has is kept unless there is another one. A workflow that it has came from the graph of
+    A prompt that the image has is kept unless there is another one. A workflow that it has came from the graph of
     somebody else or of another day: it is dropped.
 
     Parameters
@@ -25,14 +25,14 @@ def embed_metadata(
     disabled : bool
         ComfyUI was told to write no metadata: nothing is embedded, nor kept.
     generation : dict or None
-        How the picture was made, as `codec.generation_of` has it, where that is wanted; in the place of what the
-        picture says of it. An empty one where nothing was found: then what the picture says is kept.
+        How the image was made, as `codec.generation_of` has it, where that is wanted; in the place of what the
+        image says of it. An empty one where nothing was found: then what the image says is kept.
     """
     if disabled:
-        asked = wants_workflow or generation is not None or prompt.strip() or picture.metadata
+        asked = wants_workflow or generation is not None or prompt.strip() or image.metadata
         note = f"{WARNING} Nothing was embedded: ComfyUI was started with --disable-metadata."
-        return codec.with_metadata(picture, None), [note] if asked else []
-    metadata = {key: value for key, value in picture.metadata.items() if key != "workflow"}
+        return codec.with_metadata(image, None), [note] if asked else []
+    metadata = {key: value for key, value in image.metadata.items() if key != "workflow"}
     notes: list[str] = []
     if generation:
         others = {key: value for key, value in metadata.items() if key not in codec.GENERATION_KEYS}
@@ -45,9 +45,9 @@ def embed_metadata(
         notes.append(f"{WARNING} No workflow was embedded: this run came without one.")
     elif wants_workflow:
         metadata, notes = with_parts(metadata, "workflow", {"workflow": workflow}, notes)
-    if metadata == picture.metadata:
-        return picture, notes
-    return codec.with_metadata(picture, metadata), notes
+    if metadata == image.metadata:
+        return image, notes
+    return codec.with_metadata(image, metadata), notes
 
 
 def with_parts(metadata: dict, name: str, parts: dict, notes: list[str]) -> tuple[dict, list[str]]:

@@ -1,4 +1,4 @@
-"""The outputs that give back how a stored picture was made, for the widgets of a sampler and of loaders."""
+"""The outputs that give back how a stored image was made, for the widgets of a sampler and of loaders."""
 
 import comfy.samplers
 from comfy_api.v0_0_2 import io
@@ -28,9 +28,9 @@ def generation_outputs(**options) -> list:
     ]
 
 
-def generation_values(picture: codec.EncodedPicture) -> list:
+def generation_values(image: codec.EncodedImage) -> list:
     """Negative prompt, seed, steps, cfg, sampler, scheduler, denoise and names of model and VAE."""
-    found = codec.generation_of(picture.metadata)
+    found = codec.generation_of(image.metadata)
     # A sampler of another pack, or of a newer ComfyUI, is none here.
     known = {"sampler": comfy.samplers.KSampler.SAMPLERS, "scheduler": comfy.samplers.KSampler.SCHEDULERS}
     for key, names in known.items():

@@ -13,9 +13,9 @@ from .samples import find_sample
 
 
 class Opened(NamedTuple):
-    """The pictures in a file, and how many bytes it has."""
+    """The images in a file, and how many bytes it has."""
 
-    pictures: list[codec.EncodedPicture]
+    images: list[codec.EncodedImage]
     size: int
 
 
@@ -60,7 +60,7 @@ def files_in(folder: str) -> list[str]:
     """Names of the `.sdc` files in a folder and its subfolders, with / between them, sorted.
 
     ComfyUI asks for this list with every prompt. So a folder is read again only when it has changed, and output
-    folders with a hundred thousand pictures cost one question to the file system for each subfolder.
+    folders with a hundred thousand images cost one question to the file system for each subfolder.
     """
     found, seen, waiting = [], set(), [""]
     while waiting:

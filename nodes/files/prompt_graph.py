@@ -1,4 +1,4 @@
-"""How a picture was made, by the graph that ComfyUI runs: node id -> {"class_type", "inputs"}, a link being [id, slot].
+"""How an image was made, by the graph that ComfyUI runs: node id -> {"class_type", "inputs"}, a link being [id, slot].
 
 Nodes are known by what their inputs are called, so samplers and loaders of other packs are understood too, and a node
 that is not is passed by. A graph may come from anybody: whatever it holds, this ends, and gives no more than is there.
@@ -13,17 +13,17 @@ TEXTS = ("text", "prompt", "text_g", "text_l", "t5xxl", "clip_l", "clip_g", "wil
 SEEDS = ("seed", "noise_seed")
 # What nodes that stand for a widget call their value.
 VALUES = ("value", "text", "string", "int", "float", "number", "seed", "noise_seed")
-MOST_NODES = 10_000
+MAX_NODES = 10_000
 FARTHEST = 100  # links that a value or a text may be away
 
 
 def find_generation(graph, start: str) -> dict:
     """What the nearest sampler before the node `start` was told, as `codec.generation_of` gives it.
 
-    With several samplers, as in a second pass, it is the last one that made the picture: its prompts and its settings.
+    With several samplers, as in a second pass, it is the last one that made the image: its prompts and its settings.
     Empty where there is none.
     """
-    if not isinstance(graph, dict) or len(graph) > MOST_NODES:
+    if not isinstance(graph, dict) or len(graph) > MAX_NODES:
         return {}
     sampler = nearest(graph, start, is_sampler)
     if sampler is None:
@@ -123,7 +123,7 @@ def texts_of(graph: dict, link) -> list[str]:
     found: list[str] = []
     waiting = [(link, 0)]
     seen: set[tuple] = set()
-    while waiting and len(seen) < MOST_NODES:
+    while waiting and len(seen) < MAX_NODES:
         link, depth = waiting.pop()
         node = graph.get(linked(link))
         place = linked(link), link[1] if linked(link) else 0

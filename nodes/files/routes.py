@@ -41,11 +41,11 @@ def add_routes(routes: web.RouteTableDef):
             if request.headers.get("If-None-Match") == tag:
                 return web.Response(status=304, headers=headers)
             with named(file):
-                picture = thumbnails.get(tag) or jpeg(thumbnail(codec.load_first(data, max_pixels=MAX_PIXELS)))
-            thumbnails[tag] = picture
+                image = thumbnails.get(tag) or jpeg(thumbnail(codec.load_first(data, max_pixels=MAX_PIXELS)))
+            thumbnails[tag] = image
             while len(thumbnails) > KEPT:
                 thumbnails.pop(next(iter(thumbnails)), None)
-            return web.Response(body=picture, content_type="image/jpeg", headers=headers)
+            return web.Response(body=image, content_type="image/jpeg", headers=headers)
 
         async with gate:
             return await answer(draw, status=400)
@@ -70,7 +70,7 @@ def add_routes(routes: web.RouteTableDef):
 
             def look():
                 opened = Opened(codec.load_all(bytes(data)), len(data))
-                return web.json_response({**about(opened), "workflow": opened.pictures[0].metadata.get("workflow")})
+                return web.json_response({**about(opened), "workflow": opened.images[0].metadata.get("workflow")})
 
             return await answer(look)
 
@@ -91,18 +91,18 @@ def refused(message: str, status: int = 200) -> web.Response:
 
 
 def about(opened: Opened) -> dict:
-    """What the page shows of a file; of several pictures that which they have in common, or the first has."""
-    picture, count = opened.pictures[0], len(opened.pictures)
-    coders = {each.coder for each in opened.pictures}
+    """What the page shows of a file; of several images that which they have in common, or the first has."""
+    image, count = opened.images[0], len(opened.images)
+    coders = {each.coder for each in opened.images}
     return {
         "lines": about_file(*opened),
-        "pictures": count,
+        "images": count,
         "bytes": opened.size,
-        "bits_per_pixel": 8 * opened.size / (count * picture.width * picture.height),
-        "width": picture.width,
-        "height": picture.height,
-        "latent_format": picture.latent_format,
-        "coder": picture.coder if len(coders) == 1 else "several",
-        "has_prompt": "prompt" in picture.metadata,
-        "has_workflow": "workflow" in picture.metadata,
+        "bits_per_pixel": 8 * opened.size / (count * image.width * image.height),
+        "width": image.width,
+        "height": image.height,
+        "latent_format": image.latent_format,
+        "coder": image.coder if len(coders) == 1 else "several",
+        "has_prompt": "prompt" in image.metadata,
+        "has_workflow": "workflow" in image.metadata,
     }

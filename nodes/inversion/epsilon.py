@@ -4,9 +4,9 @@ import torch
 
 
 class EpsilonPredictor:
-    """Asks a model for epsilon along a list of noise levels; each call shows on the progress bar and can be cancelled.
+    """Asks a model for epsilon along a list of noise levels; each call shows on the progress bar and can be canceled.
 
-    At level 0 the picture is clean and a model cannot be asked (ComfyUI's models return the picture itself there, and
+    At level 0 the image is clean and a model cannot be asked (ComfyUI's models return the image itself there, and
     epsilon would be 0/0); nor, in float32, just above it, where core's FlipSigmas starts. Below the smallest sigma that
     the model knows it is asked at that one, with the input it would see at the true level.
 

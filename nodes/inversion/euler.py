@@ -22,15 +22,15 @@ TOLERANCE = 1e-6  # of a step, relative: what float32 can still tell apart
 
 
 class InversionSampler(comfy.samplers.Sampler):
-    """Sampler that walks a picture up a rising list of noise levels.
+    """Sampler that walks an image up a rising list of noise levels.
 
-    Takes the latent it is given for the picture at the first level and ignores the noise.
+    Takes the latent it is given for the image at the first level and ignores the noise.
 
     Parameters
     ----------
     refine : int
         0 asks the model once a step, at its lower end: Eq. (1). n spends up to n more calls a step, on
-        average, on the fixed point at its upper end, so that `euler` comes back to the picture.
+        average, on the fixed point at its upper end, so that `euler` comes back to the image.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class InversionSampler(comfy.samplers.Sampler):
             eps = model.epsilon(x, i)
             if i > 0:
                 length = norm(previous)
-                # Of an empty picture nothing is left to compare with but where it has been led.
+                # Of an empty image nothing is left to compare with but where it has been led.
                 length = torch.where(length > 0, length, norm(x))
                 residuals.append(norm(previous + steps[i - 1] * eps - x) / length)
             previous, x = x, x + steps[i] * eps
@@ -91,7 +91,7 @@ class InversionSampler(comfy.samplers.Sampler):
 
 
 def invert(
-    model, guider, latent: dict, sigmas: torch.Tensor, guidance_scale: float, refine: int = 0
+    model, guider, latent: dict, sigmas: torch.Tensor, cfg: float, refine: int = 0
 ) -> tuple[InvertedNoise, dict, Report]:
     """Invert a LATENT along `sigmas` and return the NOISE and LATENT to regenerate from.
 
@@ -117,7 +117,7 @@ def invert(
     no_noise = DisableNoise.execute().result[0]
     inverted = SamplerCustomAdvanced.execute(no_noise, guider, sampler, sigmas.flip(0), latent).result[0]
     assert sampler.report is not None  # it has run
-    noise = InvertedNoise.of(model, inverted, sigmas[0], guidance_scale)
+    noise = InvertedNoise.of(model, inverted, sigmas[0], cfg)
     return noise, inverted if noise.scaling.latent == 1.0 else latent, sampler.report
 
 

@@ -5,11 +5,11 @@ Models" (2024), in (x, sigma):
 
     x[i-1] = r^2 x[i+1] + (1 - r^2) x[i] - h (1 + r) epsilon(x[i], sigma[i]),
 
-    x[i]   the picture at noise level i, in model space; level 0 is the lowest
+    x[i]   the image at noise level i, in model space; level 0 is the lowest
     h, H   step from level i - 1 to i, and from i to i + 1, in sigma
     r      h / H
 
-of second order, and solved for x[i+1] just as well. It is one model call a step both ways and needs two neighbouring
+of second order, and solved for x[i+1] just as well. It is one model call a step both ways and needs two neighboring
 latents to go on from. BDIA (Zhang et al., 2023) and the coupled scheme of McCallum and Foster (2024) come back as
 exactly. Where the way back has another prompt than the way up, only O-BELM stayed near to where the probability flow
 leads on every test (`run.py bench inversion --parts pairs`), at the price of a noise whose deviation is some percent
@@ -49,14 +49,14 @@ class Pair:
         (N + 1,), falling.
     family : str
         What kind of model it was.
-    guidance_scale : float
+    cfg : float
     """
 
     top: torch.Tensor
     below: torch.Tensor
     sigmas: torch.Tensor
     family: str
-    guidance_scale: float
+    cfg: float
 
 
 class ExactInversion(comfy.samplers.Sampler):
@@ -75,7 +75,7 @@ class ExactInversion(comfy.samplers.Sampler):
 
         below = to_float64(latent_image) * noise_scaling(model.model_sampling, sigmas[0]).latent
         # The rule needs two latents and there is one: a plain Euler step makes the second. It is never undone: the way
-        # back finds the picture itself by the rule, from the two latents above it.
+        # back finds the image itself by the rule, from the two latents above it.
         x = below + (levels[1] - levels[0]) * epsilon(below, 0)
         for i in model_trange(1, steps, disable=disable_pbar):
             h = levels[i] - levels[i - 1]
@@ -137,7 +137,7 @@ class ExactNoise:
         )
 
 
-def invert_exactly(model, guider, latent: dict, sigmas: torch.Tensor, guidance_scale: float):
+def invert_exactly(model, guider, latent: dict, sigmas: torch.Tensor, cfg: float):
     """Invert a LATENT along falling `sigmas`; return (ExactNoise, LATENT of the size to regenerate, Report).
 
     Raises ValueError when there are not two steps, or values that are not numbers.
@@ -150,7 +150,7 @@ def invert_exactly(model, guider, latent: dict, sigmas: torch.Tensor, guidance_s
     sampler = ExactInversion()
     no_noise = DisableNoise.execute().result[0]
     inverted = SamplerCustomAdvanced.execute(no_noise, guider, sampler, sigmas.flip(0), latent).result[0]
-    pair = Pair(sampler.top, sampler.below, sigmas, family_of(model.model), guidance_scale)
+    pair = Pair(sampler.top, sampler.below, sigmas, family_of(model.model), cfg)
     return ExactNoise(pair), inverted, sampler.report
 
 
@@ -174,5 +174,5 @@ def check_match(pair: Pair, guider, sigmas, latent):
     if sigmas.shape != pair.sigmas.shape or not torch.allclose(sigmas.cpu(), pair.sigmas, rtol=1e-6, atol=0):
         was, now = ([round(sigma, 4) for sigma in levels.tolist()] for levels in (pair.sigmas, sigmas))
         refuse("the list of sigmas", was, now)
-    if abs(guider.cfg - pair.guidance_scale) > 1e-6:
-        refuse("guidance_scale", f"{pair.guidance_scale:g}", f"{guider.cfg:g}")
+    if abs(guider.cfg - pair.cfg) > 1e-6:
+        refuse("cfg", f"{pair.cfg:g}", f"{guider.cfg:g}")

@@ -19,7 +19,7 @@ class ImplicitStep:
 
     Anderson acceleration (Anderson, 1965, in the form of Walker and Ni, 2011) suits smooth denoisers. Where a denoiser
     decides between modes, eps is steep at the few places that sit on the fence, and extrapolating by one factor for
-    the whole picture makes things worse. So an item whose residual stops falling goes on with a secant step for each
+    the whole image makes things worse. So an item whose residual stops falling goes on with a secant step for each
     place of its own (Barzilai and Borwein, 1988), never longer than x <- start + step eps(x).
 
     Parameters

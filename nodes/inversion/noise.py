@@ -20,22 +20,22 @@ class InvertedNoise:
         Weights of noise and latent at the top of the schedule.
     sigma : float
         Noise level of x_T, at which the way back has to start.
-    guidance_scale : float or None
+    cfg : float or None
         w of the inversion, for the regeneration to compare with; None where it is not known.
     """
 
     seed = 0
 
-    def __init__(self, x, scaling, latent_format, sigma, guidance_scale, batch_index=None):
+    def __init__(self, x, scaling, latent_format, sigma, cfg, batch_index=None):
         self.x = x
         self.scaling = scaling
         self.latent_format = latent_format
         self.sigma = sigma
-        self.guidance_scale = guidance_scale
+        self.cfg = cfg
         self.batch_index = batch_index
 
     @classmethod
-    def of(cls, model, inverted: dict, sigma: torch.Tensor, guidance_scale: float | None = None) -> "InvertedNoise":
+    def of(cls, model, inverted: dict, sigma: torch.Tensor, cfg: float | None = None) -> "InvertedNoise":
         """From the LATENT that an inversion up to `sigma` ended in.
 
         Raises ValueError when it holds values that are not numbers, or the model does not start from noise.
@@ -48,7 +48,7 @@ class InvertedNoise:
         if not torch.isfinite(x).all():
             raise ValueError("The inverted latent holds values that are not numbers: look at what made it.")
         latent_format, batch_index = model.get_model_object("latent_format"), inverted.get("batch_index")
-        return cls(x, scaling, latent_format, float(sigma), guidance_scale, batch_index)
+        return cls(x, scaling, latent_format, float(sigma), cfg, batch_index)
 
     def generate_noise(self, latent: dict) -> torch.Tensor:
         samples = latent["samples"].to(device="cpu", dtype=torch.float32)

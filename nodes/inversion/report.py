@@ -41,7 +41,7 @@ class Report:
         return cls(sigma, steps, calls, worst, mean, deviation, kurtosis)
 
     def lines(self) -> list[str]:
-        """For people: what the way took and how exactly it leads back, then the noise of each picture."""
+        """For people: what the way took and how exactly it leads back, then the noise of each image."""
         steps, calls = "steps" if self.steps > 1 else "step", "calls" if self.calls > 1 else "call"
         way = f"{self.steps} {steps}, {self.calls} model {calls}"
         worst = self.residual.max().item()
@@ -53,7 +53,7 @@ class Report:
 
 
 def words_for(error: float) -> str:
-    """How far from the picture the way back may lead, relative to the latent: all steps as bad as the worst one."""
+    """How far from the image the way back may lead, relative to the latent: all steps as bad as the worst one."""
     if error == 0:
         return "is exact"
     for most, words in ((1e-3, "is as good as exact"), (0.02, "is nearly exact"), (0.2, "drifts a little")):

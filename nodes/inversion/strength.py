@@ -1,4 +1,4 @@
-"""How far towards noise to go, judged by how far compression has moved the picture: `auto_strength`."""
+"""How far towards noise to go, judged by how far compression has moved the image: `auto_strength`."""
 
 import torch
 
@@ -6,23 +6,23 @@ from ... import codec
 from .noise import noise_scaling
 
 
-def quantisation_noise(model, latent: dict, sdc) -> float:
-    """Estimated quantisation error in the units of the model's noise; the largest one of a batch."""
+def quantization_noise(model, latent: dict, sdc) -> float:
+    """Estimated quantization error in the units of the model's noise; the largest one of a batch."""
     if not sdc:
         raise ValueError("auto_strength asks the file what was lost: connect sdc, or switch auto_strength off.")
     channels = latent["samples"].shape[1]
-    if any(picture.channels != channels for picture in sdc):
+    if any(image.channels != channels for image in sdc):
         raise ValueError(f"sdc is of another model family than latent, which has {channels} channels.")
     one, zero = torch.ones(1, channels, 1, 1), torch.zeros(1, channels, 1, 1)
     latent_format = model.get_model_object("latent_format")
     scale = (latent_format.process_in(one) - latent_format.process_in(zero)).square().mean().sqrt().item()
-    return scale * max(codec.estimate_error(picture) for picture in sdc)
+    return scale * max(codec.estimate_error(image) for image in sdc)
 
 
 def strength_of_noise(model_sampling, sigmas: torch.Tensor, level: float) -> float:
-    """The share of a falling schedule, by its intervals, that lies below a noise level relative to the picture.
+    """The share of a falling schedule, by its intervals, that lies below a noise level relative to the image.
 
-    `level` is the standard deviation of the noise beside a picture of weight 1: sigma for EPS and V models,
+    `level` is the standard deviation of the noise beside an image of weight 1: sigma for EPS and V models,
     sigma / (1 - sigma) for flow. At least one interval, so that there is something to regenerate.
     """
     intervals = len(sigmas) - 1

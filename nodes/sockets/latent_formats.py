@@ -17,10 +17,10 @@ COMFY_CLASSES = {
 AUTO = "auto"
 # Models whose latents files have no name for, by channels.
 OTHERS = {12: "Mochi", 48: "Wan 2.2", 64: "HunyuanImage", 128: "Flux.2 and LTX-Video"}
-# RMS error, in units of -1..1, of the rough colours of a chart. By TAESD, TAESDXL, TAESD3 and TAEF1 it is 0.20 to 0.41
+# RMS error, in units of -1..1, of the rough colors of a chart. By TAESD, TAESDXL, TAESD3 and TAEF1 it is 0.20 to 0.41
 # by the table of their own format, and 0.63 to 1.12 by that of the other one with as many channels.
-MOST_ERROR = 0.55
-ASKED: WeakKeyDictionary = WeakKeyDictionary()  # what each VAE has answered: to ask takes as long as a small picture
+MAX_ERROR = 0.55
+ASKED: WeakKeyDictionary = WeakKeyDictionary()  # what each VAE has answered: to ask takes as long as a small image
 
 
 def format_of_model(model) -> str | None:
@@ -32,8 +32,8 @@ def format_of_model(model) -> str | None:
 def format_of_vae(vae) -> str | None:
     """What files call the latent format of a VAE, None where no format fits.
 
-    A VAE does not say to which family it belongs, and two may be built alike. So it is given a chart of colours, and
-    ComfyUI's own table of rough colours for each format says whose latent came back.
+    A VAE does not say to which family it belongs, and two may be built alike. So it is given a chart of colors, and
+    ComfyUI's own table of rough colors for each format says whose latent came back.
     """
     if vae not in ASKED:
         ASKED[vae] = nearest_format(vae)
@@ -44,25 +44,25 @@ def nearest_format(vae) -> str | None:
     names = formats_with(vae.latent_channels)
     if vae.latent_dim != 2 or not names:
         return None
-    chart = colour_chart()
+    chart = color_chart()
     latent = vae.encode(chart)[0].float().cpu().numpy()
     small = torch.nn.functional.interpolate(chart.movedim(-1, 1), latent.shape[1:], mode="area")[0]
     wanted = small.movedim(0, -1).numpy() * 2 - 1
-    errors = {name: np.sqrt(np.mean((rough_colours(latent, name) - wanted) ** 2)) for name in names}
+    errors = {name: np.sqrt(np.mean((rough_colors(latent, name) - wanted) ** 2)) for name in names}
     nearest = min(names, key=errors.__getitem__)
-    return nearest if errors[nearest] < MOST_ERROR else None
+    return nearest if errors[nearest] < MAX_ERROR else None
 
 
-def colour_chart() -> torch.Tensor:
+def color_chart() -> torch.Tensor:
     """IMAGE (1, 192, 192, 3): squares in all mixtures of three levels of red, green and blue."""
     levels = torch.tensor([0.1, 0.5, 0.9])
-    colours = torch.cartesian_prod(levels, levels, levels)
-    squares = torch.cat([colours, colours[:9]]).reshape(6, 6, 3)
+    colors = torch.cartesian_prod(levels, levels, levels)
+    squares = torch.cat([colors, colors[:9]]).reshape(6, 6, 3)
     return squares.repeat_interleave(32, 0).repeat_interleave(32, 1)[None]
 
 
-def rough_colours(latent: np.ndarray, latent_format: str) -> np.ndarray:
-    """(H, W, 3) in about -1..1 of a latent (C, H, W): the colours that ComfyUI's previews use where no TAESD is."""
+def rough_colors(latent: np.ndarray, latent_format: str) -> np.ndarray:
+    """(H, W, 3) in about -1..1 of a latent (C, H, W): the colors that ComfyUI's previews use where no TAESD is."""
     family = COMFY_CLASSES[latent_format]()
     factors = np.asarray(family.latent_rgb_factors, np.float32)  # (C, 3)
     bias = np.asarray(family.latent_rgb_factors_bias or 0, np.float32)
@@ -126,7 +126,7 @@ def no_format(channels: int, candidates: list[str]) -> str:
         like = f", as those of {OTHERS[channels]} have" if channels in OTHERS else ""
         return (
             f"The latent has {channels} channels{like}. .sdc files hold latents of {', '.join(COMFY_CLASSES)}, with "
-            "4 or 16 channels: encode the picture with a VAE of one of these."
+            "4 or 16 channels: encode the image with a VAE of one of these."
         )
     return (
         f"The latent has {channels} channels, which {' and '.join(candidates)} both have, and the file must say which "

@@ -1,4 +1,4 @@
-"""The SDC socket, and what a node says of the pictures on it."""
+"""The SDC socket, and what a node says of the images on it."""
 
 from comfy_api.v0_0_2 import io
 
@@ -6,7 +6,7 @@ from ... import codec
 from ...codec.autoencoder import tiny_vae
 from ...codec.learned import LearnedLatent
 
-# Carries a list[codec.EncodedPicture], one a picture of the batch, all of one latent shape.
+# Carries a list[codec.EncodedImage], one an image of the batch, all of one latent shape.
 SDC = io.Custom("SDC")
 
 
@@ -15,12 +15,12 @@ def size_words(size: int) -> str:
     return f"{size} bytes" if size < 1000 else f"{size / 1000:.1f} kB" if size < 10**6 else f"{size / 10**6:.1f} MB"
 
 
-def coding_words(picture: codec.EncodedPicture) -> str:
-    """How a picture is stored: '64 colours', 'trained coder, quality 55'."""
-    stored = picture.quantised
+def coding_words(image: codec.EncodedImage) -> str:
+    """How an image is stored: '64 colors', 'learned codec, quality 55'."""
+    stored = image.quantized
     if isinstance(stored, LearnedLatent):
-        return f"trained coder, quality {quality_for_people(stored.quality)}"
-    return f"{stored.colours} colour{'s' if stored.colours > 1 else ''}"
+        return f"learned codec, quality {quality_for_people(stored.quality)}"
+    return f"{stored.colors} color{'s' if stored.colors > 1 else ''}"
 
 
 def quality_for_people(quality: int) -> int:
@@ -33,41 +33,41 @@ def quality_for_codec(quality: int) -> int:
     return round((quality - 1) * (codec.QUALITIES - 1) / 99)
 
 
-def size_line(picture: codec.EncodedPicture) -> str:
-    """The one line a node shows: '3.1 kB, 64 colours'."""
-    return f"{size_words(picture.size)}, {coding_words(picture)}"
+def size_line(image: codec.EncodedImage) -> str:
+    """The one line a node shows: '3.1 kB, 64 colors'."""
+    return f"{size_words(image.size)}, {coding_words(image)}"
 
 
-def about_lines(picture: codec.EncodedPicture) -> list[str]:
-    """What there is to know of a file without decoding it: size, picture, latent family, what is embedded."""
-    inside = " and ".join(name for name in ("prompt", "workflow") if name in picture.metadata) or "no prompt"
+def about_lines(image: codec.EncodedImage) -> list[str]:
+    """What there is to know of a file without decoding it: size, image, latent family, what is embedded."""
+    inside = " and ".join(name for name in ("prompt", "workflow") if name in image.metadata) or "no prompt"
     return [
-        f"{picture.width}x{picture.height} in {size_line(picture)}",
-        f"{picture.latent_format}, {inside} inside",
-        *preview_notes(picture),
+        f"{image.width}x{image.height} in {size_line(image)}",
+        f"{image.latent_format}, {inside} inside",
+        *preview_notes(image),
     ]
 
 
-def about_file(pictures: list[codec.EncodedPicture], size: int) -> list[str]:
-    """The same of a file of `size` bytes, which may hold several pictures."""
-    first = pictures[0]
-    if len(pictures) == 1:
+def about_file(images: list[codec.EncodedImage], size: int) -> list[str]:
+    """The same of a file of `size` bytes, which may hold several images."""
+    first = images[0]
+    if len(images) == 1:
         return about_lines(first)
     _, inside, *notes = about_lines(first)
-    differing = any(picture.metadata != first.metadata for picture in pictures)
-    notes += ["The pictures differ in their words and settings: those of the first are given."] * differing
-    codings = dict.fromkeys(coding_words(picture) for picture in pictures)
+    differing = any(image.metadata != first.metadata for image in images)
+    notes += ["The images differ in their words and settings: those of the first are given."] * differing
+    codings = dict.fromkeys(coding_words(image) for image in images)
     coding = next(iter(codings)) if len(codings) == 1 else "coded in several ways"
     return [
-        f"{len(pictures)} pictures, {first.width}x{first.height}, {size_words(size)}",
-        f"{size_words(round(size / len(pictures)))} each, {coding}",
+        f"{len(images)} images, {first.width}x{first.height}, {size_words(size)}",
+        f"{size_words(round(size / len(images)))} each, {coding}",
         inside,
         *notes,
     ]
 
 
-def preview_notes(picture: codec.EncodedPicture) -> list[str]:
+def preview_notes(image: codec.EncodedImage) -> list[str]:
     """What the thumbnail beside these lines does not show."""
-    if picture.latent_format == tiny_vae.LATENT_FORMAT:
+    if image.latent_format == tiny_vae.LATENT_FORMAT:
         return []
-    return [f"{picture.latent_format} latent: the preview shows rough colours only"]
+    return [f"{image.latent_format} latent: the preview shows rough colors only"]

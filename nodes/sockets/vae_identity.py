@@ -3,7 +3,7 @@
 import torch
 
 from ... import codec
-from ...codec.vae_identity import MOST_WEIGHTS
+from ...codec.vae_identity import MAX_WEIGHTS
 
 WARNING = "\u26a0"
 
@@ -20,24 +20,24 @@ class Start:
         self.tensor, self.shape = tensor, tensor.shape
 
     def __array__(self, dtype=None, copy=None):
-        values = self.tensor.detach().reshape(-1)[:MOST_WEIGHTS].to(device="cpu", dtype=torch.float32).numpy()
+        values = self.tensor.detach().reshape(-1)[:MAX_WEIGHTS].to(device="cpu", dtype=torch.float32).numpy()
         return values if dtype is None else values.astype(dtype)
 
 
-def vae_notes(pictures: list[codec.EncodedPicture], vae) -> list[str]:
-    """A warning for each other VAE that the pictures were made with; none where they do not say."""
-    marked = [(picture, picture.vae) for picture in pictures if picture.vae is not None]
+def vae_notes(images: list[codec.EncodedImage], vae) -> list[str]:
+    """A warning for each other VAE that the images were made with; none where they do not say."""
+    marked = [(image, image.vae) for image in images if image.vae is not None]
     if not marked:
         return []
     connected = fingerprint_of(vae)
-    others = [(picture, made_by) for picture, made_by in marked if not codec.same_vae(made_by, connected)]
-    return list(dict.fromkeys(note(picture, made_by.hex(), connected) for picture, made_by in others))
+    others = [(image, made_by) for image, made_by in marked if not codec.same_vae(made_by, connected)]
+    return list(dict.fromkeys(note(image, made_by.hex(), connected) for image, made_by in others))
 
 
-def note(picture: codec.EncodedPicture, made_by: str, connected: bytes) -> str:
-    name = codec.generation_of(picture.metadata).get("vae")
+def note(image: codec.EncodedImage, made_by: str, connected: bytes) -> str:
+    name = codec.generation_of(image.metadata).get("vae")
     made_by = f"{name} ({made_by})" if name else made_by
     return (
-        f"{WARNING} The picture was made with the VAE {made_by}, of {picture.latent_format}, and the one connected is "
-        f"{connected.hex()}: colours and details may come out otherwise."
+        f"{WARNING} The image was made with the VAE {made_by}, of {image.latent_format}, and the one connected is "
+        f"{connected.hex()}: colors and details may come out otherwise."
     )

@@ -1,7 +1,7 @@
 """The project's own trained models, in the shape in which ComfyUI's loaders take them.
 
 `weights/` holds an autoencoder and narrow networks. Padded with zeros to the widths of Stable Diffusion 1.5 they
-compute the same numbers, and ComfyUI recognises them. Needs torch and safetensors.
+compute the same numbers, and ComfyUI recognizes them. Needs torch and safetensors.
 """
 
 import torch
@@ -68,7 +68,7 @@ def widened(narrow: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def no_attention(key: str) -> dict[str, torch.Tensor]:
-    """The one transformer block that ComfyUI recognises SD 1.5 by; it adds nothing, since all of it is zero."""
+    """The one transformer block that ComfyUI recognizes SD 1.5 by; it adds nothing, since all of it is zero."""
     block = f"{key}.transformer_blocks.0"
     shapes: dict[str, tuple[int, ...]] = {f"{key}.norm.weight": (CHANNELS,), f"{key}.norm.bias": (CHANNELS,)}
     for name in ("proj_in", "proj_out"):
@@ -91,7 +91,7 @@ def no_attention(key: str) -> dict[str, torch.Tensor]:
 
 
 def text_encoder() -> dict[str, torch.Tensor]:
-    """CLIP-L that answers every prompt with zeros, whole, since ComfyUI leaves missing layers uninitialised."""
+    """CLIP-L that answers every prompt with zeros, whole, since ComfyUI leaves missing layers uninitialized."""
     shapes: dict[str, tuple[int, ...]] = {
         "embeddings.token_embedding.weight": (49408, 768),
         "embeddings.position_embedding.weight": (77, 768),

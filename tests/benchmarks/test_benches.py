@@ -1,4 +1,4 @@
-"""The benches on pictures so small that they take seconds, and their arithmetic on rows made by hand."""
+"""The benches on images so small that they take seconds, and their arithmetic on rows made by hand."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ needs_taesd = pytest.mark.skipif(
 
 @pytest.fixture
 def bench(tmp_path):
-    """Run a bench on one picture of 64x64 and return the rows of its JSON file."""
+    """Run a bench on one image of 64x64 and return the rows of its JSON file."""
     settings = {"comfyui": os.environ["SDC_COMFYUI"], "models": os.environ["SDC_MODELS"], "shared": SHARED}
     Image.fromarray(skimage.data.astronaut()[60:124, 180:244]).save(tmp_path / "peppers.png")
 
@@ -73,7 +73,7 @@ def test_quality_measures_before_and_after(bench, tmp_path, capsys):
         ("paper: once at sigma 0.35, canny strength 1", "1"),
     ]
     assert len(table.rows) == 3 * 3
-    palettes = [row["value"]["psnr"] for row in rows[1:] if "colours" in row["key"]]
+    palettes = [row["value"]["psnr"] for row in rows[1:] if "colors" in row["key"]]
     assert len(set(palettes)) == 3  # with 64 latents the presets with palettes are the same
     learned = [row for row in rows[1:] if row["key"].get("size") == 3200]
     assert len(learned) == 3 and all(0 < row["value"]["bytes"] <= 3200 for row in learned)
@@ -126,7 +126,7 @@ def test_rate_measures_every_setting_and_draws_them(bench, tmp_path, capsys):
     (equal, everything) = rate.report(rows)
     printed = capsys.readouterr().out
     assert equal.text() in printed and everything.text() in printed
-    assert {f"SDC, no dither, {colours} colours" for colours in rate.PALETTES["no dither"]} <= {
+    assert {f"SDC, no dither, {colors} colors" for colors in rate.PALETTES["no dither"]} <= {
         r[0] for r in everything.rows
     }
     assert "<svg" in (tmp_path / "rate.svg").read_text()
@@ -152,27 +152,27 @@ def test_families_set_the_presets_beside_the_autoencoder_and_tell_of_metadata(tm
     assert psnr == sorted(psnr)
 
 
-def rows_of(*pictures):
-    """Rows of a rate file: (PSNR, LPIPS) of the preset and of AVIF at its bytes, for each picture."""
-    for number, (ours, theirs) in enumerate(pictures):
-        picture = {"picture": f"p{number}", "pixels": str(number)}
+def rows_of(*images):
+    """Rows of a rate file: (PSNR, LPIPS) of the preset and of AVIF at its bytes, for each image."""
+    for number, (ours, theirs) in enumerate(images):
+        image = {"image": f"p{number}", "pixels": str(number)}
         for key, size, (psnr, lpips) in (
             ({"row": "autoencoder", "vae": "taesd"}, None, (30.0, 0.1)),
             ({"row": "SDC", "vae": "taesd", **codec.PAPER_PRESET}, 3000, ours),
-            ({"row": "SDC", "vae": "taesd", "colours": 64, **rate.DITHERS["no dither"]}, 2800, ours),
+            ({"row": "SDC", "vae": "taesd", "colors": 64, **rate.DITHERS["no dither"]}, 2800, ours),
             ({"row": "AVIF", "quality": 60}, 9000, (99.0, 0.0)),
             ({"row": "AVIF", "size": 3000}, 2900 + 200 * number, theirs),
         ):
             figures = {"psnr": psnr, "ssim": 0.5, "ms_ssim": None, "lpips": lpips, "bytes": size, "fits": number == 0}
-            yield {"key": {**picture, **key}, "value": figures}
+            yield {"key": {**image, **key}, "value": figures}
 
 
 def test_rate_counts_who_is_better_and_takes_means():
     table, _ = rate.report(list(rows_of(((20.0, 0.2), (25.0, 0.3)), ((22.0, 0.4), (21.0, 0.3)))))
-    assert "Pictures of 2 on which AVIF is better than the preset paper: PSNR 1, SSIM 0, LPIPS 1." in table.notes
+    assert "Images of 2 on which AVIF is better than the preset paper: PSNR 1, SSIM 0, LPIPS 1." in table.notes
     assert table.rows == [
         ["SDC, preset paper", "3000", "21.00", "0.500", "-", "0.300", "0"],
-        ["SDC, 64 colours, no dither", "2800", "21.00", "0.500", "-", "0.300", "0"],
+        ["SDC, 64 colors, no dither", "2800", "21.00", "0.500", "-", "0.300", "0"],
         ["AVIF", "3000", "23.00", "0.500", "-", "0.300", "1"],
     ]
 
@@ -208,7 +208,7 @@ def test_speed_times_codecs_and_nodes(bench, monkeypatch, capsys):
     small = {"TILE": 64, "SIDES": (64,), "NODES_SIDE": 128, "LARGEST_FOR_VAE": 0, "PAPER_BYTES": 400}
     for name, value in small.items():
         monkeypatch.setattr(speed, name, value)
-    monkeypatch.setattr(speed, "RIVALS", {"WebP": 64})  # AVIF at its slowest takes longer than all the rest
+    monkeypatch.setattr(speed, "BASELINES", {"WebP": 64})  # AVIF at its slowest takes longer than all the rest
     rows = bench("speed")
     assert [row["key"]["what"] for row in rows] == ["WebP", *timing.PRESETS, "nodes"]
     figures = rows[-1]["value"]
@@ -234,8 +234,8 @@ def test_chapters_and_their_figures_come_from_the_files(tmp_path):
     assert "Measured at commit 0123456789ab with numpy 2.4.6." in text and "abc" not in text
     assert "![kodak](results/kodak.svg)" in text and (tmp_path / "results" / "kodak.svg").exists()
     assert "* Commit 0123456789ab; vae taesd; p0, whole." in text
-    assert figures["bench"] == "rate" and figures["settings"] == {"vae": "taesd"} and figures["pictures"] == 1
-    equal = json.loads(results.to_json(figures))["tables"]["At the bytes of the preset paper, picture by picture"]
+    assert figures["bench"] == "rate" and figures["settings"] == {"vae": "taesd"} and figures["images"] == 1
+    equal = json.loads(results.to_json(figures))["tables"]["At the bytes of the preset paper, image by image"]
     assert equal["header"][:3] == ["bytes", "PSNR", "SSIM"]
     assert equal["rows"]["SDC, preset paper"] == [3000, 20.0, 0.5, None, 0.2, 0]
     path.write_text(json.dumps({"bench": "../evil", "made_by": {}, "rows": []}))
@@ -255,7 +255,7 @@ def test_docs_and_figures_are_written_from_every_file_and_what_was_there(tmp_pat
     docs = tmp_path / "docs"
     results.run(argparse.Namespace(folder=tmp_path, docs=docs, mark=False), Results(None, "results"))
     text = (docs / "results.md").read_text(encoding="utf-8")
-    chapters = ["# Results", "## Kodak", "## Pictures made with ComfyUI", "## What is lost"]
+    chapters = ["# Results", "## Kodak", "## Images made with ComfyUI", "## What is lost"]
     assert sorted(chapters, key=text.index) == chapters
     figures = json.loads((docs / "results" / "figures.json").read_text(encoding="utf-8"))
     assert list(figures) == ["kodak", "generated", "gallery"] and figures["kodak"]["commits"] == ["0123456789ab"]

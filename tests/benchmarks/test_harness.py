@@ -10,7 +10,7 @@ from PIL import Image
 
 import benchmarks
 from benchmarks.harness import command, results
-from dev import pictures
+from dev import images
 from dev.environment import SetupError
 
 
@@ -32,19 +32,19 @@ def test_every_bench_says_what_it_measures_and_takes_the_common_options(settings
     assert all(name in printed for name in benches)
 
 
-def test_pictures_are_centre_crops_of_whole_blocks(tmp_path):
+def test_images_are_center_crops_of_whole_blocks(tmp_path):
     pixels = np.arange(30 * 45 * 3, dtype=np.uint8).reshape(30, 45, 3)
     for name in ("b.png", "a.png"):
         Image.fromarray(pixels).save(tmp_path / name)
-    (tmp_path / "notes.txt").write_text("no picture")
-    loaded = pictures.load_crops([tmp_path], size=16)
+    (tmp_path / "notes.txt").write_text("no image")
+    loaded = images.load_crops([tmp_path], size=16)
     assert list(loaded) == ["a", "b"]
     assert np.array_equal(loaded["a"], pixels[7:23, 14:30])
-    assert pictures.load_crops([tmp_path / "a.png"], size=0)["a"].shape == (24, 40, 3)
-    assert pictures.load_crops([tmp_path / "a.png"], size=512)["a"].shape == (24, 40, 3)
+    assert images.load_crops([tmp_path / "a.png"], size=0)["a"].shape == (24, 40, 3)
+    assert images.load_crops([tmp_path / "a.png"], size=512)["a"].shape == (24, 40, 3)
 
 
-def test_missing_and_broken_pictures_are_named(tmp_path):
+def test_missing_and_broken_images_are_named(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing more")
     (tmp_path / "empty").mkdir()
     for path, message in (
@@ -53,7 +53,7 @@ def test_missing_and_broken_pictures_are_named(tmp_path):
         ("empty", "no pic"),
     ):
         with pytest.raises(SetupError, match=message):
-            pictures.load_crops([tmp_path / path])
+            images.load_crops([tmp_path / path])
 
 
 def test_figures_are_measured_once(tmp_path):
@@ -64,20 +64,20 @@ def test_figures_are_measured_once(tmp_path):
         return {"bytes": 3142, "psnr": None}
 
     first = results.Results(path, "rate")
-    assert first.get({"picture": "a", "colours": 64}, measure) == {"bytes": 3142, "psnr": None}
+    assert first.get({"image": "a", "colors": 64}, measure) == {"bytes": 3142, "psnr": None}
     first.save()
     again = results.Results(path, "rate")
-    assert again.get({"colours": 64, "picture": "a"}, measure) == {"bytes": 3142, "psnr": None}
+    assert again.get({"colors": 64, "image": "a"}, measure) == {"bytes": 3142, "psnr": None}
     assert len(calls) == 1
-    again.get({"picture": "b", "colours": 64}, measure)
+    again.get({"image": "b", "colors": 64}, measure)
     again.save()
     assert len(calls) == 2
     third = results.Results(path, "rate")
-    third.get({"picture": "b", "colours": 64}, measure)
+    third.get({"image": "b", "colors": 64}, measure)
     third.save()
     assert len(calls) == 2
     stored = json.loads(path.read_text())
-    assert [[row["key"]["picture"] for row in stored[part]] for part in ("rows", "earlier")] == [["b"], ["a"]]
+    assert [[row["key"]["image"] for row in stored[part]] for part in ("rows", "earlier")] == [["b"], ["a"]]
     assert [file.name for file in path.parent.iterdir()] == ["f.json"]
     assert {row["commit"] for row in stored["rows"]} == {results.commit()}
 
@@ -110,7 +110,7 @@ def test_the_commit_is_told_with_what_differs_from_it(tmp_path, monkeypatch):
 
 def test_figures_of_other_code_are_measured_anew(tmp_path, capsys):
     path = tmp_path / "f.json"
-    row = {"key": {"picture": "a"}, "value": {"bytes": 1}}
+    row = {"key": {"image": "a"}, "value": {"bytes": 1}}
     path.write_text(json.dumps({"bench": "rate", "made_by": {"code": "older"}, "rows": [row], "earlier": []}))
     assert results.Results(path, "rate", keep=True).get(row["key"], lambda: {"bytes": 2}) == {"bytes": 1}
     assert results.Results(path, "rate").get(row["key"], lambda: {"bytes": 2}) == {"bytes": 2}

@@ -1,4 +1,4 @@
-"""`run.py bench metadata` on a picture that carries its graph, and on one that does not."""
+"""`run.py bench metadata` on an image that carries its graph, and on one that does not."""
 
 import json
 import os

@@ -13,7 +13,7 @@ from sdc_pack.nodes.tiny import install
 
 from benchmarks import report
 from benchmarks.harness import blind, command
-from dev import standins
+from dev import random_models
 
 MODELS = Path(os.environ["SDC_MODELS"])
 SHARED = Path(os.environ["SDC_SHARED"])
@@ -21,11 +21,11 @@ SHARED = Path(os.environ["SDC_SHARED"])
 
 @pytest.fixture
 def make(tmp_path, monkeypatch):
-    """Run the bench on one picture of 64x64 with these models; returns the folder."""
+    """Run the bench on one image of 64x64 with these models; returns the folder."""
     monkeypatch.setattr(report, "STRENGTHS", (0.1, 0.3))
     monkeypatch.setattr(report, "CANNY_STRENGTHS", (0.0, 1.0))
     monkeypatch.setattr(report, "PAPER", report.Setting(5, 1.0, 0.3))
-    monkeypatch.setattr(report, "USABLE_RIVALS", ["JPEG", "WebP"])
+    monkeypatch.setattr(report, "USABLE_BASELINES", ["JPEG", "WebP"])
     (tmp_path / "in").mkdir()
     Image.fromarray(skimage.data.astronaut()[60:124, 180:244]).save(tmp_path / "in" / "peppers.png")
     settings = {"comfyui": os.environ["SDC_COMFYUI"], "models": MODELS, "shared": SHARED}
@@ -39,7 +39,7 @@ def make(tmp_path, monkeypatch):
     return run
 
 
-def test_page_figures_pictures_and_blind_sheet_are_written(make):
+def test_page_figures_images_and_blind_sheet_are_written(make):
     folder = make()
     page = (folder / "report.html").read_text(encoding="utf-8")
     found = json.loads((folder / "tables.json").read_text(encoding="utf-8"))
@@ -67,7 +67,7 @@ def test_models_may_be_files_anywhere(make, tmp_path):
     """Random ones of SD 1.5's shape, under names that no list of ComfyUI has."""
     files = []
     for kind, folder in (("checkpoint", "checkpoints"), ("controlnet", "controlnet")):
-        file = MODELS / folder / standins.NAMES[kind]
+        file = MODELS / folder / random_models.NAMES[kind]
         copy = tmp_path / f"mine-{kind}{file.suffix}"
         copy.symlink_to(file)
         files += [f"--{kind}", str(copy)]
@@ -80,10 +80,10 @@ def test_models_may_be_files_anywhere(make, tmp_path):
 
 
 def test_order_of_a_blind_pair_is_told_by_the_key_alone(tmp_path):
-    white, grey, black = (np.full((8, 8, 3), value, np.uint8) for value in (255, 128, 0))
+    white, gray, black = (np.full((8, 8, 3), value, np.uint8) for value in (255, 128, 0))
     orders = set()
     for seed in range(8):
-        blind.write_sheet(tmp_path, [(grey, {"regenerated": white, "AVIF": black})], seed)
+        blind.write_sheet(tmp_path, [(gray, {"regenerated": white, "AVIF": black})], seed)
         key = json.loads((tmp_path / "blind-key.json").read_text())["pair 1"]
         assert sorted(key.values()) == ["AVIF", "regenerated"]
         for letter, name in key.items():

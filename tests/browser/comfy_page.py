@@ -112,7 +112,7 @@ class ComfyPage:
         )
 
     def status(self, node: int, wanted: str) -> str:
-        """Wait until the lines on a node hold a text, and return them once its pictures are there too."""
+        """Wait until the lines on a node hold a text, and return them once its images are there too."""
         find = "const status = app.graph.getNodeById(id)?.widgets.find(w => w.name === 'sdc_status')?.element"
         self.wait(
             f"""([id, wanted]) => {{ {find}
@@ -122,8 +122,8 @@ class ComfyPage:
         )
         return self.run(f"id => {{ {find}; return status.textContent }}", node)
 
-    def pictures(self, node: int) -> list[list[int]]:
-        """Width and height of the small pictures on a node."""
+    def images(self, node: int) -> list[list[int]]:
+        """Width and height of the small images on a node."""
         return self.run(
             """id => [...app.graph.getNodeById(id).widgets.find(w => w.name === 'sdc_status').element
                 .querySelectorAll('img')].map(i => [i.naturalWidth, i.naturalHeight])""",

@@ -18,7 +18,7 @@ from .comfy_page import ComfyPage
 
 ROOT = Path(__file__).parents[2]
 MODELS = Path(os.environ["SDC_MODELS"])
-STANDINS = {
+RANDOM_MODELS = {
     "checkpoint": min(path.name for path in (MODELS / "checkpoints").glob("sdc-standin*.ckpt")),
     "controlnet": "sdc-standin-canny.safetensors",
 }

@@ -56,9 +56,9 @@ def test_what_one_blueprint_compresses_the_next_one_regenerates(page):
     """Chained by SDC."""
     if page.is_old:
         pytest.skip("this front end refuses a second subgraph in a graph: it cannot clone its Map")
-    picture, models = page.add("LoadImage", (100, 100)), page.add("SDCLoadTinyModels", (100, 500))
+    image, models = page.add("LoadImage", (100, 100)), page.add("SDCLoadTinyModels", (100, 500))
     compress = add(page, "SDC Compress", (650, 200))
-    page.connect(picture, "IMAGE", compress, "pixels")
+    page.connect(image, "IMAGE", compress, "pixels")
     page.connect(models, "VAE", compress, "vae")
     folder = f"blueprint-{'vue' if page.is_vue() else 'canvas'}"
     page.set(compress, "filename_prefix", f"{folder}/%date:yyyy%")

@@ -42,7 +42,7 @@ def test_a_file_of_another_family_is_told(canvas_page, latent_format, message):
         page.add(kind, (60 + 300 * number, 200)) for number, kind in enumerate(kinds)
     )
     page.set(load, "file", name)
-    assert f"{latent_format} latent: the preview shows rough colours only" in page.status(load, "rough")
+    assert f"{latent_format} latent: the preview shows rough colors only" in page.status(load, "rough")
     page.set(checkpoint, "ckpt_name", install.NAMES["checkpoint"])
     page.connect(load, "LATENT", invert, "latent")
     page.connect(checkpoint, "MODEL", invert, "model")

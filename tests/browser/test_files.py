@@ -17,8 +17,8 @@ def test_choosing_files_uploads_them_and_shows_what_is_inside(page, sdc_file):
     one, two = page.nodes("SDCLoad")
     text = page.status(one, "96x64")
     assert (page.value(one, "file"), page.value(two, "file")) == ("first.sdc", "second.sdc")
-    assert all(part in text for part in ("SD1.x", "colours", "prompt inside"))
-    assert page.pictures(one) == [[96, 64]]
+    assert all(part in text for part in ("SD1.x", "colors", "prompt inside"))
+    assert page.images(one) == [[96, 64]]
     assert "no prompt inside" in page.status(two, "96x64")
     assert (page.server.base / "input" / "first.sdc").read_bytes() == sdc_file("first.sdc", prompt="a fox").read_bytes()
 
@@ -62,7 +62,7 @@ def test_a_saved_workflow_shows_its_file_when_opened(page, sdc_file):
     page.run("workflow => app.loadGraphData(workflow)", workflow)
     (node,) = page.nodes("SDCLoad")
     page.status(node, "96x64")
-    assert page.pictures(node) == [[96, 64]]
+    assert page.images(node) == [[96, 64]]
 
 
 def test_a_damaged_file_says_so_on_the_node(canvas_page, sdc_file):
@@ -97,25 +97,25 @@ def test_a_file_with_a_workflow_dropped_on_the_canvas_offers_to_open_it(page, sd
 def test_the_offer_can_be_declined(canvas_page, sdc_file):
     page = canvas_page
     page.drop([sdc_file("declined.sdc", workflow=WORKFLOW)], (700, 400))
-    page.answer("Add the picture")
+    page.answer("Add the image")
     page.wait("() => app.graph.nodes.length === 1")
     (node,) = page.nodes("SDCLoad")
     assert "workflow inside" in page.status(node, "96x64")
 
 
-def test_a_file_of_several_pictures_says_how_many(canvas_page, sdc_file, tmp_path):
+def test_a_file_of_several_images_says_how_many(canvas_page, sdc_file, tmp_path):
     page = canvas_page
-    pictures = [codec.load_file(sdc_file(f"part{number}.sdc", workflow=WORKFLOW)) for number in range(3)]
+    images = [codec.load_file(sdc_file(f"part{number}.sdc", workflow=WORKFLOW)) for number in range(3)]
     film = tmp_path / "film.sdc"
-    film.write_bytes(codec.join_pictures(pictures))
+    film.write_bytes(codec.join_images(images))
     page.drop([film], (700, 400))
     question = page.page.get_by_role("dialog", name="Open the workflow?")
-    question.get_by_text("3 pictures, 96x64, ").wait_for()
-    page.answer("Add 3 pictures")
+    question.get_by_text("3 images, 96x64, ").wait_for()
+    page.answer("Add 3 images")
     page.wait("() => app.graph.nodes.length === 1")
     (node,) = page.nodes("SDCLoad")
-    assert "workflow inside" in page.status(node, "3 pictures, 96x64")
-    assert page.pictures(node) == [[96, 64]]
+    assert "workflow inside" in page.status(node, "3 images, 96x64")
+    assert page.images(node) == [[96, 64]]
 
 
 @pytest.mark.parametrize("way_out", ["Escape", "Close"])
@@ -141,7 +141,7 @@ def test_twenty_files_ask_once_and_lie_beside_each_other(page, sdc_file, photogr
     files = [sdc_file(f"{stem}{number}.sdc", **({"workflow": WORKFLOW} if number % 2 else {})) for number in range(20)]
     page.drop([*files, photograph], (300, 100))
     page.page.get_by_text("10 files hold the workflows they were made with.").wait_for()
-    page.answer("Add 20 pictures")
+    page.answer("Add 20 images")
     page.wait("() => app.graph.nodes.length === 21")
     assert len(page.nodes("LoadImage")) == 1
     loaders = page.nodes("SDCLoad")
@@ -151,13 +151,13 @@ def test_twenty_files_ask_once_and_lie_beside_each_other(page, sdc_file, photogr
     page.settle()
     assert page.overlaps("SDCLoad" if page.is_old else None) == []  # where it puts its own Load Image is its choice
     assert page.page.get_by_role("dialog").count() == 0
-    page.forgive("/api/view?type=input")  # Load Image asks for a preview before it has sent the picture
+    page.forgive("/api/view?type=input")  # Load Image asks for a preview before it has sent the image
 
 
-def test_a_picture_dropped_on_the_node_beside_a_file_is_handed_on(page, sdc_file, photograph):
+def test_a_image_dropped_on_the_node_beside_a_file_is_handed_on(page, sdc_file, photograph):
     node = page.add("SDCLoad")
     page.settle()
-    page.drop([photograph, sdc_file("with_a_picture.sdc")], page.point_on(node))
+    page.drop([photograph, sdc_file("with_a_image.sdc")], page.point_on(node))
     page.status(node, "96x64")
     page.wait("() => app.graph.nodes.length === 2")
     assert page.nodes("SDCLoad") == [node] and len(page.nodes("LoadImage")) == 1
@@ -198,14 +198,14 @@ def test_a_spreadsheet_is_left_alone(canvas_page, tmp_path, sdc_file):
 
 
 def test_other_files_reach_the_front_end(canvas_page, sdc_file, photograph):
-    """A picture dropped alone, or with a .sdc file, becomes a Load Image as ever."""
+    """An image dropped alone, or with a .sdc file, becomes a Load Image as ever."""
     page = canvas_page
     page.drop([photograph], (700, 400))
     page.wait("() => app.graph.nodes.length === 1 && !document.querySelector('.p-blockui-mask')")
     page.drop([photograph, sdc_file("beside.sdc")], (300, 300))
     page.wait("() => app.graph.nodes.length === 3")
     assert (len(page.nodes("LoadImage")), len(page.nodes("SDCLoad"))) == (2, 1)
-    page.forgive("/api/view?type=input")  # Load Image asks for a preview before it has sent the picture
+    page.forgive("/api/view?type=input")  # Load Image asks for a preview before it has sent the image
 
 
 def test_the_front_end_takes_over_when_it_has_changed(canvas_page, sdc_file):

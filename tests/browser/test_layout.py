@@ -5,7 +5,7 @@ import json
 import pytest
 
 from .conftest import ROOT
-from .test_workflows import WORKFLOWS, open_template, use_standins
+from .test_workflows import WORKFLOWS, open_template, use_random_models
 
 TALLER = 24  # pixels by which a line more or less on a node may change it
 LINES = 180  # all that a node ever shows at once
@@ -51,13 +51,13 @@ def test_a_template_opens_whole_and_its_nodes_keep_their_sizes_when_they_are_run
         missing = "app.graph.nodes.filter(node => !LiteGraph.registered_node_types[node.type]).map(node => node.type)"
         assert page.run(f"() => {missing}") == []
         check_prompt(page, name)
-        use_standins(page, steps=4)  # of which strength 0.6 leaves the two that the exact pair needs
+        use_random_models(page, steps=4)  # of which strength 0.6 leaves the two that the exact pair needs
         page.run(WATCH)
         page.queue()
         page.wait_until_idle()
         page.settle()
         page.page.keyboard.press(".")  # fit the view
-        page.page.wait_for_timeout(1000)  # pictures are fetched and drawn
+        page.page.wait_for_timeout(1000)  # images are fetched and drawn
         assert page.run("() => window.sdcFailures") == [] == page.overlaps()
         sizes = page.run("() => Object.fromEntries(app.graph.nodes.map(n => [n.id, [...n.size]]))")
         changed = []

@@ -33,19 +33,19 @@ def test_compress_adds_and_wires_the_nodes(page):
     assert page.overlaps() == []
 
 
-def test_compress_takes_the_vae_that_is_there_and_the_picture_that_is_shown(canvas_page):
+def test_compress_takes_the_vae_that_is_there_and_the_image_that_is_shown(canvas_page):
     page = canvas_page
-    picture, preview = page.add("LoadImage", (100, 200)), page.add("ImageCompare", (500, 200))
+    image, preview = page.add("LoadImage", (100, 200)), page.add("ImageCompare", (500, 200))
     page.add("CheckpointLoaderSimple", (100, 600))
     page.add("VAELoader", (500, 600))
-    page.connect(picture, "IMAGE", preview, "image_a")
+    page.connect(image, "IMAGE", preview, "image_a")
     page.menu(preview, "Compress with SDC")
     page.wait("() => app.graph.nodes.length === 7")
     vae = {("VAELoader", "VAEEncode", "vae"), ("VAELoader", "SDCLatentQuantize", "vae")}
     assert links(page) >= COMPRESSED | {("LoadImage", "VAEEncode", "pixels")} | vae
 
 
-def test_compress_takes_the_vae_that_has_made_the_picture(canvas_page):
+def test_compress_takes_the_vae_that_has_made_the_image(canvas_page):
     """With checkpoints of two families on the canvas, only this one can be right."""
     page = canvas_page
     page.add("VAELoader", (100, 700))
@@ -61,16 +61,16 @@ def test_compress_takes_the_vae_that_has_made_the_picture(canvas_page):
 
 
 def test_who_brings_the_vae_from_outside_is_asked_for_the_family(page):
-    picture, encode = page.add("LoadImage", (100, 200)), page.add("VAEEncode", (500, 200))
-    page.connect(picture, "IMAGE", encode, "pixels")
+    image, encode = page.add("LoadImage", (100, 200)), page.add("VAEEncode", (500, 200))
+    page.connect(image, "IMAGE", encode, "pixels")
     loader = page.add("CheckpointLoaderSimple", (100, 600))
     page.connect(loader, "VAE", encode, "vae")
     page.run(
-        """([picture, encode]) => {
-            const nodes = [picture, encode].map(id => app.graph.getNodeById(id))
+        """([image, encode]) => {
+            const nodes = [image, encode].map(id => app.graph.getNodeById(id))
             const { node } = app.graph.convertToSubgraph(new Set(nodes))
             app.canvas.openSubgraph(node.subgraph, node) }""",
-        [picture, encode],
+        [image, encode],
     )
     page.settle()
     try:
@@ -86,8 +86,8 @@ def test_who_brings_the_vae_from_outside_is_asked_for_the_family(page):
 
 def test_compress_from_vae_encode(canvas_page):
     page = canvas_page
-    picture, encode = page.add("LoadImage", (100, 200)), page.add("VAEEncode", (500, 200))
-    page.connect(picture, "IMAGE", encode, "pixels")
+    image, encode = page.add("LoadImage", (100, 200)), page.add("VAEEncode", (500, 200))
+    page.connect(image, "IMAGE", encode, "pixels")
     page.menu(encode, "Compress with SDC")
     page.wait("() => app.graph.nodes.length === 5")
     assert links(page) == COMPRESSED | {
@@ -97,7 +97,7 @@ def test_compress_from_vae_encode(canvas_page):
     }
 
 
-def test_a_node_without_a_picture_has_no_such_item(canvas_page):
+def test_a_node_without_a_image_has_no_such_item(canvas_page):
     page, node = canvas_page, canvas_page.add("KSamplerSelect")
     page.settle()
     page.page.mouse.click(*page.point_on(node), button="right")

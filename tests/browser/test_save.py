@@ -28,8 +28,8 @@ def test_the_file_is_shown_on_the_node_and_downloaded_from_its_menu(page, sdc_fi
     _, save = add_saver(page, sdc_file, "show.sdc")
     run(page)
     text = page.status(save, "smaller than the bare pixels")
-    name = re.search(r"picture_\d{5}_\.sdc", text)[0]
-    assert page.pictures(save) == [[96, 64]]
+    name = re.search(r"image_\d{5}_\.sdc", text)[0]
+    assert page.images(save) == [[96, 64]]
     with page.page.expect_download() as download:
         page.menu(save, f"Download {name}")
     assert download.value.suggested_filename == name
@@ -46,7 +46,7 @@ def test_what_was_saved_is_shown_again_when_its_tab_comes_back(page, sdc_file):
     while not page.nodes("SDCSave"):  # other tests left tabs open
         page.command("Workspace.PreviousOpenedWorkflow")
     assert page.status(save, "smaller than the bare pixels") == told
-    assert page.pictures(save) == [[96, 64]]
+    assert page.images(save) == [[96, 64]]
     with page.page.expect_download():
         page.menu(save, f"Download {told.split(':')[0]}")
 
@@ -60,8 +60,8 @@ def test_the_file_is_shown_and_downloaded_in_the_assets_view(canvas_page, sdc_fi
     run(page)
     page.page.get_by_role("button", name="Assets").click()
     card = page.page.get_by_text(re.compile(r"asset_\d{5}_")).first
-    picture = r"/asset_\d{5}_\.jpg/.test(i.src) && i.naturalWidth === 96"
-    page.wait(f"() => [...document.images].some(i => {picture})")
+    image = r"/asset_\d{5}_\.jpg/.test(i.src) && i.naturalWidth === 96"
+    page.wait(f"() => [...document.images].some(i => {image})")
     # Both files of the job come; the thumbnail is the other one.
     with page.page.expect_download(lambda file: file.suggested_filename.endswith(".sdc")) as download:
         page.choose(lambda: card.click(button="right"), "Download")

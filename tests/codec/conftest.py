@@ -48,7 +48,7 @@ def build_file(
     latent_width=2,
     width=16,
     height=8,
-    pictures=1,
+    images=1,
     coder=0,
     crc=None,
 ):
@@ -62,7 +62,7 @@ def build_file(
         latent_width,
         width,
         height,
-        pictures,
+        images,
         coder,
     )
     for tag, payload in sections:
@@ -76,7 +76,7 @@ SMALL_PALETTE = np.array([-1, 1, 0, 2, 0.5, 0.5, -4, 4], "<f2").tobytes() + byte
 
 @pytest.fixture
 def small_sections():
-    """Sections of the smallest two-pixel picture: entry 1, then entry 0."""
+    """Sections of the smallest two-pixel image: entry 1, then entry 0."""
     return [(b"P", SMALL_PALETTE), (b"I", b"\x80")]
 
 

@@ -1,4 +1,4 @@
-"""A second decoder of format version 1, written from FORMAT.md alone: slow, strict and, but for the learned coder in
+"""A second decoder of format version 1, written from FORMAT.md alone: slow, strict and, but for the learned codec in
 `plain_learned.py`, without numpy.
 
 It shares no code with the package, so where the two agree the text is enough. Keep it that way.
@@ -35,30 +35,30 @@ def require(condition, reason):
 
 
 def decode(data, max_pixels=16384**2):
-    """Return (latent as little-endian binary32, metadata) of a file of one picture, or raise Refused."""
+    """Return (latent as little-endian binary32, metadata) of a file of one image, or raise Refused."""
     (found,) = decode_all(data, max_pixels)
     return found
 
 
 def decode_all(data, max_pixels=16384**2):
-    """Return that of each picture, in a list, or raise Refused."""
+    """Return that of each image, in a list, or raise Refused."""
     require(data[:8] == b"\x93SDC\r\n\x1a\x01", "signature and version")
     require(32 <= len(data) <= 32 << 20, "size of the file")
     body, checksum = data[:-4], struct.unpack("<I", data[-4:])[0]
-    kind, channels, height, width, picture_width, picture_height, pictures, coder = struct.unpack("<2B4H2B", data[8:20])
+    kind, channels, height, width, image_width, image_height, images, coder = struct.unpack("<2B4H2B", data[8:20])
     tags, payloads = sections_of(body[20:])
     require(zlib.crc32(body) == checksum, "checksum")
-    require(kind in CHANNELS and pictures > 0 and channels == CHANNELS[kind], "header")
-    require(min(height, width, picture_width, picture_height) > 0, "empty size")
-    require(pictures * max(64 * height * width, picture_width * picture_height) <= max_pixels, "pixels")
-    require((coder == 3) == (pictures > 1), "picture count")
+    require(kind in CHANNELS and images > 0 and channels == CHANNELS[kind], "header")
+    require(min(height, width, image_width, image_height) > 0, "empty size")
+    require(images * max(64 * height * width, image_width * image_height) <= max_pixels, "pixels")
+    require((coder == 3) == (images > 1), "image count")
     shape = kind, channels, height, width
     if coder != 3:
         check_sections(coder, tags)
         described, _ = metadata_of(payloads, 512 << 10)
         return [(latent_of(coder, payloads, shape), described)]
     require(re.fullmatch("A[a-z]*", tags), "sections")
-    parts = parts_of(payloads.pop("A"), pictures, payloads)
+    parts = parts_of(payloads.pop("A"), images, payloads)
     for_all, room = metadata_of(payloads, 512 << 10)
     found = []
     for own_coder, own in parts:
@@ -88,14 +88,14 @@ def check_sections(coder, tags):
     require(re.fullmatch("L[a-z]*" if coder == 2 else "PI[a-z]*", tags) and len(set(tags)) == len(tags), "sections")
 
 
-def parts_of(album, count, common):
-    """(coder, payloads by tag) of each picture in section A, with its palette; `common` are the sections after it."""
+def parts_of(sequence, count, common):
+    """(coder, payloads by tag) of each image in section A, with its palette; `common` are the sections after it."""
     parts, palette, total = [], None, 0
     for _ in range(count):
-        length = int.from_bytes(album[:3], "little")
-        require(1 <= length <= len(album) - 3, "length of a part")
-        coder = album[3]
-        tags, payloads = sections_of(album[4 : 3 + length])
+        length = int.from_bytes(sequence[:3], "little")
+        require(1 <= length <= len(sequence) - 3, "length of a part")
+        coder = sequence[3]
+        tags, payloads = sections_of(sequence[4 : 3 + length])
         check_sections(coder, tags)
         require(not set(tags) & set(common), "section in both places")
         if coder != 2:
@@ -104,9 +104,9 @@ def parts_of(album, count, common):
             payloads["P"] = palette
         total += 24 + sum(4 + len(payload) for payload in [*payloads.values(), *common.values()])
         parts.append((coder, payloads))
-        album = album[3 + length :]
-    require(not album, "end of the album")
-    require(total <= 32 << 20, "size of the pictures")
+        sequence = sequence[3 + length :]
+    require(not sequence, "end of the sequence")
+    require(total <= 32 << 20, "size of the images")
     return parts
 
 

@@ -56,10 +56,10 @@ def decode(section, height, width, latent_format, channels):
         raise Damaged("weights")
     if max(height, width) > 2048:
         raise Damaged("size")
-    return Picture(arrays, section[4], -(-height // 2), -(-width // 2)).decode(section[5:])[:, :height, :width]
+    return Decoding(arrays, section[4], -(-height // 2), -(-width // 2)).decode(section[5:])[:, :height, :width]
 
 
-class Picture:
+class Decoding:
     def __init__(self, arrays, quality, h, w):
         self.arrays, self.q, self.h, self.w = arrays, quality, h, w
         sizes = arrays["groups"].tolist() if "groups" in arrays else [4, 4, 6, 10]

@@ -34,29 +34,29 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def pictures(root, tmp_path_factory):
+def images(root, tmp_path_factory):
     """The golden files and random ones that reach every coder, with the digests they decode to here."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(11)
     for number in range(40):
         space = codec.LATENT_FORMATS[number % 4]
         latent = rng.normal(size=(space.channels, *rng.integers(1, 70, 2))) * 10.0 ** rng.integers(-4, 5)
         latent = np.clip(np.repeat(latent, 1 + number % 3, axis=2), -65504, 65504)
-        picture = codec.encode(latent, colours=int(rng.integers(2, 1200)), latent_format=space.name)
-        (folder / f"random{number}.sdc").write_bytes(picture.data)
+        image = codec.encode(latent, colors=int(rng.integers(2, 1200)), latent_format=space.name)
+        (folder / f"random{number}.sdc").write_bytes(image.data)
     folders = [root / "tests" / "fixtures", folder]
     return folders, {path.name: digest(path) for folder in folders for path in folder.glob("*.sdc")}
 
 
 def digest(path):
-    latents = [codec.decode(picture).astype("<f4").tobytes() for picture in codec.load_all(path.read_bytes())]
+    latents = [codec.decode(image).astype("<f4").tobytes() for image in codec.load_all(path.read_bytes())]
     return hashlib.sha256(b"".join(latents)).hexdigest()
 
 
 @pytest.fixture(scope="module")
-def decode(root, pictures):
+def decode(root, images):
     def decode(python=sys.executable, **variables):
-        command = [str(python), "-c", DECODE, *map(str, pictures[0])]
+        command = [str(python), "-c", DECODE, *map(str, images[0])]
         result = subprocess.run(
             command, cwd=root, env=os.environ | variables, capture_output=True, text=True, check=True
         )
@@ -76,26 +76,26 @@ def old_python(root):
 
 
 @pytest.mark.parametrize("threads", ["1", "8"])
-def test_threads(decode, pictures, threads):
+def test_threads(decode, images, threads):
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    assert decode(**dict.fromkeys(names, threads))["latents"] == pictures[1]
+    assert decode(**dict.fromkeys(names, threads))["latents"] == images[1]
 
 
 @pytest.mark.parametrize("without", ["everything", "AVX-512"])
-def test_instructions(decode, pictures, without):
-    assert_same_without_instructions(decode, pictures, without, sys.executable)
+def test_instructions(decode, images, without):
+    assert_same_without_instructions(decode, images, without, sys.executable)
 
 
 @pytest.mark.parametrize("without", ["nothing", "everything", "AVX-512"])
-def test_numpy_1_26(decode, pictures, old_python, without):
+def test_numpy_1_26(decode, images, old_python, without):
     if without == "nothing":
         found = decode(old_python)
-        assert found["numpy"].startswith("1.26.") and found["latents"] == pictures[1]
+        assert found["numpy"].startswith("1.26.") and found["latents"] == images[1]
     else:
-        assert_same_without_instructions(decode, pictures, without, old_python)
+        assert_same_without_instructions(decode, images, without, old_python)
 
 
-def assert_same_without_instructions(decode, pictures, without, python):
+def assert_same_without_instructions(decode, images, without, python):
     features = decode(python)["features"]
     if without == "AVX-512":
         features = [name for name in features if name.startswith("AVX512") or name == "X86_V4"]
@@ -103,14 +103,14 @@ def assert_same_without_instructions(decode, pictures, without, python):
         pytest.skip(f"numpy uses no instructions here that could be left out ({without})")
     found = decode(python, NPY_DISABLE_CPU_FEATURES=" ".join(features))
     assert not set(features) & set(found["features"])
-    assert found["latents"] == pictures[1]
+    assert found["latents"] == images[1]
 
 
 def test_the_decoder_uses_no_operation_that_may_round_differently(root):
     """Sums and products of many numbers depend on their order, and functions beyond + - * / on the library."""
     inexact = {"exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "power", "pow", "sqrt", "sin", "cos", "tanh"}
     inexact |= {"dot", "matmul", "einsum", "inner", "tensordot", "mean", "var", "std", "average", "interp"}
-    files = ("album", "container", "picture", "zstd_frame", "latent_formats", "palette/__init__", "palette/indices")
+    files = ("sequence", "container", "image", "zstd_frame", "latent_formats", "palette/__init__", "palette/indices")
     trees = [ast.parse((root / "codec" / f"{name}.py").read_text("utf-8")) for name in files]
     entries = ast.parse((root / "codec" / "palette" / "entries.py").read_text("utf-8"))
     trees += [node for node in entries.body if getattr(node, "name", "") in ("Palette", "from_bytes")]

@@ -10,12 +10,12 @@ from sdc_codec import container
 def test_a_file_written_by_hand_reads_as_the_specification_says(build_file, small_sections):
     data = build_file(small_sections)
     assert len(data) == 32 + len(small_sections[0][1]) + 1
-    picture = codec.load(data)
-    assert (picture.latent_format, picture.channels) == ("SD1.x", 4)
-    assert (picture.latent_width, picture.latent_height, picture.width, picture.height) == (2, 1, 16, 8)
-    assert (picture.coder, picture.colours, picture.metadata) == ("fixed", 2, {})
-    assert picture.data == data and picture.size == len(data) and picture.bits_per_pixel == 8 * len(data) / 128
-    np.testing.assert_array_equal(codec.decode(picture), [[[1, -1]], [[2, 0]], [[0.5, 0.5]], [[4, -4]]])
+    image = codec.load(data)
+    assert (image.latent_format, image.channels) == ("SD1.x", 4)
+    assert (image.latent_width, image.latent_height, image.width, image.height) == (2, 1, 16, 8)
+    assert (image.coder, image.colors, image.metadata) == ("fixed", 2, {})
+    assert image.data == data and image.size == len(data) and image.bits_per_pixel == 8 * len(data) / 128
+    np.testing.assert_array_equal(codec.decode(image), [[[1, -1]], [[2, 0]], [[0.5, 0.5]], [[4, -4]]])
 
 
 def test_the_writer_gives_exactly_these_bytes(build_file, small_sections):
@@ -30,7 +30,7 @@ def test_bytes_like_objects_are_read(build_file, small_sections):
 
 def test_text_is_refused():
     with pytest.raises(codec.SdcArgumentError, match="bytes"):
-        codec.load("picture.sdc")
+        codec.load("image.sdc")
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_damage_is_a_checksum_error(build_file, small_sections):
         ({"version": 0}, codec.SdcUnsupportedError, "version 0"),
         ({"latent_format": 9}, codec.SdcUnsupportedError, "latent format 9"),
         ({"latent_format": 0}, codec.SdcUnsupportedError, "latent format 0"),
-        ({"pictures": 2}, codec.SdcHeaderError, "2 pictures by coder 0"),
-        ({"pictures": 0}, codec.SdcHeaderError, "no picture"),
+        ({"images": 2}, codec.SdcHeaderError, "2 images by coder 0"),
+        ({"images": 0}, codec.SdcHeaderError, "no image"),
         ({"channels": 16}, codec.SdcHeaderError, "16 channels"),
         ({"channels": 0}, codec.SdcHeaderError, "0 channels"),
         ({"latent_height": 0}, codec.SdcHeaderError, "empty size"),
@@ -136,11 +136,11 @@ def test_tags_are_letters(build_file, small_sections, tag):
 
 def test_unknown_optional_sections_are_skipped_and_survive_new_metadata(build_file, small_sections):
     sections = [*small_sections, (b"z", b"first"), (b"a", b"")]
-    picture = codec.load(build_file(sections))
-    described = codec.with_metadata(picture, {"prompt": "a house"})
+    image = codec.load(build_file(sections))
+    described = codec.with_metadata(image, {"prompt": "a house"})
     assert described.metadata == {"prompt": "a house"}
-    assert described.data[:-4].startswith(picture.data[:-4])
-    assert codec.with_metadata(described, None) == picture
+    assert described.data[:-4].startswith(image.data[:-4])
+    assert codec.with_metadata(described, None) == image
 
 
 def test_a_section_above_24_bits_of_length_cannot_be_written():
@@ -162,19 +162,19 @@ def test_no_file_is_above_32_mib(build_file, small_sections):
 
 def test_empty_sections_without_end_stop_at_52(build_file, small_sections):
     letters = [bytes([letter]) for letter in b"abcdefghijklnopqrstuvwxyz"]
-    assert codec.load(build_file([*small_sections, *[(letter, b"") for letter in letters]])).colours == 2
+    assert codec.load(build_file([*small_sections, *[(letter, b"") for letter in letters]])).colors == 2
     with pytest.raises(codec.SdcSectionError, match="more than 52"):
         codec.load(build_file([*small_sections, *[(b"z", b"")] * 10_000]))
 
 
 def test_the_smallest_file_can_ask_for_the_largest_latent_and_no_larger(build_file):
-    one_colour = [(b"P", bytes(20)), (b"I", b"")]
-    largest = codec.load(build_file(one_colour, latent_height=65535, latent_width=64))
+    one_color = [(b"P", bytes(20)), (b"I", b"")]
+    largest = codec.load(build_file(one_color, latent_height=65535, latent_width=64))
     assert codec.decode(largest).shape == (4, 65535, 64)
     with pytest.raises(codec.SdcLimitError, match="268566528 pixels"):
-        codec.load(build_file(one_colour, latent_height=2048, latent_width=2049))
+        codec.load(build_file(one_color, latent_height=2048, latent_width=2049))
     with pytest.raises(codec.SdcLimitError):
-        codec.load(build_file(one_colour), max_pixels=127)
+        codec.load(build_file(one_color), max_pixels=127)
 
 
 def test_a_section_length_beyond_the_file_is_truncated(build_file, small_sections):

@@ -1,4 +1,4 @@
-"""Golden files of the learned coder, damaged in header, sections and lengths, with a checksum that is right."""
+"""Golden files of the learned codec, damaged in header, sections and lengths, with a checksum that is right."""
 
 import struct
 import zlib
@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from sdc_codec import container
 
 FILES = [path.read_bytes() for path in sorted((Path(__file__).parents[1] / "fixtures").glob("v1_learned_*.sdc"))]
-MOST_PIXELS = 1 << 18
+MAX_PIXELS = 1 << 18
 HEADER_END = 20
 
 
 def outcome(body: bytes) -> str:
     """A latent as the header has it, or one of the package's own errors; anything else fails."""
     try:
-        picture = codec.load(body + struct.pack("<I", zlib.crc32(body)), max_pixels=MOST_PIXELS)
-        latent = codec.decode(picture)
+        image = codec.load(body + struct.pack("<I", zlib.crc32(body)), max_pixels=MAX_PIXELS)
+        latent = codec.decode(image)
     except codec.SdcError as error:
         assert len(str(error)) > 20
         return type(error).__name__
     assert latent.dtype == np.float32 and np.isfinite(latent).all()
-    assert latent.shape == (picture.channels, picture.latent_height, picture.latent_width)
+    assert latent.shape == (image.channels, image.latent_height, image.latent_width)
     assert np.abs(latent).max() < 1e6  # a stranger's file cannot send the rest of a workflow far out
     return "latent"
 

@@ -1,4 +1,4 @@
-"""The quantisation error, judged from a palette and its usage."""
+"""The quantization error, judged from a palette and its usage."""
 
 import numpy as np
 import pytest
@@ -14,20 +14,20 @@ def pink(seed, side=64):
 
 
 @pytest.mark.parametrize("dither", ["none", "floyd-steinberg"])
-@pytest.mark.parametrize("colours", [16, 64, 256])
-def test_is_near_the_true_error(colours, dither):
-    latent = pink(colours)
-    picture = codec.encode(latent, colours=colours, dither=dither)
-    true = np.sqrt(((codec.decode(picture) - latent) ** 2).mean())
-    assert 0.8 < codec.estimate_error(picture) / true < 1.25
+@pytest.mark.parametrize("colors", [16, 64, 256])
+def test_is_near_the_true_error(colors, dither):
+    latent = pink(colors)
+    image = codec.encode(latent, colors=colors, dither=dither)
+    true = np.sqrt(((codec.decode(image) - latent) ** 2).mean())
+    assert 0.8 < codec.estimate_error(image) / true < 1.25
 
 
-def test_one_colour_says_nothing():
+def test_one_color_says_nothing():
     flat = np.full((4, 8, 8), 0.5, np.float32)
-    assert codec.estimate_error(codec.encode(flat, colours=2)) == 0.0
+    assert codec.estimate_error(codec.encode(flat, colors=2)) == 0.0
 
 
 def test_scales_with_the_latent():
     latent = pink(1, 32)
-    small, large = (codec.estimate_error(codec.encode(latent * scale, colours=32)) for scale in (1, 8))
+    small, large = (codec.estimate_error(codec.encode(latent * scale, colors=32)) for scale in (1, 8))
     assert large == pytest.approx(8 * small, rel=0.05)

@@ -1,4 +1,4 @@
-"""What metadata say of how a picture was made: values that a sampler takes, and nothing else."""
+"""What metadata say of how an image was made: values that a sampler takes, and nothing else."""
 
 import pytest
 import sdc_codec as codec

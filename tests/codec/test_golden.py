@@ -1,4 +1,4 @@
-"""Files of version 1 decode to the same bytes for ever. Whoever changes a digest breaks somebody's picture."""
+"""Files of version 1 decode to the same bytes for ever. Whoever changes a digest breaks somebody's image."""
 
 import hashlib
 from pathlib import Path
@@ -27,68 +27,68 @@ def test_the_table_lists_every_fixture():
 @pytest.mark.parametrize("name", read_table())
 def test_golden_files_decode_to_the_same_bytes(name):
     data = (FIXTURES / name).read_bytes()
-    pictures = codec.load_all(data)
-    latents = np.stack([codec.decode(picture) for picture in pictures])
+    images = codec.load_all(data)
+    latents = np.stack([codec.decode(image) for image in images])
     shape, digest = read_table()[name]
-    assert " x ".join(map(str, latents.shape if len(pictures) > 1 else latents[0].shape)) == shape
+    assert " x ".join(map(str, latents.shape if len(images) > 1 else latents[0].shape)) == shape
     content = [latent.astype("<f4").tobytes() for latent in latents]
     assert hashlib.sha256(b"".join(content)).hexdigest() == digest
-    described = [picture.metadata for picture in pictures]
+    described = [image.metadata for image in images]
     assert plain_decoder.decode_all(data) == list(zip(content, described, strict=True))
 
 
 def test_golden_headers():
-    def picture(name):
+    def image(name):
         return codec.load((FIXTURES / name).read_bytes())
 
-    fixed = picture("v1_fixed_k64.sdc")
-    assert (fixed.coder, fixed.colours, fixed.latent_format, fixed.size) == ("fixed", 64, "SD1.x", 592)
-    zstd = picture("v1_zstd_k16.sdc")
-    assert (zstd.coder, zstd.colours, zstd.width, zstd.height) == ("zstd", 16, 250, 187)
-    large = picture("v1_zstd_k1000_metadata.sdc")
-    assert (large.coder, large.colours, large.latent_format) == ("zstd", 1000, "SDXL")
+    fixed = image("v1_fixed_k64.sdc")
+    assert (fixed.coder, fixed.colors, fixed.latent_format, fixed.size) == ("fixed", 64, "SD1.x", 592)
+    zstd = image("v1_zstd_k16.sdc")
+    assert (zstd.coder, zstd.colors, zstd.width, zstd.height) == ("zstd", 16, 250, 187)
+    large = image("v1_zstd_k1000_metadata.sdc")
+    assert (large.coder, large.colors, large.latent_format) == ("zstd", 1000, "SDXL")
     assert large.metadata == {
         "prompt": "a lighthouse at dusk, été",
         "workflow": {"nodes": [{"id": 1, "type": "SDCLoad"}], "version": 0.4},
     }
-    one = picture("v1_one_colour_optional_section.sdc")
-    assert (one.coder, one.colours, one.latent_format) == ("fixed", 1, "Flux")
+    one = image("v1_one_color_optional_section.sdc")
+    assert (one.coder, one.colors, one.latent_format) == ("fixed", 1, "Flux")
     assert one.data.endswith(b"z\x05\x00\x00later" + one.data[-4:])
-    smallest = picture("v1_smallest.sdc")
+    smallest = image("v1_smallest.sdc")
     assert (smallest.size, smallest.width, smallest.height) == (52, 1, 1)
-    sd3 = picture("v1_sd3_k2.sdc")
-    assert (sd3.latent_format, sd3.colours, sd3.width, sd3.height) == ("SD3", 2, 67, 33)
-    described = picture("v1_metadata_free_keys.sdc")
+    sd3 = image("v1_sd3_k2.sdc")
+    assert (sd3.latent_format, sd3.colors, sd3.width, sd3.height) == ("SD3", 2, 67, 33)
+    described = image("v1_metadata_free_keys.sdc")
     assert described.metadata["prompt"] == "second \0" and described.metadata["tags"] == ["été", "😀", "狐"]
     assert described.metadata["big"] == 123456789012345678901234567890
-    made = picture("v1_settings_by_dictionary.sdc")
+    made = image("v1_settings_by_dictionary.sdc")
     assert codec.generation_of(made.metadata) == made.metadata and made.metadata["seed"] == (1 << 64) - 1
     assert made.metadata["prompt"] == "a lighthouse at dusk, oil painting, été"
-    assert picture("v1_vae_fingerprint.sdc").vae.hex() == "d55421d1d82732d7"
-    assert picture("v1_workflow_by_dictionary.sdc").metadata["workflow"]["nodes"][0]["type"] == "SDCLoad"
+    assert image("v1_vae_fingerprint.sdc").vae.hex() == "d55421d1d82732d7"
+    assert image("v1_workflow_by_dictionary.sdc").metadata["workflow"]["nodes"][0]["type"] == "SDCLoad"
     assert {"fixed": 4096, "zstd": 257} == {
-        coder: picture(name).colours for coder, name in (("fixed", "v1_fixed_k4096.sdc"), ("zstd", "v1_zstd_k257.sdc"))
+        coder: image(name).colors for coder, name in (("fixed", "v1_fixed_k4096.sdc"), ("zstd", "v1_zstd_k257.sdc"))
     }
 
 
 def test_the_fixtures_cover_every_latent_format_and_coder():
-    pictures = [picture for path in FIXTURES.glob("*.sdc") for picture in codec.load_all(path.read_bytes())]
-    assert {picture.latent_format for picture in pictures} == {known.name for known in codec.LATENT_FORMATS}
-    assert {picture.coder for picture in pictures} == {*codec.palette.indices.CODER_NAMES.values(), "learned"}
+    images = [image for path in FIXTURES.glob("*.sdc") for image in codec.load_all(path.read_bytes())]
+    assert {image.latent_format for image in images} == {known.name for known in codec.LATENT_FORMATS}
+    assert {image.coder for image in images} == {*codec.palette.indices.CODER_NAMES.values(), "learned"}
 
 
 def test_golden_headers_of_the_learned_coder():
-    def picture(name):
+    def image(name):
         return codec.load((FIXTURES / f"v1_learned_{name}.sdc").read_bytes())
 
-    odd, smallest, masked = picture("odd_sides"), picture("smallest"), picture("mask_metadata")
-    assert (odd.coder, odd.colours, odd.latent_format, odd.width, odd.height) == ("learned", None, "SD1.x", 197, 165)
+    odd, smallest, masked = image("odd_sides"), image("smallest"), image("mask_metadata")
+    assert (odd.coder, odd.colors, odd.latent_format, odd.width, odd.height) == ("learned", None, "SD1.x", 197, 165)
     assert (smallest.size, smallest.width, smallest.height) == (39, 1, 1)
     assert masked.metadata == {
         "prompt": "a cup of coffee, été",
         "workflow": {"nodes": [{"id": 1, "type": "SDCLoad"}], "version": 0.4},
     }
-    qualities = {path.stem: picture(path.stem.removeprefix("v1_learned_")).quantised.quality for path in LEARNED}
+    qualities = {path.stem: image(path.stem.removeprefix("v1_learned_")).quantized.quality for path in LEARNED}
     assert qualities == {
         "v1_learned_coarsest": 0,
         "v1_learned_odd_sides": 60,
@@ -99,22 +99,22 @@ def test_golden_headers_of_the_learned_coder():
     }
 
 
-def test_golden_albums():
+def test_golden_sequences():
     palettes, mixed = (
-        codec.load_all((FIXTURES / f"v1_album_{name}.sdc").read_bytes()) for name in ("palettes", "mixed")
+        codec.load_all((FIXTURES / f"v1_image_sequence_{name}.sdc").read_bytes()) for name in ("palettes", "mixed")
     )
-    assert [picture.coder for picture in palettes] == ["fixed", "fixed", "fixed", "zstd", "fixed"]
-    assert [picture.colours for picture in palettes] == [12, 12, 12, 5, 1]
-    assert {picture.vae.hex() for picture in palettes} == {"d55421d1d82732d7"}
-    assert {picture.metadata["prompt"] for picture in palettes} == {"twelve drawings of one wave, été"}
-    assert [picture.coder for picture in mixed] == ["fixed", "learned", "fixed", "fixed"]
-    assert [picture.metadata.get("prompt") for picture in mixed] == ["picture 0", None, "picture 1", "picture 2"]
-    assert [(picture.width, picture.height) for picture in palettes[:1] + mixed[:1]] == [(91, 61), (64, 48)]
-    assert codec.join_pictures(mixed) == (FIXTURES / "v1_album_mixed.sdc").read_bytes()
+    assert [image.coder for image in palettes] == ["fixed", "fixed", "fixed", "zstd", "fixed"]
+    assert [image.colors for image in palettes] == [12, 12, 12, 5, 1]
+    assert {image.vae.hex() for image in palettes} == {"d55421d1d82732d7"}
+    assert {image.metadata["prompt"] for image in palettes} == {"twelve drawings of one wave, été"}
+    assert [image.coder for image in mixed] == ["fixed", "learned", "fixed", "fixed"]
+    assert [image.metadata.get("prompt") for image in mixed] == ["picture 0", None, "picture 1", "picture 2"]
+    assert [(image.width, image.height) for image in palettes[:1] + mixed[:1]] == [(91, 61), (64, 48)]
+    assert codec.join_images(mixed) == (FIXTURES / "v1_image_sequence_mixed.sdc").read_bytes()
 
 
 @pytest.mark.parametrize("path", LEARNED, ids=lambda path: path.stem)
 def test_weights_of_golden_files_are_still_there(path):
-    weights = codec.load(path.read_bytes()).quantised.weights
+    weights = codec.load(path.read_bytes()).quantized.weights
     assert weights == bytes.fromhex("c581c165")
     assert learned.weights.load_weights(weights).latent_format == "SD1.x"

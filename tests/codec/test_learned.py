@@ -1,4 +1,4 @@
-"""The learned coder: sizes and qualities, exactness against a second decoder, and whatever a stranger puts into it."""
+"""The learned codec: sizes and qualities, exactness against a second decoder, and whatever a stranger puts into it."""
 
 import re
 import struct
@@ -38,8 +38,8 @@ def with_section(data: bytes, section: bytes) -> bytes:
     return body + struct.pack("<I", zlib.crc32(body))
 
 
-def section_of(picture) -> bytes:
-    return bytes(container.split(picture.data, 1 << 30)[1]["L"])
+def section_of(image) -> bytes:
+    return bytes(container.split(image.data, 1 << 30)[1]["L"])
 
 
 def plain(data: bytes):
@@ -60,11 +60,11 @@ def ours(data: bytes):
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (2, 40), (29, 7), (16, 24)])
 @pytest.mark.parametrize("quality", QUALITIES)
 def test_the_second_decoder_agrees_to_the_bit(shape, quality):
-    picture = codec.encode_learned(latent_of(*shape), quality=quality)
-    assert codec.load(picture.data) == picture and picture.coder == "learned" and picture.colours is None
-    latent = codec.decode(picture)
+    image = codec.encode_learned(latent_of(*shape), quality=quality)
+    assert codec.load(image.data) == image and image.coder == "learned" and image.colors is None
+    latent = codec.decode(image)
     assert latent.shape == (4, *shape) and latent.dtype == np.float32 and np.isfinite(latent).all()
-    assert plain(picture.data) == latent.astype("<f4").tobytes()
+    assert plain(image.data) == latent.astype("<f4").tobytes()
 
 
 @pytest.mark.parametrize("latent_format", OTHERS)
@@ -72,29 +72,29 @@ def test_the_second_decoder_agrees_to_the_bit(shape, quality):
 def test_every_latent_format_is_decoded_alike_by_both(latent_format, shape):
     latent = latent_of(*shape, latent_format=latent_format)
     for quality in (0, 140, 255):
-        picture = codec.encode_learned(latent, quality=quality, latent_format=latent_format)
-        decoded = codec.decode(picture)
+        image = codec.encode_learned(latent, quality=quality, latent_format=latent_format)
+        decoded = codec.decode(image)
         assert decoded.shape == latent.shape and np.isfinite(decoded).all()
-        assert plain(picture.data) == decoded.astype("<f4").tobytes()
+        assert plain(image.data) == decoded.astype("<f4").tobytes()
 
 
 @pytest.mark.parametrize("latent_format", OTHERS)
 def test_every_latent_format_has_a_dial(latent_format):
     """From coarse to fine, and by size; errors in the latent's own units, as they are estimated."""
     latent = latent_of(24, 32, latent_format=latent_format) / 4
-    pictures = [codec.encode_learned(latent, quality=q, latent_format=latent_format) for q in (0, 90, 180, 255)]
-    errors = [np.square(codec.decode(picture) - latent).mean() for picture in pictures]
-    assert errors == sorted(errors, reverse=True) and [p.size for p in pictures] == sorted(p.size for p in pictures)
+    images = [codec.encode_learned(latent, quality=q, latent_format=latent_format) for q in (0, 90, 180, 255)]
+    errors = [np.square(codec.decode(image) - latent).mean() for image in images]
+    assert errors == sorted(errors, reverse=True) and [p.size for p in images] == sorted(p.size for p in images)
     assert errors[-1] < 0.35 * np.square(latent - latent.mean((1, 2), keepdims=True)).mean()
-    size = pictures[1].size + 40
+    size = images[1].size + 40
     assert 0.96 * size <= codec.encode_learned(latent, size=size, latent_format=latent_format).size <= size
 
 
 def test_values_far_out_are_coded_by_escapes():
     latent = latent_of(8, 8)
     latent[:, 3, 3] = [3000, -60000, 65504, -65504]
-    picture = codec.encode_learned(latent, quality=255)
-    assert np.isfinite(codec.decode(picture)).all() and plain(picture.data) == ours(picture.data) is not None
+    image = codec.encode_learned(latent, quality=255)
+    assert np.isfinite(codec.decode(image)).all() and plain(image.data) == ours(image.data) is not None
 
 
 @given(st.data())
@@ -104,14 +104,14 @@ def test_damaged_payloads_end_in_a_latent_or_a_named_error_and_both_decoders_agr
     latent_format = data.draw(st.sampled_from(codec.LEARNED_FORMATS))
     latent = latent_of(height, width, latent_format=latent_format)
     quality = data.draw(st.sampled_from(QUALITIES))
-    picture = codec.encode_learned(latent, quality=quality, latent_format=latent_format)
-    section = bytearray(section_of(picture))
+    image = codec.encode_learned(latent, quality=quality, latent_format=latent_format)
+    section = bytearray(section_of(image))
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(4, len(section) - 1))  # the name of the weights stays
         section[place] ^= data.draw(st.integers(1, 255))
     cut = data.draw(st.integers(0, 6))
     damaged = bytes(section[: len(section) - cut]) + data.draw(st.binary(max_size=4))
-    file = with_section(picture.data, damaged)
+    file = with_section(image.data, damaged)
     assert ours(file) == plain(file)
 
 
@@ -128,14 +128,14 @@ def test_damaged_payloads_end_in_a_latent_or_a_named_error_and_both_decoders_agr
     ],
 )
 def test_what_no_encoder_writes_is_named(change, error, message):
-    picture = codec.encode_learned(latent_of(16, 16), quality=120)
+    image = codec.encode_learned(latent_of(16, 16), quality=120)
     with pytest.raises(error, match=message):
-        codec.decode(codec.load(with_section(picture.data, change(section_of(picture)))))
+        codec.decode(codec.load(with_section(image.data, change(section_of(image)))))
 
 
 def test_weights_of_another_latent_format_are_refused():
-    picture = codec.encode_learned(latent_of(4, 4), quality=10)
-    data = picture.data[:8] + b"\x02" + picture.data[9:-4]  # SDXL, with as many channels
+    image = codec.encode_learned(latent_of(4, 4), quality=10)
+    data = image.data[:8] + b"\x02" + image.data[9:-4]  # SDXL, with as many channels
     with pytest.raises(codec.SdcLatentError, match="SD1.x, not for SDXL"):
         codec.load(data + struct.pack("<I", zlib.crc32(data)))
 
@@ -157,15 +157,15 @@ def test_a_latent_too_large_for_the_coder_costs_nothing():
 
 @pytest.mark.parametrize("size", [1400, 2000, 3200, 5000])
 def test_a_size_is_met_within_two_percent_and_never_passed(size):
-    picture = codec.encode_learned(latent_of(64, 64), size=size)
-    assert 0.975 * size <= picture.size <= size
+    image = codec.encode_learned(latent_of(64, 64), size=size)
+    assert 0.975 * size <= image.size <= size
     described = codec.encode_learned(latent_of(64, 64), size=size, metadata={"prompt": "a fox"})
-    assert described.size > picture.size and codec.with_metadata(described, None) == picture
+    assert described.size > image.size and codec.with_metadata(described, None) == image
 
 
-def test_bits_per_pixel_are_those_of_the_true_picture():
-    picture = codec.encode_learned(latent_of(32, 32), bits_per_pixel=0.2, width=250, height=249)
-    assert 0.195 < picture.bits_per_pixel <= 0.2
+def test_bits_per_pixel_are_those_of_the_true_image():
+    image = codec.encode_learned(latent_of(32, 32), bits_per_pixel=0.2, width=250, height=249)
+    assert 0.195 < image.bits_per_pixel <= 0.2
 
 
 def test_what_cannot_get_so_small_says_what_would_do():
@@ -179,10 +179,10 @@ def test_what_cannot_get_so_small_says_what_would_do():
 
 def test_finer_is_larger_and_nearer():
     latent = latent_of(32, 32)
-    pictures = [codec.encode_learned(latent, quality=quality) for quality in QUALITIES]
-    errors = [np.square(codec.decode(picture) - latent).mean() for picture in pictures]
-    assert errors == sorted(errors, reverse=True) and [p.size for p in pictures] == sorted(p.size for p in pictures)
-    estimates = [codec.estimate_error(picture) for picture in pictures]
+    images = [codec.encode_learned(latent, quality=quality) for quality in QUALITIES]
+    errors = [np.square(codec.decode(image) - latent).mean() for image in images]
+    assert errors == sorted(errors, reverse=True) and [p.size for p in images] == sorted(p.size for p in images)
+    estimates = [codec.estimate_error(image) for image in images]
     assert estimates == sorted(estimates, reverse=True)
 
 

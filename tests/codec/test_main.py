@@ -13,8 +13,8 @@ from sdc_codec.command_line import latent_files
 @pytest.fixture
 def described(tmp_path, smooth_latent):
     """A file with metadata and a section of the future."""
-    picture = codec.encode(smooth_latent(), colours=16, metadata={"prompt": "狐 \x1b[31m", "workflow": {"nodes": []}})
-    header, sections = codec.container.split(picture.data, 1 << 30)
+    image = codec.encode(smooth_latent(), colors=16, metadata={"prompt": "狐 \x1b[31m", "workflow": {"nodes": []}})
+    header, sections = codec.container.split(image.data, 1 << 30)
     path = tmp_path / "described.sdc"
     path.write_bytes(codec.container.join(header, {**sections, "z": b"later"}))
     return path
@@ -23,46 +23,46 @@ def described(tmp_path, smooth_latent):
 def test_pack_info_extract(run, tmp_path, smooth_latent):
     latent = smooth_latent()
     np.save(tmp_path / "in.npy", latent)
-    options = {"colours": 16, "dither_strength": 0.5, "seed": 3, "width": 191, "height": 127}
+    options = {"colors": 16, "dither_strength": 0.5, "seed": 3, "width": 191, "height": 127}
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     packed = run("pack", tmp_path / "in.npy", "-o", tmp_path / "out.sdc", *arguments, "--prompt", "red\x1b[31m 狐")
     assert (packed.returncode, packed.stderr) == (0, "")
-    picture = codec.load((tmp_path / "out.sdc").read_bytes())
-    assert picture == codec.encode(latent, **options, metadata={"prompt": "red\x1b[31m 狐"})
-    assert f"{picture.size} bytes" in packed.stdout
+    image = codec.load((tmp_path / "out.sdc").read_bytes())
+    assert image == codec.encode(latent, **options, metadata={"prompt": "red\x1b[31m 狐"})
+    assert f"{image.size} bytes" in packed.stdout
 
     told = run("info", tmp_path / "out.sdc")
     assert told.returncode == 0
-    assert "191 x 127 pixels" in told.stdout and f"{picture.size} bytes" in told.stdout and "16 colours" in told.stdout
+    assert "191 x 127 pixels" in told.stdout and f"{image.size} bytes" in told.stdout and "16 colors" in told.stdout
     assert "section I: " in told.stdout and "section d: " in told.stdout
     assert "prompt: 'red\\x1b[31m 狐'" in told.stdout and "\x1b" not in told.stdout
 
     assert run("extract", tmp_path / "out.sdc", "-o", tmp_path / "back.npy").returncode == 0
-    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), codec.decode(picture))
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), codec.decode(image))
 
 
 def test_info_names_the_learned_coder_and_its_weights(run, tmp_path, smooth_latent):
-    picture = codec.encode_learned(smooth_latent(), quality=40)
-    (tmp_path / "learned.sdc").write_bytes(picture.data)
-    weights = picture.quantised.weights.hex()
+    image = codec.encode_learned(smooth_latent(), quality=40)
+    (tmp_path / "learned.sdc").write_bytes(image.data)
+    weights = image.quantized.weights.hex()
     assert f", learned · quality 40 · weights {weights}, checksum " in run("info", tmp_path / "learned.sdc").stdout
     told = json.loads(run("info", "--json", tmp_path / "learned.sdc").stdout)
-    assert (told["coder"], told["weights"], told["colours"]) == ("learned", weights, None)
+    assert (told["coder"], told["weights"], told["colors"]) == ("learned", weights, None)
 
 
 def test_info_as_json_holds_everything(run, described, fixtures, tmp_path):
-    picture = codec.load(described.read_bytes())
+    image = codec.load(described.read_bytes())
     told = run("info", "--json", described, fixtures / "v1_smallest.sdc")
     first, second = map(json.loads, told.stdout.splitlines())
     assert second["bytes"] == 52 and second["framing_bytes"] == 32
     sections = first.pop("sections")
     assert [section["tag"] for section in sections] == ["P", "I", "d", "z"]
     assert sections[3] == {"tag": "z", "bytes": 5, "bits_per_pixel": 40 / (192 * 128)}
-    assert sum(section["bytes"] for section in sections) + 32 + 8 == picture.size
+    assert sum(section["bytes"] for section in sections) + 32 + 8 == image.size
     assert first == {
         "file": str(described),
-        "bytes": picture.size,
-        "bits_per_pixel": picture.bits_per_pixel,
+        "bytes": image.size,
+        "bits_per_pixel": image.bits_per_pixel,
         "version": 1,
         "latent_format": "SD1.x",
         "channels": 4,
@@ -70,12 +70,12 @@ def test_info_as_json_holds_everything(run, described, fixtures, tmp_path):
         "latent_width": 24,
         "width": 192,
         "height": 128,
-        "pictures": 1,
-        "coder": picture.coder,
-        "colours": 16,
-        "coding": picture.quantised.summary,
+        "images": 1,
+        "coder": image.coder,
+        "colors": 16,
+        "coding": image.quantized.summary,
         "weights": None,
-        "checksum": f"{int.from_bytes(picture.data[-4:], 'little'):08x}",
+        "checksum": f"{int.from_bytes(image.data[-4:], 'little'):08x}",
         "framing_bytes": 40,
         "vae": None,
         "metadata": {"prompt": "狐 \x1b[31m", "workflow": {"nodes": []}},
@@ -134,7 +134,7 @@ def test_latent_files_are_those_of_comfyui(run, described, tmp_path):
     np.testing.assert_array_equal(tensors["latent_tensor"], codec.decode(codec.load_file(described))[None])
 
 
-def test_a_batch_makes_a_file_a_picture(run, tmp_path, smooth_latent):
+def test_a_batch_makes_a_file_a_image(run, tmp_path, smooth_latent):
     from safetensors.numpy import save_file
 
     batch = np.stack([smooth_latent(seed=seed) for seed in range(3)])
@@ -162,8 +162,8 @@ def test_old_latent_files_are_unscaled():
 def test_pipes(run, smooth_latent):
     buffer = io.BytesIO()
     np.save(buffer, smooth_latent())
-    expected = codec.encode(smooth_latent(), colours=16, metadata={"prompt": "x"})
-    packed = run("pack", "-", "--colours", "16", "--prompt", "x", stdin=buffer.getvalue())
+    expected = codec.encode(smooth_latent(), colors=16, metadata={"prompt": "x"})
+    packed = run("pack", "-", "--colors", "16", "--prompt", "x", stdin=buffer.getvalue())
     assert (packed.stdout, packed.stderr) == (expected.data, b"")
     assert run("verify", "-", stdin=packed.stdout).returncode == 0
     assert json.loads(run("info", "-", "--json", stdin=packed.stdout).stdout)["bytes"] == expected.size
@@ -184,7 +184,7 @@ def test_files_are_overwritten_only_when_forced(run, tmp_path, smooth_latent):
     assert refused.returncode == 1 and "in.sdc" in refused.stderr and "Traceback" not in refused.stderr
     assert output.read_text() == "precious"
     assert run("pack", tmp_path / "in.npy", "--force").returncode == 0
-    assert codec.load(output.read_bytes()).colours > 1
+    assert codec.load(output.read_bytes()).colors > 1
     before = (tmp_path / "in.npy").read_bytes()
     refused = run("extract", output)
     assert refused.returncode == 1 and (tmp_path / "in.npy").read_bytes() == before
@@ -252,7 +252,7 @@ def test_errors_are_one_line_and_status_1(run, tmp_path):
         (("pack", tmp_path / "empty.npy", *out), "empty.npy: neither"),
         (("pack", tmp_path / "huge.npy", *out), "huge.npy: not a .npy array"),
         (("pack", tmp_path / "model.latent", *out), "here are: weights"),
-        (("pack", tmp_path / "flat.npy", *out, "--colours", "1"), "error"),
+        (("pack", tmp_path / "flat.npy", *out, "--colors", "1"), "error"),
     ]:
         result = run(*arguments)
         assert result.returncode == 1, arguments
@@ -303,17 +303,17 @@ def test_the_example_in_the_package_docstring_holds(run_python):
     assert result.stdout == "TestResults(failed=0, attempted=7)\n"
 
 
-def test_encode_and_decode_pictures(run, tmp_path):
+def test_encode_and_decode_images(run, tmp_path):
     from PIL import Image
 
     y, x = np.mgrid[0:75, 0:100]
     pixels = np.stack([2 * x, 3 * y, 200 - x], axis=-1).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
-    encoded = run("encode", tmp_path / "photo.png", "--colours", "32", "--prompt", "a ramp")
+    encoded = run("encode", tmp_path / "photo.png", "--colors", "32", "--prompt", "a ramp")
     assert (encoded.returncode, encoded.stderr) == (0, "")
-    picture = codec.load((tmp_path / "photo.sdc").read_bytes())
-    assert (picture.width, picture.height, picture.metadata) == (100, 75, {"prompt": "a ramp"})
-    assert f"photo.sdc: {picture.size} bytes" in encoded.stdout
+    image = codec.load((tmp_path / "photo.sdc").read_bytes())
+    assert (image.width, image.height, image.metadata) == (100, 75, {"prompt": "a ramp"})
+    assert f"photo.sdc: {image.size} bytes" in encoded.stdout
 
     refused = run("decode", tmp_path / "photo.sdc")
     assert (
@@ -326,7 +326,7 @@ def test_encode_and_decode_pictures(run, tmp_path):
     assert np.abs(restored.astype(int) - pixels).mean() < 25
 
 
-def test_without_torch_pictures_are_refused_and_the_rest_works(run_python, tmp_path, smooth_latent):
+def test_without_torch_images_are_refused_and_the_rest_works(run_python, tmp_path, smooth_latent):
     (tmp_path / "torch.py").write_text("raise ImportError('not here', name='torch')")
     (tmp_path / "in.sdc").write_bytes(codec.encode(smooth_latent()).data)
     script = (

@@ -8,31 +8,31 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sdc_codec.palette import entries
 
-CENTRES = hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.just(4)), elements=st.floats(-65504, 65504))
+CENTERS = hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.just(4)), elements=st.floats(-65504, 65504))
 
 
-@given(CENTRES)
+@given(CENTERS)
 @settings(max_examples=100, deadline=None)
-def test_rounding_keeps_every_centre_within_half_a_step_of_an_entry(centres):
-    rounded = entries.from_centres(centres)
-    assert (rounded.low <= centres.min(axis=0)).all() and (rounded.high >= centres.max(axis=0)).all()
+def test_rounding_keeps_every_center_within_half_a_step_of_an_entry(centers):
+    rounded = entries.from_centers(centers)
+    assert (rounded.low <= centers.min(axis=0)).all() and (rounded.high >= centers.max(axis=0)).all()
     assert np.isfinite(rounded.high).all() and np.isfinite(rounded.low).all()
     step = (rounded.high.astype(float) - rounded.low.astype(float)) / 255
-    distance = np.abs(centres[:, None] - rounded.values()[None].astype(float))
+    distance = np.abs(centers[:, None] - rounded.values()[None].astype(float))
     # Beside half a step there is the rounding of values to binary32.
     tolerance = step / 2 + 2.0**-24 * np.maximum(np.abs(rounded.low), np.abs(rounded.high)).astype(float)
     assert (distance <= tolerance).all(axis=2).any(axis=1).all()
 
 
-@given(CENTRES)
+@given(CENTERS)
 @settings(max_examples=50, deadline=None)
-def test_order_and_duplicates_of_the_centres_do_not_matter(centres):
-    again = np.concatenate([centres[::-1], centres[:1]])
-    assert entries.from_centres(centres).to_bytes() == entries.from_centres(again).to_bytes()
+def test_order_and_duplicates_of_the_centers_do_not_matter(centers):
+    again = np.concatenate([centers[::-1], centers[:1]])
+    assert entries.from_centers(centers).to_bytes() == entries.from_centers(again).to_bytes()
 
 
 def test_entries_are_sorted_by_channels_from_the_first():
-    rounded = entries.from_centres(np.array([[1.0, 0, 0, 1], [0, 1, 1, 1], [0, 1, 0, 1]]))
+    rounded = entries.from_centers(np.array([[1.0, 0, 0, 1], [0, 1, 1, 1], [0, 1, 0, 1]]))
     assert rounded.components.tolist() == [[0, 255, 0, 0], [0, 255, 255, 0], [255, 0, 0, 0]]
 
 
@@ -47,7 +47,7 @@ def test_values_are_the_correctly_rounded_steps_of_the_specification(low_bits, h
 
 
 def test_payload_is_ranges_then_entries_and_parses_back():
-    original = entries.from_centres(np.array([[0.0, -1, 2, 0.5], [1, 1, 2, 0.25]]))
+    original = entries.from_centers(np.array([[0.0, -1, 2, 0.5], [1, 1, 2, 0.25]]))
     payload = original.to_bytes()
     expected = np.array([0, 1, -1, 1, 2, 2, 0.25, 0.5], "<f2").tobytes() + bytes([0, 0, 0, 255, 255, 255, 0, 0])
     assert payload == expected

@@ -106,7 +106,7 @@ def test_drawn_symbols_take_as_many_bits(seed):
 
 @pytest.mark.parametrize("quality", [0, 100, 200, 255])
 def test_a_latent_takes_as_many_bits(quality, smooth_latent):
-    """The symbols and tables that the learned coder really has."""
+    """The symbols and tables that the learned codec really has."""
     latent = smooth_latent(height=48, width=48).astype(np.float32)
     parts, _ = encoder.Choice(latent, WEIGHTS).code(quality)
     numbers, values = (sum((part[place] for part in parts), []) for place in (0, 1))

@@ -17,10 +17,10 @@ JSON = st.recursive(
 
 
 def outcome(data):
-    """(latent, metadata) of each picture on which both decoders agree, or None when both refuse."""
+    """(latent, metadata) of each image on which both decoders agree, or None when both refuse."""
     try:
-        pictures = codec.load_all(data, max_pixels=1 << 18)
-        found = [(codec.decode(picture).astype("<f4").tobytes(), picture.metadata) for picture in pictures]
+        images = codec.load_all(data, max_pixels=1 << 18)
+        found = [(codec.decode(image).astype("<f4").tobytes(), image.metadata) for image in images]
     except codec.SdcError as error:
         found, reason = None, error
     try:
@@ -35,7 +35,7 @@ def outcome(data):
 
 @given(st.data())
 @settings(max_examples=200, deadline=None)
-def test_random_pictures(data):
+def test_random_images(data):
     latent_format = data.draw(st.sampled_from(codec.LATENT_FORMATS))
     shape = data.draw(st.tuples(st.integers(1, 24), st.integers(1, 24)))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
@@ -45,15 +45,15 @@ def test_random_pictures(data):
         latent = np.repeat(latent, 6, axis=2)
     metadata = {key: value for key, value in data.draw(st.dictionaries(st.text(), JSON, max_size=3)).items()
                 if key not in ("prompt", "workflow")}  # fmt: skip
-    picture = codec.encode(
+    image = codec.encode(
         latent,
-        colours=data.draw(st.integers(2, 700)),
+        colors=data.draw(st.integers(2, 700)),
         dither=data.draw(st.sampled_from(codec.DITHERS)),
         latent_format=latent_format.name,
         width=data.draw(st.none() | st.integers(1, 400)),
         metadata=metadata,
     )
-    assert outcome(picture.data)[0][1] == metadata
+    assert outcome(image.data)[0][1] == metadata
 
 
 @given(st.data())
@@ -111,8 +111,8 @@ def section(tag, payload):
 
 @given(st.data())
 @settings(max_examples=300, deadline=None)
-def test_random_albums(build_file, data):
-    """Pictures of one or two entries, with what a part may have and may not."""
+def test_random_sequences(build_file, data):
+    """Images of one or two entries, with what a part may have and may not."""
     small = bytes(16) + bytes(range(8))
     marks = [(b"a", b"1"), (b"z", b""), (b"v", bytes(8)), (b"m", zstandard.ZstdCompressor().compress(b'{"a":1}'))]
     marks.append((b"m", zstandard.ZstdCompressor().compress(b'{"a":"' + b"b" * (300 << 10) + b'"}')))
@@ -130,7 +130,7 @@ def test_random_albums(build_file, data):
         parts += (len(part) + data.draw(seldom)).to_bytes(3, "little") + part
     parts += b"0" * data.draw(seldom)
     shared = data.draw(st.lists(st.sampled_from(marks), max_size=1))
-    outcome(build_file([(b"A", parts), *shared], pictures=count + data.draw(seldom), coder=3))
+    outcome(build_file([(b"A", parts), *shared], images=count + data.draw(seldom), coder=3))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ def drawing():
     return np.stack([x / 312 * 200, 120 + 100 * disc, y], axis=-1).astype(np.uint8)
 
 
-def test_a_picture_comes_back(drawing):
+def test_a_image_comes_back(drawing):
     restored = tiny_vae.decode_latent(tiny_vae.encode_pixels(drawing))
     assert restored.shape == drawing.shape
     error = np.square(restored.astype(float) - drawing).mean()
@@ -26,10 +26,10 @@ def test_latents_have_the_scale_of_comfyui(drawing):
 
 def test_tiles_leave_no_seam(drawing, monkeypatch):
     whole = tiny_vae.encode_pixels(drawing)
-    picture = tiny_vae.decode_latent(whole)
+    image = tiny_vae.decode_latent(whole)
     monkeypatch.setattr(tiny_vae, "TILE", 16)
     np.testing.assert_allclose(tiny_vae.encode_pixels(drawing), whole, atol=1e-4)
-    assert np.abs(tiny_vae.decode_latent(whole).astype(int) - picture).max() <= 1
+    assert np.abs(tiny_vae.decode_latent(whole).astype(int) - image).max() <= 1
 
 
 def test_sides_are_filled_up_with_the_last_row_and_column():

@@ -54,7 +54,7 @@ def test_a_file_keeps_it(smooth_latent):
     marked = codec.with_vae(plain, b"12345678")
     assert (plain.vae, marked.vae, marked.size) == (None, b"12345678", plain.size + 12)
     assert codec.load(marked.data).vae == codec.with_metadata(marked, None).vae == b"12345678"
-    assert codec.relabelled(marked, "SDXL").vae == b"12345678"
+    assert codec.relabeled(marked, "SDXL").vae == b"12345678"
     assert codec.with_vae(marked, None) == plain
     np.testing.assert_array_equal(codec.decode(marked), codec.decode(plain))
     with pytest.raises(codec.SdcArgumentError, match="7 bytes"):

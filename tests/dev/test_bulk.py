@@ -23,19 +23,19 @@ os._exit(0)
 """
 
 
-def test_a_folder_becomes_shards_and_a_bad_picture_one_named_error(comfyui, tmp_path):
-    pictures, out, home = tmp_path / "pictures", tmp_path / "out", tmp_path / "home"
+def test_a_folder_becomes_shards_and_a_bad_image_one_named_error(comfyui, tmp_path):
+    images, out, home = tmp_path / "images", tmp_path / "out", tmp_path / "home"
     home.mkdir()
     variables = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "SDC_CACHE": str(environment.cache_root())}
-    (pictures / "sub").mkdir(parents=True)
+    (images / "sub").mkdir(parents=True)
     for name in ("a.png", "b.jpg", "sub/a.png"):
-        Image.fromarray(skimage.data.astronaut()[:64, :72]).save(pictures / name)
-    (pictures / "bad.png").write_bytes(b"no picture")
+        Image.fromarray(skimage.data.astronaut()[:64, :72]).save(images / name)
+    (images / "bad.png").write_bytes(b"no image")
 
     def run():
         command = [sys.executable, REPO / "run.py", "--comfyui", comfyui, "--python", sys.executable]
         command += ["bulk", "compress"]
-        command += [pictures.as_uri(), out, "--shards", "2", "--workers", "1", "--preset", "clean"]
+        command += [images.as_uri(), out, "--shards", "2", "--workers", "1", "--preset", "clean"]
         return subprocess.run(command, capture_output=True, text=True, env=variables)
 
     done = run()
@@ -54,10 +54,10 @@ def test_a_folder_becomes_shards_and_a_bad_picture_one_named_error(comfyui, tmp_
     first, second = json.loads(read.stdout)
     stored = {row["name"]: codec.load(bytes.fromhex(row["data"])) for row in first + second}
     assert sorted(stored) == ["a.sdc", "b.sdc", "sub/a.sdc"] and (len(first), len(second)) == (2, 1)
-    about = {(picture.width, picture.height, picture.latent_format) for picture in stored.values()}
+    about = {(image.width, image.height, image.latent_format) for image in stored.values()}
     assert about == {(72, 64, "SD1.x")}
 
-    (pictures / "bad.png").unlink()
+    (images / "bad.png").unlink()
     again = run()
     assert again.returncode == 0 and "0 to do, 3 done already" in again.stdout, again.stdout + again.stderr
     assert not (home / ".ray").exists()  # where Ray would leave a key

@@ -1,4 +1,4 @@
-"""What one worker of `run.py bulk` does, in this process and without Ray, on good and on bad pictures."""
+"""What one worker of `run.py bulk` does, in this process and without Ray, on good and on bad images."""
 
 import json
 import sys
@@ -41,30 +41,30 @@ def worker(models):
     return start
 
 
-def test_a_worker_compresses_and_brings_back_and_a_bad_picture_costs_itself_alone(worker, tmp_path):
-    pictures, out = tmp_path / "pictures", tmp_path / "out"
-    pictures.mkdir()
+def test_a_worker_compresses_and_brings_back_and_a_bad_image_costs_itself_alone(worker, tmp_path):
+    images, out = tmp_path / "images", tmp_path / "out"
+    images.mkdir()
     info = PngImagePlugin.PngInfo()
     info.add_text("prompt", json.dumps(GRAPH))
-    Image.fromarray(skimage.data.astronaut()[:64, :90]).save(pictures / "face.png", pnginfo=info)
-    Image.fromarray(skimage.data.camera()[:64, :64]).save(pictures / "grey.jpg")
-    (pictures / "bad.png").write_bytes(b"no picture")
+    Image.fromarray(skimage.data.astronaut()[:64, :90]).save(images / "face.png", pnginfo=info)
+    Image.fromarray(skimage.data.camera()[:64, :64]).save(images / "gray.jpg")
+    (images / "bad.png").write_bytes(b"no image")
 
-    compress = worker("compress", pictures, out)
+    compress = worker("compress", images, out)
     done = compress.do("face.png", "sub/face.sdc")
     face = codec.load_file(out / "sub" / "face.sdc")
     assert (face.width, face.height, face.latent_format) == (90, 64, "SD1.x") and face.vae is not None
     assert face.metadata == {"prompt": "a cat", "seed": 7, "model": "best.safetensors", "vae": "best.safetensors"}
     assert done["bytes"] == face.size and done["bpp"] == round(face.bits_per_pixel, 4) and "error" not in done
-    assert "error" not in compress.do("grey.jpg", "grey.sdc")
-    assert codec.load_file(out / "grey.sdc").metadata == {}
+    assert "error" not in compress.do("gray.jpg", "gray.sdc")
+    assert codec.load_file(out / "gray.sdc").metadata == {}
     assert "UnidentifiedImageError" in compress.do("bad.png", "bad.sdc")["error"]
     assert not (out / "bad.sdc").exists()
     # Given once more, as after a worker that was killed before it could say so, nothing is done again.
     again = compress.do("face.png", "sub/face.sdc")
     assert {**again, "seconds": 0} == {**done, "seconds": 0}
     (out / "other.sdc").write_bytes(b"of somebody")
-    assert "other.sdc is there already and is no result" in compress.do("grey.jpg", "other.sdc")["error"]
+    assert "other.sdc is there already and is no result" in compress.do("gray.jpg", "other.sdc")["error"]
     assert (out / "other.sdc").read_bytes() == b"of somebody"
 
     (out / "cut.sdc").write_bytes(face.data[:-9])
@@ -74,7 +74,7 @@ def test_a_worker_compresses_and_brings_back_and_a_bad_picture_costs_itself_alon
         assert Image.open(tmp_path / command / "face.png").size == (90, 64)
         assert "SdcTruncatedError" in back.do("cut.sdc", "cut.png")["error"]
     # For shards the file itself is handed on.
-    shard = worker("compress", pictures, tmp_path / "shards", shards=True).do("face.png", "face.sdc")
+    shard = worker("compress", images, tmp_path / "shards", shards=True).do("face.png", "face.sdc")
     assert shard["data"] == face.data and not (tmp_path / "shards").exists()
 
 

@@ -98,7 +98,7 @@ def test_what_another_checkout_uses_stays(cache, tmp_path):
     """Its environment by its locks, its models by what they are made from; until it is gone, or asks for others."""
     other = tmp_path / "other"
     locks = [put(other / "uv.txt", "uv"), put(other / "lock.txt", "a==1")]
-    for name in ("dev/standins.py", "nodes/tiny/install.py", "weights/a.safetensors"):
+    for name in ("dev/random_models.py", "nodes/tiny/install.py", "weights/a.safetensors"):
         put(other / name, name)
     described = environment.describe_python(PYTHON)
     env, models = cache / environment.environment_name(described, locks), environment.models_folder(cache, other)

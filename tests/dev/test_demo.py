@@ -28,7 +28,7 @@ def prompt():
         "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
         "2": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "missing.ckpt"}},
         "3": {"class_type": "ControlNetLoader", "inputs": {"control_net_name": "real.pth"}},
-        "4": {"class_type": "SDCLatentQuantize", "inputs": {"latent": ["1", 0], "colours": 64}},
+        "4": {"class_type": "SDCLatentQuantize", "inputs": {"latent": ["1", 0], "colors": 64}},
         "5": {"class_type": "SDCDDIMInvert", "inputs": {"model": ["2", 0], "latent": ["4", 1], "steps": 50}},
         "6": {"class_type": "SDCRegenerateCanny", "inputs": {"control_net": ["3", 0], "latent": ["5", 2]}},
         "7": {"class_type": "VAEDecode", "inputs": {"vae": ["2", 2], "samples": ["6", 0]}},
@@ -92,23 +92,23 @@ def test_results_are_collected_wherever_a_node_lists_them(prompt):
     assert {name: file["filename"] for name, file in files.items()} == {"sdc": "a.sdc", "regenerated": "a.png"}
 
 
-def test_unreadable_picture_is_refused(tmp_path):
+def test_unreadable_image_is_refused(tmp_path):
     path = tmp_path / "broken.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n nothing more")
     with pytest.raises(SetupError, match="broken.png cannot be read"):
-        demo.find_pictures([path], tmp_path)
+        demo.find_images([path], tmp_path)
 
 
-def test_pictures_of_one_name_get_results_of_their_own(tmp_path):
+def test_images_of_one_name_get_results_of_their_own(tmp_path):
     paths = [tmp_path / "a.png", tmp_path / "b" / "a.png"]
     paths[1].parent.mkdir()
     for path in paths:
         Image.new("RGB", (64, 64)).save(path)
-    assert list(demo.find_pictures(paths, tmp_path)) == ["a", "a-2"]
+    assert list(demo.find_images(paths, tmp_path)) == ["a", "a-2"]
 
 
-def test_default_picture_needs_no_network(tmp_path):
-    (path,) = demo.find_pictures([], tmp_path).values()
+def test_default_image_needs_no_network(tmp_path):
+    (path,) = demo.find_images([], tmp_path).values()
     assert Image.open(path).size == (512, 512)
 
 
@@ -131,9 +131,9 @@ def test_result_of_another_shape_is_an_error():
         demo.beside(np.zeros((64, 64, 3), np.uint8), {"decoded": as_png(np.zeros((72, 64, 3), np.uint8))}, 1)
 
 
-def test_tables_show_every_picture():
+def test_tables_show_every_image():
     figures = {"ssim": 0.5, "psnr": None}
-    row = {"picture": "a", "bytes": 3142, "bpp": 0.1, "decoded": figures, "regenerated": figures}
+    row = {"image": "a", "bytes": 3142, "bpp": 0.1, "decoded": figures, "regenerated": figures}
     row["seconds"] = {"load": 1.5}
     text = "".join(table.text() for table in demo.tables([row]))
     assert "3142" in text and "inf" in text and "1.5" in text
@@ -160,7 +160,7 @@ def test_demo_leaves_every_file_and_the_figures(tmp_path):
     photo = tmp_path / "photo.png"
     Image.fromarray(skimage.data.astronaut()[:260, 100:364]).save(photo)
     output, figures = tmp_path / "out", tmp_path / "new" / "figures.json"
-    # The small models learned to mend what a palette does; what the trained coder leaves they do not make better.
+    # The small models learned to mend what a palette does; what the learned codec leaves they do not make better.
     prompt, _ = demo.load_prompt(REPO / "workflows" / "api" / "sdc_demo_tiny.json")
     for node in prompt.values():
         if node["class_type"] == "SDCLatentQuantize":
@@ -174,9 +174,9 @@ def test_demo_leaves_every_file_and_the_figures(tmp_path):
     own = ["--comfyui", os.environ["SDC_COMFYUI"], "--python", sys.executable]
     done = subprocess.run([*command, *own], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    pictures = [f"photo_{role}.png" for role in ("decoded", "regenerated", "side_by_side")]
-    assert sorted(path.name for path in output.iterdir()) == sorted(["photo.sdc", *pictures])
-    assert [Image.open(output / name).size for name in pictures[:2]] == [(272, 272)] * 2  # 0.07 megapixels
+    images = [f"photo_{role}.png" for role in ("decoded", "regenerated", "side_by_side")]
+    assert sorted(path.name for path in output.iterdir()) == sorted(["photo.sdc", *images])
+    assert [Image.open(output / name).size for name in images[:2]] == [(272, 272)] * 2  # 0.07 megapixels
     (row,) = json.loads(figures.read_text(encoding="utf-8"))
     assert row["bytes"] == (output / "photo.sdc").stat().st_size
     assert 0.3 < row["decoded"]["ssim"] <= 1 and row["seconds"]["regenerate"] > 0

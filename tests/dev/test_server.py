@@ -13,7 +13,7 @@ import requests
 from PIL import Image
 from skimage import data
 
-from dev import environment, standins
+from dev import environment, random_models
 from dev.client import Client, ComfyError
 from dev.environment import SetupError
 from dev.server import PACK_NAME, Server
@@ -23,7 +23,7 @@ REPO = Path(environment.__file__).parents[1]
 
 @pytest.fixture(scope="session")
 def names(models):
-    return standins.build(models)
+    return random_models.build(models)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def photo(tmp_path):
     return path
 
 
-def picture(server, outputs, node_id) -> np.ndarray:
+def view(server, outputs, node_id) -> np.ndarray:
     (file,) = outputs[node_id]["images"]
     path = server.base / file["type"] / file["subfolder"] / file["filename"]
     return np.asarray(Image.open(path).convert("RGB"), np.float32)
@@ -66,12 +66,12 @@ def sampling(names, image, control_strength):
     }  # fmt: skip
 
 
-def test_standins_go_through_stock_loaders_and_the_controlnet_acts(server, names, photo):
+def test_random_models_go_through_stock_loaders_and_the_controlnet_acts(server, names, photo):
     image = server.client.upload(photo)
     log_before = server.log.stat().st_size
     without = server.client.run(sampling(names, image, 0.0))
     with_control = server.client.run(sampling(names, image, 0.3))
-    first, second = picture(server, without, "shown"), picture(server, with_control, "shown")
+    first, second = view(server, without, "shown"), view(server, with_control, "shown")
     # Values that are not numbers would come out as one flat black.
     assert first.std() > 5 and second.std() > 5
     assert np.abs(first - second).mean() > 1
@@ -82,7 +82,7 @@ def test_standins_go_through_stock_loaders_and_the_controlnet_acts(server, names
 def test_standin_autoencoder_is_a_trained_one(server, names, photo):
     outputs = server.client.run(sampling(names, server.client.upload(photo), 0.0))
     original = np.asarray(Image.open(photo), np.float32)
-    assert 10 * np.log10(255**2 / np.mean((picture(server, outputs, "saved") - original) ** 2)) > 22
+    assert 10 * np.log10(255**2 / np.mean((view(server, outputs, "saved") - original) ** 2)) > 22
     (file,) = outputs["saved"]["images"]
     assert server.client.view(file) == (server.output / "folder" / file["filename"]).read_bytes()
 
@@ -97,14 +97,14 @@ def test_refused_prompt_names_node_and_reason(server):
 
 def test_failing_node_is_named_with_its_exception(server, names, photo):
     prompt = sampling(names, server.client.upload(photo), 0.0)
-    (server.base / "input" / "broken.png").write_bytes(b"not a picture")
+    (server.base / "input" / "broken.png").write_bytes(b"not an image")
     prompt["image"]["inputs"]["image"] = "broken.png"
     with pytest.raises(ComfyError, match="LoadImage"):
         server.client.run(prompt)
 
 
-def test_standins_are_the_same_every_time():
-    first, second = standins.controlnet(), standins.controlnet()
+def test_random_models_are_the_same_every_time():
+    first, second = random_models.controlnet(), random_models.controlnet()
     assert first.keys() == second.keys() and all((first[key] == second[key]).all() for key in first)
 
 

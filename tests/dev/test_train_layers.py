@@ -11,7 +11,7 @@ def network(seed: int) -> nn.Sequential:
     return nn.Sequential(*parts, nn.Conv2d(32, 4, 3, padding=1))
 
 
-def pictures(seed: int, scale: float) -> torch.Tensor:
+def images(seed: int, scale: float) -> torch.Tensor:
     return scale * torch.randn(24, 3, 40, 40, generator=loop.generator(seed, 0))
 
 
@@ -24,15 +24,15 @@ def test_layers_learnt_one_by_one_make_the_teachers_network(tmp_path, monkeypatc
         for layer in taught:
             if getattr(layer, "bias", None) is not None:
                 layer.bias.mul_(scale)  # as matters at this scale
-    unseen = pictures(2, scale)
+    unseen = images(2, scale)
     before = layers.apart(own(unseen), taught(unseen)).item()
-    layers.train(own, taught, pictures(0, scale), pictures(1, scale), 150, 0.02, tmp_path)
+    layers.train(own, taught, images(0, scale), images(1, scale), 150, 0.02, tmp_path)
     assert before > 0.5
     assert layers.apart(own(unseen), taught(unseen)).item() < 0.01
     assert all(value.requires_grad for value in own.parameters())  # it is trained as a whole next
 
     again = network(1)
-    layers.train(again, taught, pictures(0, scale), pictures(1, scale), 150, 0.02, tmp_path)  # from what was kept
+    layers.train(again, taught, images(0, scale), images(1, scale), 150, 0.02, tmp_path)  # from what was kept
     assert all(torch.equal(a, b) for a, b in zip(own.parameters(), again.parameters(), strict=True))
 
 

@@ -18,14 +18,14 @@ INTERRUPT: dict[str, int] = {}
 
 
 def wide_network():
-    """A layer for each kind of optimiser."""
+    """A layer for each kind of optimizer."""
     torch.manual_seed(0)
     layers = torch.nn.Conv2d(3, 32, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(32, 32, 3, padding=1)
     return torch.nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
 
 def noisy_copy(network, step, generator):
-    """Repeat the three colours of noise over 32 channels."""
+    """Repeat the three colors of noise over 32 channels."""
     x = torch.randn(2, 3, 8, 8, generator=generator)
     if step == INTERRUPT.get("at"):
         signal.raise_signal(signal.SIGTERM)
@@ -83,7 +83,7 @@ def test_wide_layers_take_steps_of_equal_size_in_every_direction():
             : parameter.shape[0]
         ].view(-1, *[1] * (parameter.ndim - 1))
     rate = 1e-2
-    loop.Optimiser(network).step(rate)
+    loop.Optimizer(network).step(rate)
     steps = [old - new for old, new in zip(before, network.parameters(), strict=True)]
     # Muon's step, about orthogonal, scaled as torch documents "match_rms_adamw"; its momentum starts at nothing.
     singular = torch.linalg.svdvals(steps[2].flatten(1)) / (0.2 * rate * (32 * 9) ** 0.5)

@@ -40,10 +40,10 @@ def read(name: str) -> str:
 
 
 def count_of(figures: dict, name: str, winner: str, loser: str, column: str) -> str:
-    """ "1 of 24": on how many pictures one is better than the other."""
+    """ "1 of 24": on how many images one is better than the other."""
     notes = figures[name]["tables"][RATE]["notes"]
     (counts,) = (note for note in notes if f"which {winner} is better than {loser}:" in note)
-    return f"{re.search(rf' {column} ([0-9]+)', counts)[1]} of {figures[name]['pictures']}"
+    return f"{re.search(rf' {column} ([0-9]+)', counts)[1]} of {figures[name]['images']}"
 
 
 def take_out(text: str, claims: list[str]) -> str:
@@ -57,14 +57,14 @@ def take_out(text: str, claims: list[str]) -> str:
 
 def test_readme(figures, quote):
     columns = "bytes", "SSIM", "PSNR", "LPIPS"
-    learned = {"SDC, preset *best*: trained coder": 3200, "SDC, preset *best*, smaller": 1700}
+    learned = {"SDC, preset *best*: learned codec": 3200, "SDC, preset *best*, smaller": 1700}
     claims = [
         row(label, *quote("kodak", ALL, f"SDC, preset best, {size} bytes at most", *columns))
         for label, size in learned.items()
     ]
     stored = {
-        "SDC, preset *paper*: 64 colours, dithered": "SDC, preset paper",
-        "SDC, 64 colours, no dither": "SDC, 64 colours, no dither",
+        "SDC, preset *paper*: 64 colors, dithered": "SDC, preset paper",
+        "SDC, 64 colors, no dither": "SDC, 64 colors, no dither",
         **{name: name for name in ("AVIF", "WebP", "JPEG")},
     }
     claims += [row(label, *quote("kodak", RATE, name, *columns)) for label, name in stored.items()]
@@ -77,7 +77,7 @@ def test_readme(figures, quote):
     claims.append(row("decoded", *quote("quality", REGENERATED, "paper: decoded", *columns), ""))
     for label, name in stages.items():
         change, better = quote("quality", REGENERATED, name, *summary.CHANGE)
-        better = f"better on {better} of {figures['quality']['pictures']}"
+        better = f"better on {better} of {figures['quality']['images']}"
         claims.append(row(label, *quote("quality", REGENERATED, name, *columns), f"{change}, {better}"))
     lpips = (quote("quality", REGENERATED, f"best, 3200 bytes: {how}", "LPIPS")[0] for how in ("decoded", summary.BEST))
     claims.append("at this setting LPIPS goes from {} to {}.".format(*lpips))
@@ -87,17 +87,17 @@ def test_readme(figures, quote):
         claims.append(f"{beside} AVIF is better in SSIM and PSNR on {pixels} photographs, in LPIPS on {lpips}.")
     dithered, plain = (
         count_of(figures, "generated", "AVIF", other, "LPIPS")
-        for other in ("the preset paper", "64 colours without dither")
+        for other in ("the preset paper", "64 colors without dither")
     )
     claims.append(f"it is better in LPIPS on {dithered}, and on {plain} if SDC does not dither.")
-    claims.append(f"Means over the {figures['kodak']['pictures']} Kodak photographs")
+    claims.append(f"Means over the {figures['kodak']['images']} Kodak photographs")
     claims.append(f"takes AVIF {seconds_of_avif(quote)} seconds")
     text = re.sub(r"file of \d+ bytes", "", take_out(read("README.md"), [*claims, *NOT_MEASURED]))
     assert not FIGURE.findall(text)
 
 
 def seconds_of_avif(quote) -> str:
-    (seconds,) = quote("speed", "Seconds and memory by picture size", "AVIF, 512x512", "encode, s")
+    (seconds,) = quote("speed", "Seconds and memory by image size", "AVIF, 512x512", "encode, s")
     return f"{float(seconds):.1f}"
 
 
@@ -106,17 +106,17 @@ def row(*cells: str) -> str:
 
 
 def test_rate(figures, quote):
-    """docs/rate.md has every row of SDC and of its rivals, and what the bench says of the preset best."""
+    """docs/rate.md has every row of SDC and of its baselines, and what the bench says of the preset best."""
     text, columns = read("docs/rate.md"), ("bytes", "SSIM", "PSNR", "LPIPS")
     for name in ("kodak", "generated"):
         equal, every = (figures[name]["tables"][title] for title in (RATE, ALL))
         ours = [label for label in every["rows"] if label.startswith("SDC, ")]
         claims = [row(label.removeprefix("SDC, "), *quote(name, ALL, label, *columns)) for label in ours]
-        rivals = [label for label in equal["rows"] if not label.startswith("SDC, ")]
-        claims += [row(label, *quote(name, RATE, label, *columns)) for label in rivals]
+        baselines = [label for label in equal["rows"] if not label.startswith("SDC, ")]
+        claims += [row(label, *quote(name, RATE, label, *columns)) for label in baselines]
         claims += [f"* {re.sub(r'-(?=[0-9])', '−', note)}\n" for note in equal["notes"] if "preset best" in note]
         claims.append(f"Commit {', '.join(figures[name]['commits'])}.")
-        claims.append(f"AVIF takes {seconds_of_avif(quote)} s for a picture of 512x512")
+        claims.append(f"AVIF takes {seconds_of_avif(quote)} s for an image of 512x512")
         assert len(ours) > 10 and [claim for claim in claims if claim not in text] == []
 
 
@@ -128,13 +128,13 @@ def test_other_tables_of_rate(bench):
 
 
 @pytest.mark.parametrize("name", ["espresso", "astronaut"])
-def test_pictures_of_the_readme_say_their_bytes(name):
-    """Those on the label, which `run.py pictures` keeps in the picture's comment; of the size that is the default."""
+def test_images_of_the_readme_say_their_bytes(name):
+    """Those on the label, which `run.py images` keeps in the image's comment; of the size that is the default."""
     (paragraphs,) = re.findall(rf"!\[[^]]*\]\(docs/{name}\.jpg\)\n\n.+?\n\n", read("README.md"), re.DOTALL)
-    picture = Image.open(ROOT / f"docs/{name}.jpg")
-    label = picture.info["comment"].decode()
+    image = Image.open(ROOT / f"docs/{name}.jpg")
+    label = image.info["comment"].decode()
     assert re.findall(r"file of (\d+ bytes)", " ".join(paragraphs.split())) == [label, label]
-    side_by_side = picture.width * picture.height
+    side_by_side = image.width * image.height
     assert 0.085 < 8 * int(label.split()[0]) / (side_by_side / 2) <= 0.095
 
 
@@ -150,8 +150,8 @@ def test_weights_readme(figures, quote):
     claims.append(row("latents, relative L2 from TAESD's", *apart, ""))
     change = quote("quality", REGENERATED, f"paper: {summary.BEST}", "LPIPS change")[0].removeprefix("−")
     claims.append(f"take {change} off LPIPS in the mean")
-    for picture in ("peppers", "tiffany"):
-        names = (f"{picture}, {how}" for how in ("without inversion", "with inversion, paper's settings"))
+    for image in ("peppers", "tiffany"):
+        names = (f"{image}, {how}" for how in ("without inversion", "with inversion, paper's settings"))
         claims.append("from {} to {}".format(*(quote("table1", "Table 1", name, "LPIPS")[0] for name in names)))
     left = take_out(read("weights/README.md"), claims)
     assert not FIGURE.findall(left)

@@ -74,7 +74,7 @@ def prompt(checkpoint):
 
 @pytest.fixture
 def latent():
-    """A LATENT of two pictures as SD1.x gives them: 96x64 pixels, unscaled, about unit variance once scaled."""
+    """A LATENT of two images as SD1.x gives them: 96x64 pixels, unscaled, about unit variance once scaled."""
     return {"samples": torch.randn(2, 4, 8, 12, generator=torch.Generator().manual_seed(7)) / 0.18215}
 
 

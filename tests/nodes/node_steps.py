@@ -6,10 +6,10 @@ from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.save_sdc import SDCSave
 
 
-def quantise(latent, **changes):
+def quantize(latent, **changes):
     settings = {
         "preset": "paper",
-        "colours": 16,
+        "colors": 16,
         "dither": "none",
         "dither_strength": 1.0,
         "seed": 0,
@@ -18,7 +18,7 @@ def quantise(latent, **changes):
     return SDCLatentQuantize.execute(latent, **{**settings, **changes})
 
 
-def save(sdc, prefix="pictures/test", embed="none", extra_pnginfo=None, **optional):
+def save(sdc, prefix="images/test", embed="none", extra_pnginfo=None, **optional):
     """Run Save SDC as ComfyUI does: on a clone of the class that holds the hidden inputs."""
     clone = SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {io.Hidden.extra_pnginfo: extra_pnginfo}})
     return clone.execute(sdc, prefix, embed, **optional)

@@ -1,4 +1,4 @@
-"""SD Latent Quantize with the preset best: the trained coder, by size, by quality and with a mask."""
+"""SD Latent Quantize with the preset best: the learned codec, by size, by quality and with a mask."""
 
 import re
 
@@ -12,7 +12,7 @@ from PIL import Image
 from sdc_pack.codec.autoencoder import tiny_vae
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 from sdc_pack.nodes.files.previews import thumbnail
-from sdc_pack.nodes.inversion.strength import quantisation_noise
+from sdc_pack.nodes.inversion.strength import quantization_noise
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.load_sdc import SDCLoad
 from sdc_pack.nodes.save_sdc import SDCSave
@@ -28,8 +28,8 @@ def photograph() -> dict:
     return {"samples": torch.from_numpy(tiny_vae.encode_pixels(pixels))[None]}
 
 
-def quantise(latent, **changes):
-    settings = {"preset": "best", "colours": 64, "dither": "none", "dither_strength": 1.0, "seed": 0}
+def quantize(latent, **changes):
+    settings = {"preset": "best", "colors": 64, "dither": "none", "dither_strength": 1.0, "seed": 0}
     return SDCLatentQuantize.execute(latent, **{**settings, "latent_format": "SD1.x", **changes})
 
 
@@ -39,30 +39,30 @@ def error(output, latent) -> float:
 
 @pytest.mark.parametrize(("aim", "most"), [({"max_bytes": 900}, 900), ({"bits_per_pixel": 0.1}, 819)])
 def test_the_size_is_met_and_never_passed(photograph, aim, most):
-    output = quantise(photograph, **aim)
-    (picture,), _, size, bits_per_pixel = output.result
-    assert 0.95 * most < size == picture.size <= most
+    output = quantize(photograph, **aim)
+    (image,), _, size, bits_per_pixel = output.result
+    assert 0.95 * most < size == image.size <= most
     assert bits_per_pixel == pytest.approx(8 * size / 256**2)
-    assert torch.equal(output.result[1]["samples"][0], torch.from_numpy(codec.decode(codec.load(picture.data))))
+    assert torch.equal(output.result[1]["samples"][0], torch.from_numpy(codec.decode(codec.load(image.data))))
 
 
-def test_a_quality_is_one_for_every_picture(photograph):
-    coarse, fine = (quantise(photograph, quality=quality) for quality in (20, 80))
+def test_a_quality_is_one_for_every_image(photograph):
+    coarse, fine = (quantize(photograph, quality=quality) for quality in (20, 80))
     assert error(fine, photograph) < 0.3 * error(coarse, photograph)
     assert fine.result[2] > 2 * coarse.result[2]
     for quality, stored in ((1, 0), (100, codec.QUALITIES - 1)):
-        output = quantise(photograph, quality=quality)
-        assert output.result[0][0].quantised.quality == stored
-        assert output.ui["text"][0].endswith(f"trained coder, quality {quality}")
+        output = quantize(photograph, quality=quality)
+        assert output.result[0][0].quantized.quality == stored
+        assert output.ui["text"][0].endswith(f"learned codec, quality {quality}")
 
 
 def test_it_is_nearer_than_a_palette_of_the_same_size(photograph):
     """The central claim, on a photograph that nothing was trained with."""
-    palette = quantise(photograph, preset="custom", colours=64)
-    best = quantise(photograph, max_bytes=palette.result[2])
+    palette = quantize(photograph, preset="custom", colors=64)
+    best = quantize(photograph, max_bytes=palette.result[2])
     assert best.result[2] <= palette.result[2]
     assert error(best, photograph) < 0.6 * error(palette, photograph)
-    smaller = quantise(photograph, max_bytes=palette.result[2] * 8 // 10)
+    smaller = quantize(photograph, max_bytes=palette.result[2] * 8 // 10)
     assert error(smaller, photograph) < error(palette, photograph)
 
 
@@ -70,42 +70,42 @@ def test_what_is_painted_white_is_kept_finer(photograph):
     mask = torch.zeros(1, 512, 512)  # of any size: it is scaled to the latent
     mask[:, 64:256, 128:320] = 1
     there = torch.nn.functional.adaptive_max_pool2d(mask, (32, 32))[0] > 0
-    plain, masked = quantise(photograph, max_bytes=900), quantise(photograph, max_bytes=900, mask=mask)
+    plain, masked = quantize(photograph, max_bytes=900), quantize(photograph, max_bytes=900, mask=mask)
 
     def inside(output):
         return (output.result[1]["samples"] - photograph["samples"])[0].square()[:, there].mean().item()
 
     assert masked.result[2] <= 900
     assert inside(masked) < 0.85 * inside(plain)
-    with pytest.raises(ValueError, match="mask has 3 pictures and latent 1"):
-        quantise(photograph, mask=torch.zeros(3, 8, 8))
+    with pytest.raises(ValueError, match="mask has 3 images and latent 1"):
+        quantize(photograph, mask=torch.zeros(3, 8, 8))
 
 
-def test_a_batch_gives_each_picture_the_size(photograph, monkeypatch):
+def test_a_batch_gives_each_image_the_size(photograph, monkeypatch):
     told = []
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: told.append((value, total)))
     two = {"samples": torch.cat([photograph["samples"], photograph["samples"].flip(-1)])}
-    pictures, decoded, size, _ = quantise(two, max_bytes=700).result
-    assert len(pictures) == 2 and all(0.94 * 700 < picture.size <= 700 for picture in pictures)
+    images, decoded, size, _ = quantize(two, max_bytes=700).result
+    assert len(images) == 2 and all(0.94 * 700 < image.size <= 700 for image in images)
     assert decoded["samples"].shape == two["samples"].shape and told[-1] == (2, 2)
 
 
 def test_saved_and_loaded_it_is_the_same(photograph, comfyui_folders):
-    pictures, decoded, *_ = quantise(photograph, max_bytes=900).result
+    images, decoded, *_ = quantize(photograph, max_bytes=900).result
     clone = SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {}})
-    saved = clone.execute(pictures, "a", "none", prompt="a portrait")
+    saved = clone.execute(images, "a", "none", prompt="a portrait")
     assert torch.equal(saved.result[1]["samples"], decoded["samples"])
     loaded = SDCLoad.execute("a_00001_.sdc [output]")
     assert torch.equal(loaded.result[0]["samples"], decoded["samples"]) and loaded.result[2] == "a portrait"
-    assert re.search(r"trained coder, quality \d+$", about_lines(pictures[0])[0])
-    assert np.asarray(thumbnail(pictures[0])).shape == (256, 256, 3)
+    assert re.search(r"learned codec, quality \d+$", about_lines(images[0])[0])
+    assert np.asarray(thumbnail(images[0])).shape == (256, 256, 3)
 
 
 def test_auto_strength_follows_the_error_of_the_coder(model, prompt, photograph):
-    """The finer the file, the less far the picture is taken towards noise."""
+    """The finer the file, the less far the image is taken towards noise."""
     strengths = []
     for quality in (5, 60):
-        sdc, decoded, *_ = quantise(photograph, quality=quality).result
+        sdc, decoded, *_ = quantize(photograph, quality=quality).result
         output = SDCDDIMInvert.execute(model, prompt(""), decoded, 50, 1.0, 1.0, auto_strength=True, sdc=sdc)
         strengths.append(len(output.result[1]))
         assert codec.estimate_error(sdc[0]) == pytest.approx(error_of(decoded, photograph), rel=0.5)
@@ -127,21 +127,21 @@ def test_auto_strength_asks_the_coder_of_every_family(family):
     latent = {"samples": torch.randn(1, channels, 16, 16, generator=torch.Generator().manual_seed(0)) / SCALES[family]}
     noises = []
     for quality in (10, 90):
-        sdc, decoded, *_ = quantise(latent, latent_format=family, quality=quality).result
-        noises.append(quantisation_noise(model, decoded, sdc))
+        sdc, decoded, *_ = quantize(latent, latent_format=family, quality=quality).result
+        noises.append(quantization_noise(model, decoded, sdc))
         assert noises[-1] == pytest.approx(SCALES[family] * codec.estimate_error(sdc[0]), rel=1e-5)
     assert 1 > noises[0] > 2 * noises[1] > 0
 
 
 def test_latent_formats_without_weights_get_the_next_best_preset_and_a_note(photograph, monkeypatch):
     monkeypatch.setattr(codec, "LEARNED_FORMATS", ("SD1.x",))
-    output = quantise(photograph, latent_format="SDXL")
-    (picture,) = output.result[0]
-    expected = codec.encode(photograph["samples"][0].numpy(), colours=256, dither="none", latent_format="SDXL")
-    assert picture == expected and picture.latent_format == "SDXL"
+    output = quantize(photograph, latent_format="SDXL")
+    (image,) = output.result[0]
+    expected = codec.encode(photograph["samples"][0].numpy(), colors=256, dither="none", latent_format="SDXL")
+    assert image == expected and image.latent_format == "SDXL"
     assert "best knows SD1.x only" in output.ui["text"][1] and "preset fine" in output.ui["text"][1]
 
 
 def test_too_few_bytes_are_told(photograph):
     with pytest.raises(ValueError, match="40 bytes|too few"):
-        quantise(photograph, max_bytes=40)
+        quantize(photograph, max_bytes=40)

@@ -12,15 +12,15 @@ import sdc_pack.codec as codec
 import skimage.data
 import torch
 from sdc_pack.nodes.compare import SDCCompare
-from sdc_pack.nodes.comparison import metrics, plot, rivals, sheet, table
+from sdc_pack.nodes.comparison import baselines, metrics, plot, sheet, table
 from sdc_pack.nodes.comparison.entries import Comparison, Entry
 
-NO_RIVALS = {"jpeg": False, "webp": False, "avif": False, "jpeg_xl": False}
+NO_BASELINES = {"jpeg": False, "webp": False, "avif": False, "jpeg_xl": False}
 
 
 @pytest.fixture
 def original():
-    """Two pictures, (2, 192, 200, 3)."""
+    """Two images, (2, 192, 200, 3)."""
     pixels = skimage.data.astronaut()
     return torch.from_numpy(np.stack([pixels[:192, 120:320], pixels[200:392, 120:320]]).astype(np.float32) / 255)
 
@@ -28,13 +28,13 @@ def original():
 @pytest.fixture
 def sdcs():
     random = np.random.default_rng(4)
-    return [codec.encode(random.normal(size=(4, 24, 25)), colours=colours) for colours in (16, 64)]
+    return [codec.encode(random.normal(size=(4, 24, 25)), colors=colors) for colors in (16, 64)]
 
 
 def compare(original, **inputs):
     schema = SDCCompare.define_schema()
     defaults = {each.id: each.default for each in schema.inputs if getattr(each, "default", None) is not None}
-    return SDCCompare.execute(original, **{**defaults, **NO_RIVALS, **inputs})
+    return SDCCompare.execute(original, **{**defaults, **NO_BASELINES, **inputs})
 
 
 def noisy(image, strength):
@@ -48,7 +48,7 @@ def rows(output) -> list[dict]:
         return list(csv.DictReader(opened))
 
 
-def test_figures_are_those_of_the_pictures(original, sdcs):
+def test_figures_are_those_of_the_images(original, sdcs):
     first = original[:1]
     output = compare(first, image_1=noisy(first, 0.1), sdc_1=sdcs[:1], image_2=first, name_2="the same")
     worse, same = rows(output)
@@ -63,45 +63,47 @@ def test_figures_are_those_of_the_pictures(original, sdcs):
     assert comparison.dtype == plot.dtype == torch.float32 and 0 <= comparison.min() and comparison.max() <= 1
 
 
-def test_rivals_take_at_most_the_bytes_of_the_file(original):
-    sdc = [codec.encode(np.random.default_rng(4).normal(size=(4, 64, 64)), colours=256)]
+def test_baselines_take_at_most_the_bytes_of_the_file(original):
+    sdc = [codec.encode(np.random.default_rng(4).normal(size=(4, 64, 64)), colors=256)]
     output = compare(original[:1], image_2=noisy(original[:1], 0.1), sdc_2=sdc, jpeg=True, webp=True)
     ours, jpeg, webp = rows(output)
     assert (jpeg["name"], webp["name"]) == ("JPEG", "WebP")
-    for rival in (jpeg, webp):
-        assert 0.85 * sdc[0].size < int(rival["bytes"]) <= sdc[0].size
-        expected = rivals.encode_rival_to_size(rival["name"], metrics.to_pixels(original[0]), sdc[0].size).pixels()
-        assert float(rival["psnr"]) == metrics.psnr(original[0], expected)
-    assert [int(row["bytes"]) <= 2000 for row in rows(compare(original[:1], rival_bytes=2000, jpeg=True))] == [True]
+    for baseline in (jpeg, webp):
+        assert 0.85 * sdc[0].size < int(baseline["bytes"]) <= sdc[0].size
+        expected = baselines.encode_baseline_to_size(
+            baseline["name"], metrics.to_pixels(original[0]), sdc[0].size
+        ).pixels()
+        assert float(baseline["psnr"]) == metrics.psnr(original[0], expected)
+    assert [int(row["bytes"]) <= 2000 for row in rows(compare(original[:1], baseline_bytes=2000, jpeg=True))] == [True]
 
 
-def test_a_rival_that_needs_more_is_marked(original):
-    output = compare(original[:1], rival_bytes=100, jpeg=True)
+def test_a_baseline_that_needs_more_is_marked(original):
+    output = compare(original[:1], baseline_bytes=100, jpeg=True)
     assert int(rows(output)[0]["bytes"]) > 100
     assert "(its smallest)" in output.result[2]
 
 
-def test_without_a_size_rivals_are_left_out_and_it_says_so(original):
+def test_without_a_size_baselines_are_left_out_and_it_says_so(original):
     output = compare(original[:1], image_1=original[:1], jpeg=True)
     assert [row["name"] for row in rows(output)] == ["without inversion"]
     assert "connect an SDC" in output.ui["text"][1] and "connect an SDC" in output.result[2]
 
 
-def test_missing_rival_is_told(original, monkeypatch):
+def test_missing_baseline_is_told(original, monkeypatch):
     monkeypatch.setattr("PIL.features.check", lambda feature: feature != "avif")
-    output = compare(original[:1], image_1=original[:1], rival_bytes=3000, avif=True)
+    output = compare(original[:1], image_1=original[:1], baseline_bytes=3000, avif=True)
     assert [row["name"] for row in rows(output)] == ["without inversion"]
     assert "AVIF needs Pillow" in output.ui["text"][1]
 
 
-def test_every_picture_of_a_batch_is_compared(original, sdcs):
+def test_every_image_of_a_batch_is_compared(original, sdcs):
     output = compare(original, image_1=noisy(original, 0.1), sdc_1=sdcs, image_2=original[:1], jpeg=True)
-    assert [row["picture"] for row in rows(output)] == ["1"] * 3 + ["2"] * 3
+    assert [row["image"] for row in rows(output)] == ["1"] * 3 + ["2"] * 3
     assert [row["bytes"] for row in rows(output) if row["name"] == "without inversion"] == [str(s.size) for s in sdcs]
     assert [image.shape[0] for image in output.result[:2]] == [2, 2]
-    assert output.result[2].count("**Picture") == 2
+    assert output.result[2].count("**Image") == 2
     one = compare(original[:1], image_1=noisy(original, 0.1))
-    assert [row["picture"] for row in rows(one)] == ["1", "2"]
+    assert [row["image"] for row in rows(one)] == ["1", "2"]
 
 
 def test_original_is_trimmed_as_vae_encode_trims(original):
@@ -112,20 +114,20 @@ def test_original_is_trimmed_as_vae_encode_trims(original):
     assert row["psnr"] == "inf"
 
 
-def test_grey_and_transparent_pictures_are_taken(original):
-    grey = original[:1].mean(3, keepdim=True)
+def test_gray_and_transparent_images_are_taken(original):
+    gray = original[:1].mean(3, keepdim=True)
     transparent = torch.cat([original[:1], torch.rand(1, 192, 200, 1)], 3)
-    first, second = rows(compare(original[:1], image_1=grey, image_2=transparent))
+    first, second = rows(compare(original[:1], image_1=gray, image_2=transparent))
     assert float(first["psnr"]) < 30 and second["psnr"] == "inf"
 
 
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({}, "connect a picture to image_1"),
+        ({}, "connect an image to image_1"),
         ({"image_1": torch.zeros(1, 96, 100, 3)}, "original 200x192, image_1 100x96"),
-        ({"image_3": torch.zeros(3, 192, 200, 3)}, "original has 2 pictures and another input 3"),
-        ({"image_1": torch.zeros(1, 192, 200, 3), "sdc_1": [None] * 3}, "sdc_1 has 3 files.* 2 pictures"),
+        ({"image_3": torch.zeros(3, 192, 200, 3)}, "original has 2 images and another input 3"),
+        ({"image_1": torch.zeros(1, 192, 200, 3), "sdc_1": [None] * 3}, "sdc_1 has 3 files.* 2 images"),
         ({"image_1": torch.zeros(1, 192, 200, 3), "filename_prefix": "../x"}, "filename_prefix leads outside"),
     ],
 )
@@ -137,7 +139,7 @@ def test_what_cannot_be_compared_is_refused(original, inputs, message):
 def test_names_stay_in_their_cell(original):
     table = compare(original[:1], image_1=original[:1], name_1="a | b\n<b>c</b>").result[2]
     assert r"| a \| b <b>c</b> |" in table
-    assert rows(compare(original[:1], image_1=original[:1], name_1=""))[0]["name"] == "picture 1"
+    assert rows(compare(original[:1], image_1=original[:1], name_1=""))[0]["name"] == "image 1"
 
 
 def test_lpips_is_measured_when_its_weights_are_there(original, monkeypatch, tmp_path):
@@ -146,7 +148,7 @@ def test_lpips_is_measured_when_its_weights_are_there(original, monkeypatch, tmp
     assert rows(output)[0]["lpips"] == "" and str(tmp_path) in output.result[2]
 
 
-def test_cancel_is_heard_between_pictures(original, monkeypatch):
+def test_cancel_is_heard_between_images(original, monkeypatch):
     import comfy.model_management
 
     comfy.model_management.interrupt_current_processing(True)
@@ -154,7 +156,7 @@ def test_cancel_is_heard_between_pictures(original, monkeypatch):
         compare(original[:1], image_1=original[:1])
 
 
-def test_zoom_shows_where_pictures_differ_most(original):
+def test_zoom_shows_where_images_differ_most(original):
     pixels = metrics.to_pixels(original[0])
     changed = pixels.copy()
     changed[100:140, 60:100] = 255 - changed[100:140, 60:100]
@@ -165,17 +167,17 @@ def test_zoom_shows_where_pictures_differ_most(original):
 
 def test_difference_map_is_black_where_nothing_differs():
     black = np.zeros((4, 4, 3), np.uint8)
-    grey = black + np.uint8(200)
+    gray = black + np.uint8(200)
     assert sheet.difference(black, black).max() < 5
-    assert sheet.difference(black, grey).min() > 150
+    assert sheet.difference(black, gray).min() > 150
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (512, 512), (64, 2048), (2048, 64)])
 @pytest.mark.parametrize("count", [1, 8])
-def test_pictures_of_every_shape_are_drawn(shape, count):
+def test_images_of_every_shape_are_drawn(shape, count):
     pixels = np.full((*shape, 3), 128, np.uint8)
     figures = {"psnr": float("inf"), "ssim": 1.0, "ms_ssim": None, "lpips": 0.0}
-    entries = [Entry("a very long name of a picture " * 9, pixels, 3000, figures=figures) for _ in range(count)]
+    entries = [Entry("a very long name of an image " * 9, pixels, 3000, figures=figures) for _ in range(count)]
     comparison = Comparison(pixels, entries, {})
     drawn = sheet.draw_sheet(comparison)
     assert drawn.dtype == np.uint8 and drawn.shape[1] == 12 + (count + 1) * (384 + 12) and drawn.shape[0] < 1400
@@ -187,15 +189,15 @@ def test_plot_without_any_size_says_so(original):
     assert plot.min() < 0.5  # letters
 
 
-def test_plot_puts_better_pictures_higher():
+def test_plot_puts_better_images_higher():
     entries = [
         Entry(name, np.zeros((8, 8, 3), np.uint8), 3000, figures={"ssim": ssim})
         for name, ssim in (("a", 0.5), ("b", 0.9))
     ]
     drawn = plot.draw_plot(Comparison(entries[0].pixels, entries, {}))[: plot.PANEL[1]]
     heights = [
-        np.argwhere((drawn == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(2))[:, 0].mean()
-        for colour in plot.COLOURS[:2]
+        np.argwhere((drawn == [int(color[i : i + 2], 16) for i in (1, 3, 5)]).all(2))[:, 0].mean()
+        for color in plot.COLORS[:2]
     ]
     assert heights[0] > heights[1] + 100
 

@@ -14,7 +14,7 @@ SCALE = 0.18215
 
 
 def invert(model, positive, latent, steps=10, **settings):
-    settings = {"guidance_scale": 1.0, "strength": 1.0, "method": "exact pair", **settings}
+    settings = {"cfg": 1.0, "strength": 1.0, "method": "exact pair", **settings}
     return SDCDDIMInvert.execute(model, positive, latent, steps, **settings)
 
 
@@ -55,13 +55,13 @@ def test_comes_back_in_every_family(family):
 
 
 def test_comes_back_under_guidance(model, prompt, latent):
-    settings = {"guidance_scale": 5.0, "negative": prompt("blurred")}
+    settings = {"cfg": 5.0, "negative": prompt("blurred")}
     noise, sigmas, inverted = invert(model, prompt("a cat"), latent, **settings).result
     guider = CFGGuider.execute(model, prompt("a cat"), prompt("blurred"), 5.0).result[0]
     assert distance(restore(guider, noise, sigmas, inverted), latent["samples"]) < 1e-6
 
 
-def test_another_mean_leads_to_the_picture_of_that_mean(model, prompt, latent):
+def test_another_mean_leads_to_the_image_of_that_mean(model, prompt, latent):
     """What a second-order pair is for: the way back with other data lands where the probability flow does."""
     exact = denoisers.use_gaussian(model, mean=0.3, deviation=0.9)
     noise, sigmas, inverted = invert(model, prompt(""), latent, 50).result
@@ -94,7 +94,7 @@ def test_mismatch_is_refused(model, prompt, latent, changed):
         guider = basic(ModelSamplingDiscrete().patch(model, "v_prediction", False)[0], prompt(""))
     else:
         inverted = {"samples": torch.zeros(2, 4, 8, 8)}
-    words = {"sigmas": "list of sigmas", "guidance": "guidance_scale was 1 .* 2 now", "size": "shape of the latent"}
+    words = {"sigmas": "list of sigmas", "guidance": "cfg was 1 .* 2 now", "size": "shape of the latent"}
     with pytest.raises(ValueError, match=words.get(changed, "model family")):
         restore(guider, noise, sigmas, inverted)
 

@@ -52,14 +52,14 @@ def test_a_template_runs_with_small_models_of_its_family(name, family, autoencod
     model, words = families.build(family)
     vae = comfy_nodes.VAELoader().load_vae(autoencoder)[0]
     pixels = skimage.data.astronaut()[:128, 160:288]  # the small SD3 has no places for more
-    picture = torch.from_numpy(pixels).float()[None] / 255
+    original = torch.from_numpy(pixels).float()[None] / 255
 
     found = run(
         prompt,
         {
             "CheckpointLoaderSimple": lambda ckpt_name: (model, None, vae),
             "ControlNetLoader": lambda control_net_name: (None,),
-            "LoadImage": lambda image: (picture, None),
+            "LoadImage": lambda image: (original, None),
             "ImageScaleToTotalPixels": lambda image, **settings: (image,),
             "VAEEncode": comfy_nodes.VAEEncode().encode,
             "SDCLatentQuantize": lambda **inputs: call(SDCLatentQuantize, **inputs),
@@ -74,5 +74,5 @@ def test_a_template_runs_with_small_models_of_its_family(name, family, autoencod
     stored = codec.load(file.read_bytes())
     assert stored.latent_format == family and stored.size <= 0.095 * 128 * 128 / 8
     held, painted = found["What the file holds"][0], found["Regenerated"][0]
-    assert held.shape == painted.shape == picture.shape and torch.isfinite(painted).all()
-    assert (held - picture).abs().mean() < 0.15 and not torch.equal(held, painted)
+    assert held.shape == painted.shape == original.shape and torch.isfinite(painted).all()
+    assert (held - original).abs().mean() < 0.15 and not torch.equal(held, painted)

@@ -25,8 +25,8 @@ def model(small):
     return small.clone()
 
 
-def invert(model, positive, latent, steps=10, guidance_scale=1.0, strength=1.0, **optional):
-    return SDCDDIMInvert.execute(model, positive, latent, steps, guidance_scale, strength, **optional)
+def invert(model, positive, latent, steps=10, cfg=1.0, strength=1.0, **optional):
+    return SDCDDIMInvert.execute(model, positive, latent, steps, cfg, strength, **optional)
 
 
 def regenerate(model, positive, noise, sigmas, latent):
@@ -202,11 +202,11 @@ def test_unusable_sigmas_are_refused(model, prompt, latent, sigmas, message):
 
 def test_guidance_needs_a_negative(model, prompt, latent):
     with pytest.raises(ValueError, match="connect negative"):
-        invert(model, prompt(""), latent, guidance_scale=3.0)
+        invert(model, prompt(""), latent, cfg=3.0)
 
 
 def test_guidance_weighs_prompt_against_negative(model, prompt, latent, count_calls):
-    """eps = w eps(c) + (1 - w) eps(uncond): one step from a clean picture is linear in w."""
+    """eps = w eps(c) + (1 - w) eps(uncond): one step from a clean image is linear in w."""
     one_step = {
         w: invert(model, prompt("a cat"), latent, 1, w, negative=prompt("")).result[2]["samples"]
         for w in (0.0, 1.0, 3.0)
@@ -260,22 +260,22 @@ def test_latent_of_another_size_is_refused_with_both_shapes(model, prompt, laten
         regenerate(model, prompt(""), noise, sigmas, {"samples": torch.zeros(1, 4, 8, 8)})
 
 
-def test_latent_of_no_picture_is_refused(model, prompt):
+def test_latent_of_no_image_is_refused(model, prompt):
     nested = comfy.nested_tensor.NestedTensor([torch.ones(1, 4, 8, 8), torch.ones(1, 8, 16)])
     for samples in (nested, torch.ones(1, 4, 2, 8, 8)):
-        with pytest.raises(ValueError, match="SDC works on pictures"):
+        with pytest.raises(ValueError, match="SDC works on images"):
             invert(model, prompt(""), {"samples": samples})
 
 
 def test_latent_of_another_family_is_refused(model, prompt):
     with pytest.raises(ValueError, match="16 channels.*works with 4.*checkpoint of SD3 or Flux"):
         invert(model, prompt(""), {"samples": torch.ones(1, 16, 8, 8)})
-    picture = codec.encode(np.ones((4, 8, 8), np.float32), latent_format="SDXL")
+    image = codec.encode(np.ones((4, 8, 8), np.float32), latent_format="SDXL")
     with pytest.raises(ValueError, match="compressed for SDXL.*works with latents of SD1.x.*set latent_format"):
-        invert(model, prompt(""), to_latent([picture]))
+        invert(model, prompt(""), to_latent([image]))
 
 
-def test_progress_is_told_every_step_and_previews_the_picture(model, prompt, latent, monkeypatch):
+def test_progress_is_told_every_step_and_previews_the_image(model, prompt, latent, monkeypatch):
     monkeypatch.setattr(comfy.cli_args.args, "preview_method", comfy.cli_args.LatentPreviewMethod.Latent2RGB)
     told = []
     monkeypatch.setattr(
@@ -313,7 +313,7 @@ def test_an_empty_latent_says_so(model, prompt, latent):
 
 
 @pytest.mark.parametrize("refine", [0, 2])
-def test_one_empty_picture_of_a_batch_is_inverted_like_any(model, prompt, latent, refine):
+def test_one_empty_image_of_a_batch_is_inverted_like_any(model, prompt, latent, refine):
     half = {"samples": torch.stack([latent["samples"][0], torch.zeros(4, 8, 12)])}
     output = invert(model, prompt(""), half, 3, refine=refine)
     assert torch.isfinite(output.result[2]["samples"]).all()

@@ -133,11 +133,11 @@ def test_hooks_find_the_level_that_is_asked(model, prompt, latent):
     assert found and all(found)
 
 
-def compressed(latent, colours=64):
+def compressed(latent, colors=64):
     samples = latent["samples"].numpy()
     space = "SD3" if samples.shape[1] == 16 else "SD1.x"
-    pictures = [codec.encode(x, colours=colours, latent_format=space) for x in samples]
-    return pictures, {"samples": torch.stack([torch.from_numpy(codec.decode(picture)) for picture in pictures])}
+    images = [codec.encode(x, colors=colors, latent_format=space) for x in samples]
+    return images, {"samples": torch.stack([torch.from_numpy(codec.decode(image)) for image in images])}
 
 
 @pytest.fixture
@@ -152,17 +152,17 @@ def smooth_latent():
 
 
 @pytest.mark.parametrize("family", ["SD1.x", "SD3"])
-def test_auto_strength_stops_at_the_quantisation_error(model, prompt, smooth_latent, family):
+def test_auto_strength_stops_at_the_quantization_error(model, prompt, smooth_latent, family):
     positive = prompt("")
     denoisers.use_gaussian(model)  # what the model answers does not matter here
     if family == "SD3":
         model, positive = families.build("SD3")
         smooth_latent = {"samples": smooth_latent["samples"][..., :16, :16].repeat(1, 4, 1, 1)}
     tops = []
-    for colours in (8, 64):
-        pictures, decoded = compressed(smooth_latent, colours)
+    for colors in (8, 64):
+        images, decoded = compressed(smooth_latent, colors)
         output = SDCDDIMInvert.execute(
-            model, positive, decoded, 50, 1.0, 1.0, auto_strength=True, sdc=pictures,
+            model, positive, decoded, 50, 1.0, 1.0, auto_strength=True, sdc=images,
             sigmas=comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", 100).cpu(),
         )  # fmt: skip
         latent_format = model.get_model_object("latent_format")

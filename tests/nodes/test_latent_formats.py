@@ -24,7 +24,7 @@ def latent_of(channels: int, **more) -> dict:
     return {"samples": torch.randn(1, channels, 4, 6, generator=torch.Generator().manual_seed(channels)), **more}
 
 
-def quantise(latent, latent_format="auto", vae=None):
+def quantize(latent, latent_format="auto", vae=None):
     return SDCLatentQuantize.execute(latent, "clean", 64, "none", 1.0, 0, latent_format, vae=vae).result[0][0]
 
 
@@ -35,28 +35,28 @@ def quantise(latent, latent_format="auto", vae=None):
 def test_a_model_says_which_family_it_is(family, expected):
     assert family in families.FAMILIES
     model, _ = families.build(family)
-    assert quantise(latent_of(codec.by_name(expected).channels), vae=model).latent_format == expected
+    assert quantize(latent_of(codec.by_name(expected).channels), vae=model).latent_format == expected
 
 
 @pytest.mark.skipif(not VAE_APPROX.is_dir(), reason="no models/vae_approx under SDC_SHARED")
 @pytest.mark.parametrize(
     ("name", "expected"), [("taesd", "SD1.x"), ("taesdxl", "SDXL"), ("taesd3", "SD3"), ("taef1", "Flux")]
 )
-def test_a_vae_is_known_by_its_colours(name, expected):
+def test_a_vae_is_known_by_its_colors(name, expected):
     folder_paths.add_model_folder_path("vae_approx", str(VAE_APPROX))
     vae = comfy_nodes.VAELoader().load_vae(name)[0]
     assert format_of_vae(vae) == expected
-    assert quantise(latent_of(vae.latent_channels), vae=vae).latent_format == expected
+    assert quantize(latent_of(vae.latent_channels), vae=vae).latent_format == expected
 
 
 def test_the_small_vae_of_the_pack_is_of_sd1():
     vae = SDCLoadTinyModels.execute().result[2]
     assert format_of_vae(vae) == "SD1.x"
     with pytest.raises(ValueError, match="The vae connected says SD1.x and latent_format says SDXL"):
-        quantise(latent_of(4), "SDXL", vae)
+        quantize(latent_of(4), "SDXL", vae)
 
 
-def test_a_vae_that_knows_no_colours_is_of_no_family():
+def test_a_vae_that_knows_no_colors_is_of_no_family():
     """That of the pack with the order of its weights mixed up."""
     random = torch.Generator().manual_seed(0)
     weights = {
@@ -66,15 +66,15 @@ def test_a_vae_that_knows_no_colours_is_of_no_family():
     vae = comfy.sd.VAE(sd=weights)
     assert format_of_vae(vae) is None
     with pytest.raises(ValueError, match="of a family that .sdc files have no name for"):
-        quantise(latent_of(4), vae=vae)
-    assert quantise(latent_of(4), "SD1.x", vae).latent_format == "SD1.x"  # who chooses knows better
+        quantize(latent_of(4), vae=vae)
+    assert quantize(latent_of(4), "SD1.x", vae).latent_format == "SD1.x"  # who chooses knows better
 
 
 def test_a_latent_out_of_a_file_keeps_its_family():
     latent = to_latent([codec.encode(latent_of(4)["samples"][0].numpy(), latent_format="SDXL")])
-    assert quantise(latent).latent_format == "SDXL"
+    assert quantize(latent).latent_format == "SDXL"
     with pytest.raises(ValueError, match="The latent itself says SDXL and latent_format says SD1.x"):
-        quantise(latent, "SD1.x")
+        quantize(latent, "SD1.x")
 
 
 @pytest.mark.parametrize(("channels", "candidates"), [(4, "SD1.x and SDXL"), (16, "SD3 and Flux")])
@@ -92,4 +92,4 @@ def test_a_choice_that_the_channels_rule_out_is_refused():
 
 def test_an_explicit_choice_stays():
     for name, channels in (("SD1.x", 4), ("SDXL", 4), ("SD3", 16), ("Flux", 16)):
-        assert quantise(latent_of(channels), name).latent_format == name
+        assert quantize(latent_of(channels), name).latent_format == name

@@ -9,42 +9,42 @@ import sdc_pack.codec as codec
 import torch
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 
-from .node_steps import quantise, save
+from .node_steps import quantize, save
 
 
-def test_paper_preset_of_a_picture(vae):
-    """A 512x512 picture through VAE Encode: within 3400 bytes, and what is previewed is what the bytes hold."""
+def test_paper_preset_of_a_image(vae):
+    """A 512x512 image through VAE Encode: within 3400 bytes, and what is previewed is what the bytes hold."""
     y, x = torch.meshgrid(torch.linspace(0, 6, 512), torch.linspace(0, 9, 512), indexing="ij")
     image = torch.stack([x.sin(), y.cos(), (x * y).sin()], -1)[None] * 0.5 + 0.5
     latent = comfy_nodes.VAEEncode().encode(vae, image)[0]
-    (picture,), decoded, size, bits_per_pixel = quantise(latent, image=image)
-    assert size == len(picture.data) <= 3400
+    (encoded,), decoded, size, bits_per_pixel = quantize(latent, image=image)
+    assert size == len(encoded.data) <= 3400
     assert bits_per_pixel == pytest.approx(8 * size / 512**2)
-    assert torch.equal(decoded["samples"][0], torch.from_numpy(codec.decode(codec.load(picture.data))))
+    assert torch.equal(decoded["samples"][0], torch.from_numpy(codec.decode(codec.load(encoded.data))))
     assert ((decoded["samples"] - latent["samples"]).norm() / latent["samples"].norm()) < 0.5
 
 
-def test_node_shows_size_and_colours(latent):
-    output = quantise(latent, preset="custom")
-    assert output.ui["text"] == [f"{picture.size} bytes, {picture.colours} colours" for picture in output.result[0]]
+def test_node_shows_size_and_colors(latent):
+    output = quantize(latent, preset="custom")
+    assert output.ui["text"] == [f"{encoded.size} bytes, {encoded.colors} colors" for encoded in output.result[0]]
 
 
 def test_custom_preset_uses_its_settings(latent):
-    (picture, _), *_ = quantise(latent, preset="custom", colours=8)
-    assert picture.colours == 8
-    assert picture.data == codec.encode(latent["samples"][0].numpy(), colours=8, dither="none").data
-    (paper, _), *_ = quantise(latent, colours=8)
+    (encoded, _), *_ = quantize(latent, preset="custom", colors=8)
+    assert encoded.colors == 8
+    assert encoded.data == codec.encode(latent["samples"][0].numpy(), colors=8, dither="none").data
+    (paper, _), *_ = quantize(latent, colors=8)
     assert paper.data == codec.encode(latent["samples"][0].numpy(), **codec.PAPER_PRESET).data
 
 
-def test_batch_gives_one_file_and_palette_a_picture(latent):
+def test_batch_gives_one_file_and_palette_a_image(latent):
     three = {"samples": torch.cat([latent["samples"], latent["samples"][:1]]), "batch_index": [2, 5, 7]}
-    pictures, decoded, size, bits_per_pixel = quantise(three)
-    assert len(pictures) == 3 and size == sum(len(picture.data) for picture in pictures)
+    encoded_images, decoded, size, bits_per_pixel = quantize(three)
+    assert len(encoded_images) == 3 and size == sum(len(encoded.data) for encoded in encoded_images)
     assert bits_per_pixel == pytest.approx(8 * size / (3 * 96 * 64))
-    assert pictures[0] == pictures[2] != pictures[1]
+    assert encoded_images[0] == encoded_images[2] != encoded_images[1]
     assert decoded["batch_index"] == [2, 5, 7]
-    output = save(pictures)
+    output = save(encoded_images)
     assert [result["filename"] for result in output.ui["files"]] == [f"test_0000{i}_.sdc" for i in (1, 2, 3)]
     assert torch.equal(output.result[1]["samples"], decoded["samples"])
 
@@ -53,15 +53,15 @@ def test_batch_gives_one_file_and_palette_a_picture(latent):
 def test_odd_sizes_keep_their_true_size(vae, width, height):
     image = torch.rand(1, height, width, 3)
     latent = comfy_nodes.VAEEncode().encode(vae, image)[0]
-    (picture,), *_ = quantise(latent, image=image)
-    assert (picture.width, picture.height) == (width, height)
-    (trimmed,), *_ = quantise(latent)
+    (encoded,), *_ = quantize(latent, image=image)
+    assert (encoded.width, encoded.height) == (width, height)
+    (trimmed,), *_ = quantize(latent)
     assert (trimmed.width, trimmed.height) == (width // 8 * 8, height // 8 * 8)
 
 
-def test_image_of_another_picture_is_refused(latent):
+def test_image_of_another_image_is_refused(latent):
     with pytest.raises(ValueError, match="image is 512x512.*96x64"):
-        quantise(latent, image=torch.zeros(1, 512, 512, 3))
+        quantize(latent, image=torch.zeros(1, 512, 512, 3))
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_image_of_another_picture_is_refused(latent):
         (torch.full((1, 4, 8, 8), float("nan")), "(?i)nan|finite"),
     ],
 )
-def test_latents_that_are_no_picture_are_refused(samples, message):
+def test_latents_that_are_no_image_are_refused(samples, message):
     with pytest.raises(ValueError, match=message):
-        quantise({"samples": samples})
+        quantize({"samples": samples})
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_batch_shows_progress_and_can_be_cancelled(latent, monkeypatch, settin
         comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, node_id=None: told.append((value, total))
     )
     three = {"samples": latent["samples"].repeat(2, 1, 1, 1)[:3]}
-    quantise(three, **settings)
+    quantize(three, **settings)
     assert told[0] == (1, 3) and told[-1] == (3, 3)  # ComfyUI leaves some out when they come fast
     told.clear()
 
@@ -96,33 +96,33 @@ def test_a_batch_shows_progress_and_can_be_cancelled(latent, monkeypatch, settin
 
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", cancel)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
-        quantise(three, **settings)
+        quantize(three, **settings)
     assert len(told) == 1
 
 
 def test_a_noise_mask_is_not_stored_and_told(latent):
-    output = quantise({**latent, "noise_mask": torch.ones(2, 64, 96)})
+    output = quantize({**latent, "noise_mask": torch.ones(2, 64, 96)})
     assert "mask" in output.ui["text"][-1] and "noise_mask" not in output.result[1]
-    assert not [line for line in quantise(latent).ui["text"] if "mask" in line]
+    assert not [line for line in quantize(latent).ui["text"] if "mask" in line]
 
 
 @pytest.mark.parametrize(
     ("preset", "settings"),
-    [("paper", codec.PAPER_PRESET), ("clean", {"dither": "none"}), ("fine", {"colours": 256, "dither": "none"})],
+    [("paper", codec.PAPER_PRESET), ("clean", {"dither": "none"}), ("fine", {"colors": 256, "dither": "none"})],
 )
 def test_presets_of_a_palette(latent, preset, settings):
-    (picture, _), *_ = quantise(latent, preset=preset, colours=64, dither="floyd-steinberg")
-    assert picture.data == codec.encode(latent["samples"][0].numpy(), **settings).data
+    (encoded, _), *_ = quantize(latent, preset=preset, colors=64, dither="floyd-steinberg")
+    assert encoded.data == codec.encode(latent["samples"][0].numpy(), **settings).data
 
 
 def test_what_a_preset_does_not_go_by_is_told(latent):
     def notes(**changes):
-        given = {"colours": 64, "dither": "floyd-steinberg", **changes}
-        return quantise(latent, **given).ui["text"][2:]
+        given = {"colors": 64, "dither": "floyd-steinberg", **changes}
+        return quantize(latent, **given).ui["text"][2:]
 
-    assert notes() == notes(preset="custom", colours=8, dither="none", dither_strength=0.5) == []
-    (note,) = notes(preset="paper", colours=16)
-    assert note == "\u26a0 Not used by the preset paper: colours. Choose custom to use it."
+    assert notes() == notes(preset="custom", colors=8, dither="none", dither_strength=0.5) == []
+    (note,) = notes(preset="paper", colors=16)
+    assert note == "\u26a0 Not used by the preset paper: colors. Choose custom to use it."
     (note,) = notes(preset="clean", max_bytes=900, mask=torch.ones(1, 64, 96))
     assert "max_bytes, mask. Choose best" in note
     (note,) = notes(preset="custom", quality=9, dither_strength=0.5)
@@ -134,7 +134,7 @@ def test_what_a_preset_does_not_go_by_is_told(latent):
 
 
 def test_the_schema_says_which_settings_belong_to_which_preset():
-    """The page greys the others by it."""
+    """The page grays the others by it."""
     inputs = SDCLatentQuantize.GET_NODE_INFO_V1()["input"]
     known = {name: options for section in inputs.values() for name, options in section.items()}
     preset = known["preset"][1]
@@ -145,9 +145,9 @@ def test_the_schema_says_which_settings_belong_to_which_preset():
     assert known.keys() - names == {"latent", "preset", "latent_format", "image", "vae"}  # all presets go by these
 
 
-def test_what_vae_encode_cuts_off_and_large_pictures_are_told(vae, latent):
+def test_what_vae_encode_cuts_off_and_large_images_are_told(vae, latent):
     image = torch.rand(1, 70, 99, 3)
     kept = comfy_nodes.VAEEncode().encode(vae, image)[0]
-    assert "VAE Encode kept 96x64 of 99x70." in quantise(kept, image=image, preset="custom").ui["text"][1]
+    assert "VAE Encode kept 96x64 of 99x70." in quantize(kept, image=image, preset="custom").ui["text"][1]
     large = {"samples": torch.zeros(1, 4, 200, 160) + torch.arange(160)}
-    assert "2 megapixels" in quantise(large, preset="custom").ui["text"][1]
+    assert "2 megapixels" in quantize(large, preset="custom").ui["text"][1]

@@ -15,23 +15,23 @@ from sdc_pack.nodes.files.previews import thumbnail
 from sdc_pack.nodes.files.samples import list_samples
 from sdc_pack.nodes.load_sdc import SDCLoad
 
-from .node_steps import quantise, save, saved_path
+from .node_steps import quantize, save, saved_path
 
 
 def test_save_and_load_are_bit_exact(latent):
-    pictures, decoded, *_ = quantise(latent)
-    output = save(pictures[:1])
+    images, decoded, *_ = quantize(latent)
+    output = save(images[:1])
     with open(saved_path(output), "rb") as file:
-        assert file.read() == pictures[0].data
-    loaded, sdc, prompt, width, height = SDCLoad.execute("pictures/test_00001_.sdc [output]").result[:5]
+        assert file.read() == images[0].data
+    loaded, sdc, prompt, width, height = SDCLoad.execute("images/test_00001_.sdc [output]").result[:5]
     assert torch.equal(loaded["samples"], decoded["samples"][:1])
     assert torch.equal(output.result[1]["samples"], decoded["samples"][:1])
-    assert sdc == pictures[:1] and (prompt, width, height) == ("", 96, 64)
+    assert sdc == images[:1] and (prompt, width, height) == ("", 96, 64)
 
 
 def test_list_holds_input_subfolders_and_output(latent, comfyui_folders):
     assert list_files() == []
-    data = quantise(latent)[0][0].data
+    data = quantize(latent)[0][0].data
     for name in ("input/b.sdc", "input/deep/er/a.SDC", "input/not.png", "output/saved.sdc"):
         path = comfyui_folders / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,10 +48,10 @@ def test_the_sample_is_offered_after_the_users_own_files(comfyui_folders):
     (comfyui_folders / "input" / "own.sdc").write_bytes(codec.encode(torch.zeros(4, 1, 1).numpy()).data)
     assert SDCLoad.define_schema().inputs[0].options == ["own.sdc", sample]
     assert SDCLoad.validate_inputs(sample) is True
-    latent, (picture,), prompt, width, height = SDCLoad.execute(sample).result[:5]
+    latent, (image,), prompt, width, height = SDCLoad.execute(sample).result[:5]
     assert (width, height) == (600, 400) and latent["samples"].shape == (1, 4, 50, 75)
-    assert "espresso" in prompt and picture.size < 3200
-    assert SDCLoad.fingerprint_inputs(sample) == hashlib.sha256(picture.data).hexdigest()
+    assert "espresso" in prompt and image.size < 3200
+    assert SDCLoad.fingerprint_inputs(sample) == hashlib.sha256(image.data).hexdigest()
     for name in ("sample: ../listing.py", "sample: README.md", "sample: gone.sdc"):
         assert "is not in ComfyUI's" in SDCLoad.validate_inputs(name) or "outside" in SDCLoad.validate_inputs(name)
 
@@ -60,7 +60,7 @@ def test_the_sample_shows_its_photograph():
     """As scikit-image has it: coffee, by Rachel Michetti, CC0."""
     import skimage.data
 
-    shown = np.asarray(thumbnail(load_listed(list_samples()[0]).pictures[0]))
+    shown = np.asarray(thumbnail(load_listed(list_samples()[0]).images[0]))
     true = Image.fromarray(skimage.data.coffee()).resize(shown.shape[1::-1], Image.Resampling.LANCZOS)
     assert metrics.psnr(np.asarray(true), shown) > 20
 
@@ -93,12 +93,12 @@ def test_a_file_too_large_to_be_one_is_not_read(comfyui_folders):
 
 
 def test_changed_file_runs_again(latent, comfyui_folders):
-    pictures = quantise(latent)[0]
+    images = quantize(latent)[0]
     path = comfyui_folders / "input" / "a.sdc"
-    path.write_bytes(pictures[0].data)
+    path.write_bytes(images[0].data)
     before = SDCLoad.fingerprint_inputs("a.sdc")
-    assert before == hashlib.sha256(pictures[0].data).hexdigest() == SDCLoad.fingerprint_inputs("a.sdc")
-    path.write_bytes(pictures[1].data)
+    assert before == hashlib.sha256(images[0].data).hexdigest() == SDCLoad.fingerprint_inputs("a.sdc")
+    path.write_bytes(images[1].data)
     assert SDCLoad.fingerprint_inputs("a.sdc") != before
 
 
@@ -112,13 +112,13 @@ def test_changed_file_runs_again(latent, comfyui_folders):
     ],
 )
 def test_damaged_file_is_named(latent, comfyui_folders, damage, error):
-    (comfyui_folders / "input" / "bad.sdc").write_bytes(damage(quantise(latent)[0][0].data))
+    (comfyui_folders / "input" / "bad.sdc").write_bytes(damage(quantize(latent)[0][0].data))
     with pytest.raises(ValueError, match=f"bad.sdc: .*{error}") as raised:
         SDCLoad.execute("bad.sdc")
     assert raised.type is ValueError  # ComfyUI shows the name of a class that is not Python's own, with all its modules
 
 
-def test_a_small_file_that_claims_a_huge_picture_is_refused_before_it_is_decoded(comfyui_folders, monkeypatch):
+def test_a_small_file_that_claims_a_huge_image_is_refused_before_it_is_decoded(comfyui_folders, monkeypatch):
     """52 bytes for 16384x16384: VAE Decode would pay for them."""
     claims = codec.encode(torch.zeros(4, 1, 1).numpy(), width=16384, height=16384)
     (comfyui_folders / "input" / "bomb.sdc").write_bytes(claims.data)

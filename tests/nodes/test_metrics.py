@@ -32,7 +32,7 @@ def test_ms_ssim_is_that_of_its_definition(pair):
     x = torch.arange(11.0, dtype=torch.float64) - 5
     window = torch.exp(-(x**2) / (2 * 1.5**2))
     window = torch.outer(window, window) / window.sum() ** 2
-    a, b = (torch.from_numpy(picture).double().permute(2, 0, 1)[:, None] for picture in pair)
+    a, b = (torch.from_numpy(image).double().permute(2, 0, 1)[:, None] for image in pair)
     expected = torch.ones(3, dtype=torch.float64)
     for scale, weight in enumerate((0.0448, 0.2856, 0.3001, 0.2363, 0.1333)):
         mean = lambda x: torch.nn.functional.conv2d(x, window[None, None])  # noqa: E731
@@ -45,7 +45,7 @@ def test_ms_ssim_is_that_of_its_definition(pair):
     assert metrics.ms_ssim(*pair) == pytest.approx(expected.mean().item(), abs=1e-5)
 
 
-def test_equal_pictures_are_perfect_and_opposites_are_not(pair):
+def test_equal_images_are_perfect_and_opposites_are_not(pair):
     original, _ = pair
     assert metrics.psnr(original, original) == math.inf
     assert metrics.ssim(original, original) == metrics.ms_ssim(original, original) == 1
@@ -53,12 +53,12 @@ def test_equal_pictures_are_perfect_and_opposites_are_not(pair):
 
 
 def test_comfyui_images_are_rounded_as_a_saved_file_is(pair):
-    images = [torch.from_numpy(picture.astype(np.float32) / 255) + 0.001 for picture in pair]
+    images = [torch.from_numpy(image.astype(np.float32) / 255) + 0.001 for image in pair]
     assert metrics.psnr(*images) == metrics.psnr(*pair)
     assert metrics.to_pixels(torch.tensor([[[-1.0, 2.0, float("nan")]]])).tolist() == [[[0, 255, 0]]]
 
 
-def test_pictures_that_do_not_fit_are_refused(pair):
+def test_images_that_do_not_fit_are_refused(pair):
     original, restored = pair
     with pytest.raises(ValueError, match="211x200 and 210x200"):
         metrics.psnr(original, restored[:, :-1])
@@ -67,7 +67,7 @@ def test_pictures_that_do_not_fit_are_refused(pair):
 
 
 @pytest.mark.parametrize(("metric", "side"), [("ssim", 7), ("ms_ssim", 176)])
-def test_small_pictures_say_so(metric, side):
+def test_small_images_say_so(metric, side):
     small = np.zeros((side - 1, side, 3), np.uint8)
     with pytest.raises(metrics.MetricUnavailable, match=f"at least {side}x{side}"):
         getattr(metrics, metric)(small, small)

@@ -49,20 +49,20 @@ def ask(*requests):
 
 
 @pytest.mark.parametrize("latent_format", [space.name for space in codec.LATENT_FORMATS])
-def test_every_family_has_a_thumbnail_in_the_shape_of_the_picture(latent_format):
-    picture = thumbnail(encoded(latent_format))
-    assert (picture.size, picture.mode) == ((96, 64), "RGB")
-    assert np.asarray(picture).std() > 5
+def test_every_family_has_a_thumbnail_in_the_shape_of_the_image(latent_format):
+    image = thumbnail(encoded(latent_format))
+    assert (image.size, image.mode) == ((96, 64), "RGB")
+    assert np.asarray(image).std() > 5
     assert COMFY_CLASSES.keys() == {space.name for space in codec.LATENT_FORMATS}
 
 
-def test_only_thumbnails_in_rough_colours_say_so():
+def test_only_thumbnails_in_rough_colors_say_so():
     assert not [line for line in about_lines(encoded()) if "rough" in line]
     (line,) = (line for line in about_lines(encoded("Flux")) if "rough" in line)
     assert "Flux" in line
 
 
-def test_thumbnail_is_as_wide_as_the_picture_and_at_most_256():
+def test_thumbnail_is_as_wide_as_the_image_and_at_most_256():
     assert thumbnail(encoded(height=8, width=64)).size == (256, 32)
 
 
@@ -74,34 +74,34 @@ def test_thumbnail_shows_the_photograph(rows, columns):
         original = np.ascontiguousarray(pixels.repeat(factor, 0).repeat(factor, 1))
         latent = tiny_vae.encode_pixels(original)
         shown = thumbnail(
-            codec.encode(latent, colours=1024, dither="none", width=original.shape[1], height=original.shape[0])
+            codec.encode(latent, colors=1024, dither="none", width=original.shape[1], height=original.shape[0])
         )
         expected = Image.fromarray(original).resize(shown.size, Image.Resampling.LANCZOS)
         assert shown.size == (256, round(256 * rows / columns))
         assert metrics.psnr(np.asarray(expected), np.asarray(shown)) > 20
 
 
-def test_rough_colours_tell_bright_from_dark():
+def test_rough_colors_tell_bright_from_dark():
     """Along the direction of the latent that ComfyUI's own table calls brightest."""
     factors = np.asarray(COMFY_CLASSES["SDXL"]().latent_rgb_factors)
     direction = factors.sum(1) / 0.13025 / np.square(factors.sum(1)).sum()
     latent = np.zeros((4, 8, 8), np.float32)
     latent[:, :, :4], latent[:, :, 4:] = -direction[:, None, None], direction[:, None, None]
-    pixels = np.asarray(thumbnail(codec.encode(latent, colours=2, latent_format="SDXL")), float)
+    pixels = np.asarray(thumbnail(codec.encode(latent, colors=2, latent_format="SDXL")), float)
     assert pixels[:, :24].mean() < 100 < 155 < pixels[:, 40:].mean()
 
 
-def test_a_picture_too_large_to_look_at_is_refused_before_decoding():
-    picture = codec.encode(np.zeros((4, 513, 513), np.float32))
+def test_a_image_too_large_to_look_at_is_refused_before_decoding():
+    image = codec.encode(np.zeros((4, 513, 513), np.float32))
     with pytest.raises(codec.SdcLimitError):
-        thumbnail(picture)
+        thumbnail(image)
 
 
 def test_info_and_thumbnail_of_a_file(comfyui_folders):
-    picture = encoded(prompt="a fox", workflow={"nodes": []})
+    image = encoded(prompt="a fox", workflow={"nodes": []})
     (comfyui_folders / "output" / "SDC").mkdir()
     path = comfyui_folders / "output" / "SDC" / "a.sdc"
-    path.write_bytes(picture.data)
+    path.write_bytes(image.data)
     name = "SDC/a.sdc [output]"
     info, by_path, shown = ask(
         ("GET", "/sdc/info", {"file": name}),
@@ -111,26 +111,26 @@ def test_info_and_thumbnail_of_a_file(comfyui_folders):
     assert info == by_path and info[0] == 200
     expected = {
         "file": name,
-        "pictures": 1,
-        "bytes": picture.size,
-        "bits_per_pixel": picture.bits_per_pixel,
+        "images": 1,
+        "bytes": image.size,
+        "bits_per_pixel": image.bits_per_pixel,
         "width": 96,
         "height": 64,
         "latent_format": "SD1.x",
-        "coder": picture.coder,
+        "coder": image.coder,
         "has_prompt": True,
         "has_workflow": True,
     }
     lines = info[2].pop("lines")
     assert info[2] == expected
-    assert lines[0] == f"96x64 in {picture.size} bytes, {picture.colours} colours"
+    assert lines[0] == f"96x64 in {image.size} bytes, {image.colors} colors"
     assert lines[1].endswith("prompt and workflow inside") and "fox" not in "".join(lines)
     assert shown[:2] == (200, "image/jpeg") and Image.open(io.BytesIO(shown[2])).size == (96, 64)
 
 
-def test_of_several_pictures_the_page_is_told_of_all_and_shown_the_first(comfyui_folders):
+def test_of_several_images_the_page_is_told_of_all_and_shown_the_first(comfyui_folders):
     first, *others = [encoded(prompt="a fox") for _ in range(3)]
-    data = codec.join_pictures([first, *others])
+    data = codec.join_images([first, *others])
     (comfyui_folders / "input" / "film.sdc").write_bytes(data)
     (comfyui_folders / "input" / "one.sdc").write_bytes(first.data)
     info, inspected, shown, alone = ask(
@@ -139,11 +139,11 @@ def test_of_several_pictures_the_page_is_told_of_all_and_shown_the_first(comfyui
         ("GET", "/sdc/thumbnail", {"file": "film.sdc"}),
         ("GET", "/sdc/thumbnail", {"file": "one.sdc"}),
     )
-    assert {key: info[2][key] for key in ("pictures", "bytes", "width", "height")} == {
-        "pictures": 3, "bytes": len(data), "width": 96, "height": 64,
+    assert {key: info[2][key] for key in ("images", "bytes", "width", "height")} == {
+        "images": 3, "bytes": len(data), "width": 96, "height": 64,
     }  # fmt: skip
     assert info[2]["bits_per_pixel"] == 8 * len(data) / (3 * 96 * 64)
-    assert info[2]["lines"] == inspected[2]["lines"] and info[2]["lines"][0].startswith("3 pictures, 96x64, ")
+    assert info[2]["lines"] == inspected[2]["lines"] and info[2]["lines"][0].startswith("3 images, 96x64, ")
     assert shown == alone and shown[:2] == (200, "image/jpeg")
 
 

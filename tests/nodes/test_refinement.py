@@ -25,8 +25,8 @@ def model(small):
     return small.clone()
 
 
-def invert(model, positive, latent, steps, refine, guidance_scale=1.0, **optional):
-    return SDCDDIMInvert.execute(model, positive, latent, steps, guidance_scale, 1.0, refine=refine, **optional)
+def invert(model, positive, latent, steps, refine, cfg=1.0, **optional):
+    return SDCDDIMInvert.execute(model, positive, latent, steps, cfg, 1.0, refine=refine, **optional)
 
 
 def restore(model, positive, noise, sigmas, inverted):

@@ -1,4 +1,4 @@
-"""SDC Regenerate and Decode SDC: the two nodes of the paper in one, and pictures of their true size."""
+"""SDC Regenerate and Decode SDC: the two nodes of the paper in one, and images of their true size."""
 
 import nodes as comfy_nodes
 import numpy as np
@@ -7,16 +7,16 @@ import sdc_pack.codec as codec
 import torch
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 from sdc_pack.nodes.decode import SDCDecode
-from sdc_pack.nodes.pictures.sizes import restore_size
+from sdc_pack.nodes.images.sizes import restore_size
 from sdc_pack.nodes.regenerate import SDCRegenerate
 from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
 from sdc_pack.nodes.sockets.latents import to_latent
 
 
-def encoded(width=96, height=64, **changes) -> codec.EncodedPicture:
+def encoded(width=96, height=64, **changes) -> codec.EncodedImage:
     shape = (4, max(1, height // 8), max(1, width // 8))
     latent = np.random.default_rng(3).normal(size=shape).astype(np.float32) / 0.18215
-    return codec.encode(latent, **{"colours": 16, "dither": "none", "width": width, "height": height, **changes})
+    return codec.encode(latent, **{"colors": 16, "dither": "none", "width": width, "height": height, **changes})
 
 
 def test_does_what_the_two_nodes_do(model, prompt, control_net, vae):
@@ -58,17 +58,17 @@ def test_auto_strength_counts_and_off_takes_strength(model, prompt, vae, count_c
     assert torch.equal(output.result[0], output.result[1])  # at strength 0 it only decodes
 
 
-def test_a_batch_gives_a_picture_for_each(model, prompt, control_net, vae):
-    other = codec.encode(codec.decode(encoded())[:, ::-1].copy(), colours=8, dither="none")
+def test_a_batch_gives_a_image_for_each(model, prompt, control_net, vae):
+    other = codec.encode(codec.decode(encoded())[:, ::-1].copy(), colors=8, dither="none")
     image, before, latent = SDCRegenerate.execute([encoded(), other], model, prompt(""), vae, control_net, steps=4)
     assert image.shape == before.shape == (2, 64, 96, 3) and latent["samples"].shape[0] == 2
 
 
 @pytest.mark.parametrize(("width", "height"), [(137, 99), (64, 72)])
-def test_pictures_come_back_in_their_true_size(model, prompt, vae, width, height):
+def test_images_come_back_in_their_true_size(model, prompt, vae, width, height):
     image = torch.rand(1, height, width, 3)
     kept = comfy_nodes.VAEEncode().encode(vae, image)[0]["samples"][0]
-    sdc = [codec.encode(kept.float().numpy(), colours=4, dither="none", width=width, height=height)]
+    sdc = [codec.encode(kept.float().numpy(), colors=4, dither="none", width=width, height=height)]
     (shown,) = SDCDecode.execute(sdc, vae).result
     assert shown.shape == image.shape
     decoded = comfy_nodes.VAEDecode().decode(vae, to_latent(sdc))[0]
@@ -100,7 +100,7 @@ def test_restored_rows_are_those_beside_them_and_padding_is_cut_off():
 
 def test_a_vae_of_another_family_is_refused_by_name(vae, model, prompt):
     latent = np.zeros((16, 8, 8), np.float32) + np.arange(8, dtype=np.float32)
-    sdc = [codec.encode(latent, latent_format="Flux", colours=4)]
+    sdc = [codec.encode(latent, latent_format="Flux", colors=4)]
     with pytest.raises(ValueError, match="latent of Flux, with 16 channels.*VAE works with 4"):
         SDCDecode.execute(sdc, vae)
     with pytest.raises(ValueError, match="16 channels"):

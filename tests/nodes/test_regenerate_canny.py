@@ -10,17 +10,17 @@ import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, RandomNoise, SamplerCustomAdvanced
 from nodes import ControlNetApplyAdvanced
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
-from sdc_pack.nodes.pictures.edges import canny_edges, fit_to_latent
+from sdc_pack.nodes.images.edges import canny_edges, fit_to_latent
 from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
 
 
 @pytest.fixture
 def image():
-    """Two pictures of 96x64: a bright square on dark, and a disc."""
-    pictures = np.full((2, 64, 96, 3), 0.1, np.float32)
-    pictures[0, 16:48, 24:72] = 0.9
-    cv2.circle(pictures[1], (48, 32), 20, (0.9, 0.9, 0.9), -1)
-    return torch.from_numpy(pictures)
+    """Two images of 96x64: a bright square on dark, and a disc."""
+    images = np.full((2, 64, 96, 3), 0.1, np.float32)
+    images[0, 16:48, 24:72] = 0.9
+    cv2.circle(images[1], (48, 32), 20, (0.9, 0.9, 0.9), -1)
+    return torch.from_numpy(images)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def regenerate(model, positive, control_net, image, inverted, **changes):
         "high_threshold": 200,
         "start_percent": 0.0,
         "end_percent": 1.0,
-        "guidance_scale": 1.0,
+        "cfg": 1.0,
         **changes,
     }
     return SDCRegenerateCanny.execute(model, positive, control_net, image, **settings)
@@ -59,7 +59,7 @@ def test_equals_the_stock_graph(model, prompt, control_net, image, inverted):
 
 def test_guidance_equals_stock_cfg(model, prompt, control_net, image, inverted):
     noise, sigmas, latent = inverted
-    words = {"negative": prompt("blurred"), "guidance_scale": 4.0}
+    words = {"negative": prompt("blurred"), "cfg": 4.0}
     output = regenerate(model, prompt("a cat"), control_net, image, inverted, **words)
     positive, negative = ControlNetApplyAdvanced().apply_controlnet(
         prompt("a cat"), prompt("blurred"), control_net, output.result[1], 0.3, 0.0, 1.0
@@ -77,11 +77,11 @@ def test_no_warning_when_guidance_agrees(model, prompt, control_net, image, inve
 
 def test_guidance_without_negative_is_refused(model, prompt, control_net, image, inverted):
     with pytest.raises(ValueError, match="connect negative"):
-        regenerate(model, prompt("a cat"), control_net, image, inverted, guidance_scale=2.0)
+        regenerate(model, prompt("a cat"), control_net, image, inverted, cfg=2.0)
 
 
 def test_edges_reach_the_control_net(model, prompt, control_net, image, inverted):
-    """Other edges, another picture; at strength 0, and outside its percent range, the edges do not matter."""
+    """Other edges, another image; at strength 0, and outside its percent range, the edges do not matter."""
     flipped = image.roll(20, dims=2)
     for canny_strength, end_percent, differs in ((0.5, 1.0, True), (0.0, 1.0, False), (0.5, 0.0, False)):
         settings = {"canny_strength": canny_strength, "end_percent": end_percent}
@@ -90,7 +90,7 @@ def test_edges_reach_the_control_net(model, prompt, control_net, image, inverted
         assert torch.equal(one, other) != differs
 
 
-def test_each_picture_of_a_batch_keeps_its_own_edges(model, prompt, control_net, image, latent):
+def test_each_image_of_a_batch_keeps_its_own_edges(model, prompt, control_net, image, latent):
     together = SDCDDIMInvert.execute(model, prompt(""), latent, 2, 1.0, 1.0).result
     both = regenerate(model, prompt(""), control_net, image, together).result[0]["samples"]
     for i in (0, 1):
@@ -120,9 +120,9 @@ def test_stock_noise_is_accepted(model, prompt, control_net, image, inverted):
 def test_edges_are_opencvs(image):
     edges = canny_edges(image, 100, 200)
     assert edges.shape == image.shape and edges.dtype == torch.float32
-    for picture, found in zip(image, edges, strict=True):
-        grey = cv2.cvtColor((picture * 255).round().byte().numpy(), cv2.COLOR_RGB2GRAY)
-        expected = torch.from_numpy(cv2.Canny(grey, 100, 200)) / 255
+    for frame, found in zip(image, edges, strict=True):
+        gray = cv2.cvtColor((frame * 255).round().byte().numpy(), cv2.COLOR_RGB2GRAY)
+        expected = torch.from_numpy(cv2.Canny(gray, 100, 200)) / 255
         assert expected.any() and torch.equal(found, expected.unsqueeze(-1).repeat(1, 1, 3))
 
 
@@ -137,18 +137,18 @@ def test_thresholds_the_wrong_way_round_are_refused(image):
 
 
 @pytest.mark.parametrize(("width", "height"), [(513, 300), (64, 2048), (519, 511), (512, 512)])
-def test_picture_is_trimmed_exactly_as_vae_encode_does(vae, width, height):
+def test_image_is_trimmed_exactly_as_vae_encode_does(vae, width, height):
     image = torch.rand(1, height, width, 3)
     samples = torch.zeros(1, 4, height // 8, width // 8)
     assert torch.equal(fit_to_latent(image, samples, 8), vae.vae_encode_crop_pixels(image))
 
 
-def test_larger_picture_of_the_same_shape_is_left_to_comfyui():
+def test_larger_image_of_the_same_shape_is_left_to_comfyui():
     assert fit_to_latent(torch.zeros(1, 512, 1024, 3), torch.zeros(1, 4, 32, 64), 8).shape == (1, 512, 1024, 3)
 
 
 @pytest.mark.parametrize("size", [(512, 256), (7, 7)])
-def test_picture_of_another_shape_is_refused(size):
+def test_image_of_another_shape_is_refused(size):
     with pytest.raises(ValueError, match=f"image is {size[1]}x{size[0]}.*512x512"):
         fit_to_latent(torch.zeros(1, *size, 3), torch.zeros(1, 4, 64, 64), 8)
 
@@ -159,12 +159,12 @@ def test_missing_opencv_says_what_to_do(image, monkeypatch):
         canny_edges(image, 100, 200)
 
 
-def test_auto_thresholds_follow_the_median_of_each_picture(image):
+def test_auto_thresholds_follow_the_median_of_each_image(image):
     auto = canny_edges(image, None, None)
-    for picture, found in zip(image, auto, strict=True):
-        grey = cv2.cvtColor((picture * 255).round().byte().numpy(), cv2.COLOR_RGB2GRAY)
-        median = max(np.median(grey), 45)
-        expected = torch.from_numpy(cv2.Canny(grey, 0.67 * median, 1.33 * median)) / 255
+    for frame, found in zip(image, auto, strict=True):
+        gray = cv2.cvtColor((frame * 255).round().byte().numpy(), cv2.COLOR_RGB2GRAY)
+        median = max(np.median(gray), 45)
+        expected = torch.from_numpy(cv2.Canny(gray, 0.67 * median, 1.33 * median)) / 255
         assert torch.equal(found[..., 0], expected)
 
 
@@ -231,8 +231,8 @@ def test_exact_pair_regenerates_here_and_edges_may_pull(model, prompt, control_n
     assert ((back - latent["samples"]).norm() / back.norm()) < 1e-6
     pulled = regenerate(model, prompt(""), control_net, image, exact, canny_strength=1.0).result[0]["samples"]
     assert torch.isfinite(pulled).all() and not torch.equal(pulled, back)
-    with pytest.raises(ValueError, match="guidance_scale was 1"):
-        regenerate(model, prompt(""), control_net, image, exact, guidance_scale=3.0, negative=prompt(""))
+    with pytest.raises(ValueError, match="cfg was 1"):
+        regenerate(model, prompt(""), control_net, image, exact, cfg=3.0, negative=prompt(""))
 
 
 def test_sigmas_that_start_at_another_level_are_told(model, prompt, control_net, image, inverted):

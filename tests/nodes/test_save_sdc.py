@@ -15,7 +15,7 @@ from PIL import Image
 from sdc_pack.nodes.files.listing import find_listed, list_files
 from sdc_pack.nodes.load_sdc import SDCLoad
 
-from .node_steps import quantise, save
+from .node_steps import quantize, save
 
 
 def png_of(image) -> bytes:
@@ -26,40 +26,40 @@ def png_of(image) -> bytes:
 
 
 def test_prompt_is_stored_when_typed_and_palette_stays(latent):
-    pictures, decoded, *_ = quantise(latent)
-    (written, _), reread = save(pictures, prompt="a red fox, 狐").result
+    images, decoded, *_ = quantize(latent)
+    (written, _), reread = save(images, prompt="a red fox, 狐").result
     assert written.metadata["prompt"] == "a red fox, 狐"
     assert torch.equal(reread["samples"], decoded["samples"])
-    assert SDCLoad.execute("pictures/test_00001_.sdc [output]").result[2] == "a red fox, 狐"
-    assert "prompt" not in save(pictures, prompt="  \n").result[0][0].metadata
+    assert SDCLoad.execute("images/test_00001_.sdc [output]").result[2] == "a red fox, 狐"
+    assert "prompt" not in save(images, prompt="  \n").result[0][0].metadata
 
 
 def test_a_loaded_prompt_survives_another_save(latent):
-    first = save(quantise(latent)[0][:1], prompt="fox")
+    first = save(quantize(latent)[0][:1], prompt="fox")
     assert save(first.result[0]).result[0][0].metadata == {"prompt": "fox"}
     assert save(first.result[0], prompt="hare").result[0][0].metadata == {"prompt": "hare"}
 
 
 def test_workflow_is_embedded_only_when_asked(latent, monkeypatch):
-    pictures = quantise(latent)[0][:1]
+    images = quantize(latent)[0][:1]
     info = {"workflow": {"nodes": [{"id": 1}]}}
-    assert save(pictures, extra_pnginfo=info).result[0][0].metadata == {}
-    assert save(pictures, embed="workflow", extra_pnginfo=info).result[0][0].metadata == info
-    without = save(pictures, embed="workflow")
+    assert save(images, extra_pnginfo=info).result[0][0].metadata == {}
+    assert save(images, embed="workflow", extra_pnginfo=info).result[0][0].metadata == info
+    without = save(images, embed="workflow")
     assert without.result[0][0].metadata == {} and "came without one" in without.ui["text"][-1]
     monkeypatch.setattr(comfy.cli_args.args, "disable_metadata", True)
-    disabled = save(pictures, embed="workflow", extra_pnginfo=info)
+    disabled = save(images, embed="workflow", extra_pnginfo=info)
     assert disabled.result[0][0].metadata == {} and "--disable-metadata" in disabled.ui["text"][-1]
 
 
 def test_never_overwrites(latent, comfyui_folders):
-    pictures = quantise(latent)[0][:1]
-    names = {save(pictures).ui["files"][0]["filename"] for _ in range(3)}
+    images = quantize(latent)[0][:1]
+    names = {save(images).ui["files"][0]["filename"] for _ in range(3)}
     assert len(names) == 3
     # A file that core's counter does not see (other letter case, say) may still hold the next name.
-    taken = comfyui_folders / "output" / "pictures" / "test_00004_.sdc"
+    taken = comfyui_folders / "output" / "images" / "test_00004_.sdc"
     taken.write_bytes(b"precious")
-    save(pictures)
+    save(images)
     assert taken.read_bytes() == b"precious"
 
 
@@ -99,7 +99,7 @@ def test_never_overwrites(latent, comfyui_folders):
 def test_prefixes_that_are_no_names_are_refused(latent, comfyui_folders, prefix, message):
     before = sorted(comfyui_folders.rglob("*"))
     with pytest.raises((ValueError, OSError), match=message) as caught:
-        save(quantise(latent)[0][:1], prefix=prefix)
+        save(quantize(latent)[0][:1], prefix=prefix)
     assert "filename_prefix" in str(caught.value)
     assert "escaped/escaped" in prefix or sorted(comfyui_folders.rglob("*")) == before
     assert not list(comfyui_folders.parent.glob("escaped*"))
@@ -119,14 +119,14 @@ def test_prefixes_that_are_no_names_are_refused(latent, comfyui_folders, prefix,
     ],
 )
 def test_other_prefixes_are_taken_as_they_are(latent, comfyui_folders, prefix, name):
-    save(quantise(latent)[0][:1], prefix=prefix)
+    save(quantize(latent)[0][:1], prefix=prefix)
     found = [path for path in (comfyui_folders / "output").rglob("*") if path.is_file()]
     assert found == [comfyui_folders / "output" / name]
 
 
 def test_links_out_of_the_folders_are_not_followed(latent, comfyui_folders, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
-    data = quantise(latent)[0][0].data
+    data = quantize(latent)[0][0].data
     (outside / "secret.sdc").write_bytes(data)
     try:
         for kind in ("input", "output"):
@@ -137,7 +137,7 @@ def test_links_out_of_the_folders_are_not_followed(latent, comfyui_folders, tmp_
         pytest.skip("this Windows lets nobody make links")
     (comfyui_folders / "input" / "real.sdc").write_bytes(data)
     with pytest.raises(ValueError, match="filename_prefix leads outside the output folder"):
-        save(quantise(latent)[0][:1], prefix="link/escaped")
+        save(quantize(latent)[0][:1], prefix="link/escaped")
     assert [path.name for path in outside.iterdir()] == ["secret.sdc"]
     assert list_files() == ["inside.sdc", "real.sdc"]
     for name in ("link.sdc", "link/secret.sdc", "link/secret.sdc [output]", str(outside / "secret.sdc")):
@@ -150,7 +150,7 @@ def test_links_out_of_the_folders_are_not_followed(latent, comfyui_folders, tmp_
 def test_what_the_file_system_refuses_is_explained(latent, comfyui_folders):
     (comfyui_folders / "output" / "taken").write_bytes(b"a file where a folder should be")
     with pytest.raises(OSError, match="could not write to .*filename_prefix"):
-        save(quantise(latent)[0][:1], prefix="taken/picture")
+        save(quantize(latent)[0][:1], prefix="taken/image")
 
 
 def test_two_savers_at_once_never_overwrite_each_other(latent, comfyui_folders):
@@ -163,7 +163,7 @@ def test_two_savers_at_once_never_overwrite_each_other(latent, comfyui_folders):
         "folder_paths.set_output_directory(sys.argv[2])\n"
         "Path(sys.argv[2], sys.argv[3] + '.ready').touch()\n"
         "while len(list(Path(sys.argv[2]).glob('*.ready'))) < 2: pass\n"
-        "for _ in range(100): print(save_under('both/picture', 8, 8, sys.argv[3].encode() * 5000)[0])\n"
+        "for _ in range(100): print(save_under('both/image', 8, 8, sys.argv[3].encode() * 5000)[0])\n"
     )
     conftest = Path(__file__).parents[1] / "conftest.py"
     command = [sys.executable, "-c", script, str(conftest), str(comfyui_folders / "output")]
@@ -175,36 +175,36 @@ def test_two_savers_at_once_never_overwrite_each_other(latent, comfyui_folders):
     assert not list(comfyui_folders.rglob("*.part"))
 
 
-def test_a_workflow_that_cannot_be_stored_does_not_lose_the_picture(latent):
-    pictures = quantise(latent)[0][:1]
+def test_a_workflow_that_cannot_be_stored_does_not_lose_the_image(latent):
+    images = quantize(latent)[0][:1]
     for workflow in ({"nodes": ["x" * (1 << 20)]}, {"scale": float("nan")}):
-        output = save(pictures, embed="workflow", extra_pnginfo={"workflow": workflow}, prompt="fox")
+        output = save(images, embed="workflow", extra_pnginfo={"workflow": workflow}, prompt="fox")
         assert output.result[0][0].metadata == {"prompt": "fox"}
         assert "No workflow was embedded: metadata" in output.ui["text"][-1]
 
 
 def test_prefix_fills_in_size_and_batch_number(latent):
-    output = save(quantise(latent)[0], prefix="%width%x%height%_%batch_num%")
+    output = save(quantize(latent)[0], prefix="%width%x%height%_%batch_num%")
     assert [result["filename"] for result in output.ui["files"]] == ["96x64_0_00001_.sdc", "96x64_1_00001_.sdc"]
 
 
 def test_save_tells_how_many_times_smaller_the_file_is(latent):
-    pictures = quantise(latent)[0]
-    raw, _ = save(pictures).ui["text"]
-    assert raw.endswith(f", {3 * 96 * 64 / pictures[0].size:.0f}x smaller than the bare pixels")
+    images = quantize(latent)[0]
+    raw, _ = save(images).ui["text"]
+    assert raw.endswith(f", {3 * 96 * 64 / images[0].size:.0f}x smaller than the bare pixels")
     image = torch.rand(2, 64, 96, 3, generator=torch.Generator().manual_seed(1))
-    compared = save(pictures, image=image).ui["text"]
+    compared = save(images, image=image).ui["text"]
     png = len(png_of(image[1]))
-    assert compared[1].endswith(f", {png / pictures[1].size:.0f}x smaller than the PNG")
+    assert compared[1].endswith(f", {png / images[1].size:.0f}x smaller than the PNG")
     assert "smaller than the bare pixels" in compared[1]
-    assert save(pictures, image=image[:1]).ui["text"][0] == compared[0].replace("00003", "00005")
+    assert save(images, image=image[:1]).ui["text"][0] == compared[0].replace("00003", "00005")
 
 
 def test_saved_files_have_the_documented_shape(latent):
-    (file, _) = save(quantise(latent)[0]).ui["files"]
+    (file, _) = save(quantize(latent)[0]).ui["files"]
     assert file == {
         "filename": "test_00001_.sdc",
-        "subfolder": "pictures",
+        "subfolder": "images",
         "type": "output",
         "format": "audio/x-sdc",
     }
@@ -213,5 +213,5 @@ def test_saved_files_have_the_documented_shape(latent):
 def test_dates_are_filled_in_without_the_page(latent, comfyui_folders, monkeypatch):
     noon = time.struct_time((2026, 3, 7, 9, 5, 8, 5, 66, 0))
     monkeypatch.setattr(time, "localtime", lambda *_: noon)
-    save(quantise(latent)[0][:1], prefix="%date:yyyy-MM-dd%/%date:d.M.yy h.m.s%_%date:hhmmss%")
+    save(quantize(latent)[0][:1], prefix="%date:yyyy-MM-dd%/%date:d.M.yy h.m.s%_%date:hhmmss%")
     assert find_listed("2026-03-07/7.3.26 9.5.8_090508_00001_.sdc [output]")

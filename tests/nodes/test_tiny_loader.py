@@ -29,7 +29,7 @@ def installed():
 
 
 def regenerate(models, pixels) -> tuple[torch.Tensor, torch.Tensor]:
-    """(latent, picture) after the whole way: encoded, inverted, painted again under the edges and decoded."""
+    """(latent, image) after the whole way: encoded, inverted, painted again under the edges and decoded."""
     model, clip, vae, control_net = models
     image = torch.from_numpy(pixels / np.float32(255))[None]
     words = nodes.CLIPTextEncode().encode(clip, "a woman in orange")[0]
@@ -42,12 +42,12 @@ def regenerate(models, pixels) -> tuple[torch.Tensor, torch.Tensor]:
     return painted["samples"], nodes.VAEDecode().decode(vae, painted)[0]
 
 
-def test_pictures_are_those_of_the_installed_files(in_memory, installed):
+def test_images_are_those_of_the_installed_files(in_memory, installed):
     small = np.asarray(Image.fromarray(skimage.data.astronaut()).resize((128, 96), Image.Resampling.LANCZOS))
-    (ours, our_picture), (theirs, their_picture) = (regenerate(models, small) for models in (in_memory, installed))
-    assert our_picture.std() > 0.05
+    (ours, our_image), (theirs, their_image) = (regenerate(models, small) for models in (in_memory, installed))
+    assert our_image.std() > 0.05
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
-    torch.testing.assert_close(our_picture, their_picture, rtol=0, atol=1e-5)
+    torch.testing.assert_close(our_image, their_image, rtol=0, atol=1e-5)
 
 
 def test_nothing_is_written_anywhere(comfyui_folders, monkeypatch):

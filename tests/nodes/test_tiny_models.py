@@ -76,8 +76,8 @@ def test_autoencoder_is_the_one_of_the_codec(loaded):
     image = torch.from_numpy(pixels / np.float32(255))[None]
     latent = nodes.VAEEncode().encode(loaded[2], image)[0]
     np.testing.assert_allclose(latent["samples"][0].numpy(), tiny_vae.encode_pixels(pixels), atol=1e-4)
-    picture = nodes.VAEDecode().decode(loaded[2], latent)[0][0]
-    assert np.abs(picture.numpy() * 255 - tiny_vae.decode_latent(latent["samples"][0].numpy())).max() <= 1
+    shown = nodes.VAEDecode().decode(loaded[2], latent)[0][0]
+    assert np.abs(shown.numpy() * 255 - tiny_vae.decode_latent(latent["samples"][0].numpy())).max() <= 1
 
 
 def test_text_encoder_answers_every_prompt_alike(loaded):
@@ -117,12 +117,12 @@ def regenerated(loaded, controlnet) -> list[tuple]:
                 SDCRegenerateCanny, model=model, positive=empty, control_net=controlnet, image=decoded,
                 latent=inverted, noise=noise, sigmas=sigmas, canny_strength=BEST.canny_strength,
             )[0]  # fmt: skip
-            pictures = decoded, nodes.VAEDecode().decode(vae, painted)[0]
-            found.append((original, *(metrics.to_pixels(shown[0]) for shown in pictures)))
+            images = decoded, nodes.VAEDecode().decode(vae, painted)[0]
+            found.append((original, *(metrics.to_pixels(shown[0]) for shown in images)))
     return found
 
 
-def test_regeneration_brings_the_decoded_picture_nearer_to_the_photograph(regenerated):
+def test_regeneration_brings_the_decoded_image_nearer_to_the_photograph(regenerated):
     from sdc_pack.nodes.comparison import metrics
 
     for metric in (metrics.ssim, metrics.ms_ssim):

@@ -26,7 +26,7 @@ def tuned(model):
 
 
 @pytest.fixture
-def picture():
+def image():
     return codec.encode(np.random.default_rng(0).normal(size=(4, 8, 12)).astype(np.float32), metadata={"vae": "a.pt"})
 
 
@@ -37,10 +37,10 @@ def test_types_of_number_make_no_difference_and_weights_do(vae):
     assert not codec.same_vae(made, fingerprint_of(other(vae, tuned)))
 
 
-def test_load_warns_of_another_vae_and_names_both(vae, picture, tmp_path):
+def test_load_warns_of_another_vae_and_names_both(vae, image, tmp_path):
     different = other(vae, tuned)
-    codec.save_file(codec.with_vae(picture, fingerprint_of(vae)), tmp_path / "input" / "marked.sdc")
-    codec.save_file(picture, tmp_path / "input" / "plain.sdc")
+    codec.save_file(codec.with_vae(image, fingerprint_of(vae)), tmp_path / "input" / "marked.sdc")
+    codec.save_file(image, tmp_path / "input" / "plain.sdc")
     quiet = SDCLoad.execute("marked.sdc").ui["text"]
     assert SDCLoad.execute("marked.sdc", vae=vae).ui["text"] == quiet
     *before, warning = SDCLoad.execute("marked.sdc", vae=different).ui["text"]
@@ -61,7 +61,7 @@ def test_quantize_stores_which_vae_it_was_within_the_size_asked_for(vae, preset)
 
 
 class FamilyKnown:
-    """The stand-in's VAE is random, so no chart of colours shows its family: this one does not say so either."""
+    """The stand-in's VAE is random, so no chart of colors shows its family: this one does not say so either."""
 
     latent_dim = 3  # ComfyUI's mark of a VAE for videos: its family is not asked for
 
@@ -69,7 +69,7 @@ class FamilyKnown:
         self.first_stage_model, self.latent_channels = vae.first_stage_model, vae.latent_channels
 
 
-def test_a_batch_says_it_once(vae, picture):
-    marked = codec.with_vae(picture, fingerprint_of(vae))
-    assert len(vae_notes([picture, marked, marked], other(vae, tuned))) == 1
-    assert vae_notes([picture, marked], vae) == vae_notes([], vae) == []
+def test_a_batch_says_it_once(vae, image):
+    marked = codec.with_vae(image, fingerprint_of(vae))
+    assert len(vae_notes([image, marked, marked], other(vae, tuned))) == 1
+    assert vae_notes([image, marked], vae) == vae_notes([], vae) == []

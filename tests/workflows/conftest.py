@@ -9,7 +9,7 @@ from dev.demo import swap
 
 ROOT = Path(__file__).parents[2]
 MODELS = Path(os.environ["SDC_MODELS"])
-STANDINS = {
+RANDOM_MODELS = {
     "checkpoint": min(path.name for path in (MODELS / "checkpoints").glob("sdc-standin*.ckpt")),
     "controlnet": "sdc-standin-canny.safetensors",
 }
@@ -17,9 +17,9 @@ WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 
 
 @pytest.fixture(scope="session")
-def picture(tmp_path_factory):
+def image(tmp_path_factory):
     """A drawing of 130x99, no multiple of 8: fast on a CPU, and it has edges."""
-    path = tmp_path_factory.mktemp("pictures") / "drawing.png"
+    path = tmp_path_factory.mktemp("images") / "drawing.png"
     image = Image.linear_gradient("L").resize((130, 99)).convert("RGB")
     draw = ImageDraw.Draw(image)
     draw.ellipse((20, 15, 75, 80), fill=(200, 60, 40), outline="white", width=3)
@@ -29,15 +29,15 @@ def picture(tmp_path_factory):
 
 
 @pytest.fixture
-def make_prompt(server, picture):
-    """The prompt of a shipped workflow with this machine's file names in it, as the demo submits it, of small pictures.
+def make_prompt(server, image):
+    """The prompt of a shipped workflow with this machine's file names in it, as the demo submits it, of small images.
 
     The drawing becomes 120x88 by 0.01 megapixels, and sides that are multiples of 8.
     """
 
-    def make(name: str, steps: int | None = None, picture: Path = picture, megapixels: float = 0.01) -> dict:
+    def make(name: str, steps: int | None = None, image: Path = image, megapixels: float = 0.01) -> dict:
         prompt = load(f"api/{name}")
-        swap(prompt, server.client.object_info(), server.client.upload(picture), {}, STANDINS, steps)
+        swap(prompt, server.client.object_info(), server.client.upload(image), {}, RANDOM_MODELS, steps)
         for node in prompt.values():
             if node["class_type"] == "ImageScaleToTotalPixels":
                 node["inputs"]["megapixels"] = megapixels

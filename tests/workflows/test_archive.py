@@ -49,7 +49,7 @@ def test_the_archive_holds_only_what_runs(unzipped):
     assert size(unzipped) < 36e6
 
 
-def test_links_and_pictures_of_its_pages_are_in_it(unzipped):
+def test_links_and_images_of_its_pages_are_in_it(unzipped):
     """README is what the registry's page and a downloaded copy show."""
     pages = [page for page in unzipped.rglob("*.md") if "web" not in page.parts]
     assert unzipped / "README.md" in pages

@@ -1,4 +1,4 @@
-"""From a sampler to a file and back: the picture is made again by what its file says, through a real server."""
+"""From a sampler to a file and back: the image is made again by what its file says, through a real server."""
 
 import io
 
@@ -6,12 +6,12 @@ import numpy as np
 import sdc_pack.codec as codec
 from PIL import Image
 
-from .conftest import STANDINS, find
+from .conftest import RANDOM_MODELS, find
 
 
 def loaders():
     """Nodes that every graph here has."""
-    return {"load": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": STANDINS["checkpoint"]}}}
+    return {"load": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": RANDOM_MODELS["checkpoint"]}}}
 
 
 def sampler(**inputs):
@@ -34,10 +34,10 @@ def written(server, outputs):
     return file, codec.load(server.client.view(file))
 
 
-def test_a_picture_is_made_again_by_what_its_file_says(server):
+def test_a_image_is_made_again_by_what_its_file_says(server):
     settings = {"seed": 123456789012345, "steps": 2, "cfg": 1.5, "sampler_name": "dpmpp_2m", "scheduler": "karras"}
     quantize = {
-        "latent": ["sampler", 0], "preset": "custom", "colours": 256, "dither": "none", "dither_strength": 0.0,
+        "latent": ["sampler", 0], "preset": "custom", "colors": 256, "dither": "none", "dither_strength": 0.0,
         "seed": 0, "latent_format": "SD1.x",
     }  # fmt: skip
     save = {"sdc": ["quantize", 0], "filename_prefix": "SDC/art", "embed": "prompt and settings"}
@@ -47,7 +47,7 @@ def test_a_picture_is_made_again_by_what_its_file_says(server):
     file, first = written(server, server.client.run(graph))
     assert first.metadata == {
         "prompt": "a marble fox", "negative": "blurry", "seed": settings["seed"], "steps": 2, "cfg": 1.5,
-        "sampler": "dpmpp_2m", "scheduler": "karras", "denoise": 1, "model": STANDINS["checkpoint"],
+        "sampler": "dpmpp_2m", "scheduler": "karras", "denoise": 1, "model": RANDOM_MODELS["checkpoint"],
     }  # fmt: skip
 
     again = loaders() | texts(["file", 2], ["file", 5])
@@ -74,17 +74,17 @@ def test_the_template_paints_by_what_the_file_says(server, make_prompt):
     assert stored.metadata == {
         "prompt": texts["positive"], "negative": texts["negative"], "seed": sampler["seed"], "steps": 2,
         "cfg": sampler["cfg"], "sampler": sampler["sampler_name"], "scheduler": sampler["scheduler"], "denoise": 1,
-        "model": STANDINS["checkpoint"], "vae": STANDINS["checkpoint"],
+        "model": RANDOM_MODELS["checkpoint"], "vae": RANDOM_MODELS["checkpoint"],
     }  # fmt: skip
 
     # What is wired is what the same values typed in would give.
-    pictures = []
+    images = []
     again = find(prompt, "KSampler", "KSampler (by what the file says)")[1]["inputs"]
     find(prompt, "SDCLoad")[1]["inputs"]["file"] = f"{file['subfolder']}/{file['filename']} [output]"
     for _ in range(2):
         (shown,) = server.client.run(prompt)[painted]["images"]
-        pictures.append(server.client.view(shown))
+        images.append(server.client.view(shown))
         again |= {name: sampler[name] for name in (*texts, "seed", "cfg", "sampler_name", "scheduler")}
         prompt[painted]["inputs"]["filename_prefix"] += "_typed"  # or it is not run
-    one, other = (np.asarray(Image.open(io.BytesIO(picture))) for picture in pictures)
+    one, other = (np.asarray(Image.open(io.BytesIO(image))) for image in images)
     assert one.shape == (96, 128, 3) and np.array_equal(one, other)

@@ -28,10 +28,10 @@ def test_every_node_has_a_help_page_that_names_its_inputs(server, nodes):
         for part in ("## Inputs", "## Outputs", "## Common mistakes"):
             assert part in page, f"{name}.md has no {part}"
         assert not re.search(r"^\|", page, re.MULTILINE), f"{name}.md has a table; the help panel cuts it off"
-        pictures = re.findall(r"!\[.*?\]\((.*?)\)", page)
-        assert pictures, f"{name}.md shows no picture"
-        for picture in pictures:
-            assert server.client.request(f"/extensions/comfyui-sdc/docs/{picture}").startswith(b"\xff\xd8")
+        images = re.findall(r"!\[.*?\]\((.*?)\)", page)
+        assert images, f"{name}.md shows no image"
+        for image in images:
+            assert server.client.request(f"/extensions/comfyui-sdc/docs/{image}").startswith(b"\xff\xd8")
 
 
 @pytest.mark.parametrize("language", ["ja", "zh"])

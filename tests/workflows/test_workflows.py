@@ -1,4 +1,4 @@
-"""Every shipped workflow on a real server, through its HTTP interface, to a picture."""
+"""Every shipped workflow on a real server, through its HTTP interface, to an image."""
 
 import csv
 import io
@@ -118,18 +118,18 @@ def test_loaders_name_real_models_with_their_downloads(name):
 
 
 def test_full_pipeline(server, make_prompt):
-    """File, decoded, edges and regenerated picture, all of the trimmed size; fewer steps than it ships with."""
+    """File, decoded, edges and regenerated image, all of the trimmed size; fewer steps than it ships with."""
     prompt = make_prompt("sdc_full_pipeline")
     assert prompt[find(prompt, "SDCDDIMInvert")[0]]["inputs"]["steps"] == 50
     prompt = make_prompt("sdc_full_pipeline", steps=10)
     outputs = server.client.run(prompt)
-    save, quantise = find(prompt, "SDCSave")[0], find(prompt, "SDCLatentQuantize")[0]
+    save, quantize = find(prompt, "SDCSave")[0], find(prompt, "SDCLatentQuantize")[0]
     (file,) = outputs[save]["files"]
     assert (file["subfolder"], file["type"]) == ("SDC", "output")
-    picture = codec.load(server.client.view(file))
-    assert (picture.width, picture.height, picture.metadata) == (120, 88, {})
-    size = f"{picture.size} bytes, {picture.colours} colours"
-    assert outputs[quantise]["text"] == [size]
+    image = codec.load(server.client.view(file))
+    assert (image.width, image.height, image.metadata) == (120, 88, {})
+    size = f"{image.size} bytes, {image.colors} colors"
+    assert outputs[quantize]["text"] == [size]
     previews = {
         node["_meta"]["title"]: pixels(server, outputs[node_id])
         for node_id, node in prompt.items()
@@ -142,7 +142,7 @@ def test_full_pipeline(server, make_prompt):
 
 
 def shown(server, prompt: dict, outputs: dict) -> dict[str, np.ndarray]:
-    """The pictures that a prompt shows, by the titles of its previews."""
+    """The images that a prompt shows, by the titles of its previews."""
     return {
         node["_meta"]["title"]: pixels(server, outputs[node_id]).astype(float)
         for node_id, node in prompt.items()
@@ -152,27 +152,27 @@ def shown(server, prompt: dict, outputs: dict) -> dict[str, np.ndarray]:
 
 def test_demo_needs_no_model_and_leaves_files_of_one_number(server, make_prompt, tmp_path):
     Image.fromarray(skimage.data.astronaut()).save(tmp_path / "photograph.png")
-    prompt = make_prompt("sdc_demo_tiny", picture=tmp_path / "photograph.png", megapixels=0.26)
+    prompt = make_prompt("sdc_demo_tiny", image=tmp_path / "photograph.png", megapixels=0.26)
     assert not [node for node in prompt.values() if "LoaderSimple" in node["class_type"]]
     outputs = server.client.run(prompt)
-    pictures = shown(server, prompt, outputs)
-    original = pictures["Original"]
+    images = shown(server, prompt, outputs)
+    original = images["Original"]
     titles = "What the file holds", "Regenerated"
-    decoded, regenerated = (np.abs(pictures[title] - original).mean() for title in titles)
+    decoded, regenerated = (np.abs(images[title] - original).mean() for title in titles)
     assert decoded < 12 and regenerated < 12
     (file,) = outputs[find(prompt, "SDCSave")[0]]["files"]
     assert 8 * file_size(server, file) / (original.shape[0] * original.shape[1]) <= 0.095
     numbers = {re.search(r"_(\d{5})_", name)[1] for name in (file["filename"], saved_name(prompt, outputs))}
-    assert len(numbers) == 1, "the file and the picture of a run have one number"
+    assert len(numbers) == 1, "the file and the image of a run have one number"
 
 
 def test_demo_repairs_what_the_papers_preset_disturbs(server, make_prompt, tmp_path):
     Image.fromarray(skimage.data.astronaut()).save(tmp_path / "photograph.png")
-    prompt = make_prompt("sdc_demo_tiny", picture=tmp_path / "photograph.png", megapixels=0.07)
+    prompt = make_prompt("sdc_demo_tiny", image=tmp_path / "photograph.png", megapixels=0.07)
     find(prompt, "SDCLatentQuantize")[1]["inputs"]["preset"] = "paper"
-    pictures = shown(server, prompt, server.client.run(prompt))
+    images = shown(server, prompt, server.client.run(prompt))
     titles = "What the file holds", "Regenerated"
-    decoded, regenerated = (np.abs(pictures[title] - pictures["Original"]).mean() for title in titles)
+    decoded, regenerated = (np.abs(images[title] - images["Original"]).mean() for title in titles)
     assert regenerated < decoded < 20
 
 
@@ -181,11 +181,11 @@ def file_size(server, file: dict) -> int:
 
 
 def saved_name(prompt: dict, outputs: dict) -> str:
-    (picture,) = outputs[find(prompt, "SaveImage")[0]]["images"]
-    return picture["filename"]
+    (image,) = outputs[find(prompt, "SaveImage")[0]]["images"]
+    return image["filename"]
 
 
-def test_table1_shows_measures_and_writes_every_picture(server, make_prompt):
+def test_table1_shows_measures_and_writes_every_image(server, make_prompt):
     """The drawing is so small that WebP and the others cannot match its file: each says so, none is left out."""
     prompt = make_prompt("sdc_table1", steps=2)
     outputs = server.client.run(prompt)
@@ -214,10 +214,10 @@ def test_experiment_fills_every_cell_of_its_grid_and_tells_its_cost(server, make
     note = next(node["widgets_values"][0] for node in load("sdc_experiment")["nodes"] if node["type"] == "MarkdownNote")
     assert f"about {calls} model calls" in " ".join(note.split())
     prompt = make_prompt("sdc_experiment", steps=2)
-    assert {picture.shape for picture in shown(server, prompt, server.client.run(prompt)).values()} == {(88, 120, 3)}
+    assert {image.shape for image in shown(server, prompt, server.client.run(prompt)).values()} == {(88, 120, 3)}
 
 
-def test_the_exact_pair_gives_the_picture_back_for_the_same_words(server, make_prompt):
+def test_the_exact_pair_gives_the_image_back_for_the_same_words(server, make_prompt):
     """Without edges to hold it, as the note says; another prompt changes it."""
     results = {}
     for words in ("a photograph of a tabby cat", "a photograph of a fox"):
@@ -236,13 +236,12 @@ def test_a_part_under_the_mask_is_kept_finer_at_the_same_size(server, make_promp
     photograph = Image.fromarray(skimage.data.astronaut())
     photograph.putalpha(alpha)
     photograph.save(tmp_path / "masked.png")
-    prompt = make_prompt("sdc_keep_a_part_finer", picture=tmp_path / "masked.png", megapixels=0.26)
-    pictures = shown(server, prompt, server.client.run(prompt))
-    height, width, _ = pictures["Original"].shape
+    prompt = make_prompt("sdc_keep_a_part_finer", image=tmp_path / "masked.png", megapixels=0.26)
+    images = shown(server, prompt, server.client.run(prompt))
+    height, width, _ = images["Original"].shape
     part = np.s_[: height // 2, width // 4 : 5 * width // 8]
     with_mask, without = (
-        np.abs(pictures[title][part] - pictures["Original"][part]).mean()
-        for title in ("With the mask", "Without the mask")
+        np.abs(images[title][part] - images["Original"][part]).mean() for title in ("With the mask", "Without the mask")
     )
     assert with_mask < without
 
@@ -259,33 +258,33 @@ def test_a_folder_goes_through_one_by_one(server, make_prompt):
     assert len(outputs[find(prompt, "SaveImage")[0]]["images"]) == 2
 
 
-def test_pictures_of_a_folder_become_files_of_their_own(server, make_prompt, picture):
-    folder = server.base / "input" / "api_pictures"
+def test_images_of_a_folder_become_files_of_their_own(server, make_prompt, image):
+    folder = server.base / "input" / "api_images"
     folder.mkdir()
-    Image.open(picture).save(folder / "a.png")
-    Image.open(picture).resize((96, 128)).save(folder / "b.jpg")
+    Image.open(image).save(folder / "a.png")
+    Image.open(image).resize((96, 128)).save(folder / "b.jpg")
     prompt = make_prompt("sdc_compress_a_folder")
     find(prompt, "LoadImageDataSetFromFolder")[1]["inputs"]["folder"] = folder.name
     find(prompt, "SDCLatentQuantize")[1]["inputs"]["bits_per_pixel"] = 0.5
     outputs = server.client.run(prompt)
     files = [codec.load(server.client.view(file)) for file in outputs[find(prompt, "SDCSave")[0]]["files"]]
     assert {(file.width, file.height) for file in files} == {(120, 88), (88, 120)}
-    assert outputs[find(prompt, "SDCContactSheet")[0]]["text"] == ["2 of 2 pictures"]
+    assert outputs[find(prompt, "SDCContactSheet")[0]]["text"] == ["2 of 2 images"]
 
 
 @pytest.mark.parametrize("name", ["sdc_sdxl", "sdc_sd3", "sdc_flux"])
 def test_the_vae_is_asked_for_the_family(make_prompt, name):
     prompt = make_prompt(name)
-    _, quantise = find(prompt, "SDCLatentQuantize")
+    _, quantize = find(prompt, "SDCLatentQuantize")
     checkpoint, _ = find(prompt, "CheckpointLoaderSimple")
-    assert quantise["inputs"]["latent_format"] == "auto" and quantise["inputs"]["vae"] == [checkpoint, 2]
+    assert quantize["inputs"]["latent_format"] == "auto" and quantize["inputs"]["vae"] == [checkpoint, 2]
 
 
 def test_opening_a_file_runs_as_it_is(server, make_prompt):
     """With the sample and the models that come with the pack."""
     prompt = make_prompt("sdc_decompress")
-    pictures = shown(server, prompt, server.client.run(prompt))
-    assert len(pictures) == 2 and np.abs(np.subtract(*pictures.values())).max() > 0
+    images = shown(server, prompt, server.client.run(prompt))
+    assert len(images) == 2 and np.abs(np.subtract(*images.values())).max() > 0
 
 
 def test_compress_then_decompress(server, make_prompt):
@@ -304,13 +303,13 @@ def test_compress_then_decompress(server, make_prompt):
     info = server.client.object_info()["SDCLoad"]["input"]["required"]["file"]
     assert node["inputs"]["file"] in info[1]["options"]
     outputs = server.client.run(decompress)
-    pictures = shown(server, decompress, outputs)
-    assert np.array_equal(pictures["What the file holds"], decoded)
+    images = shown(server, decompress, outputs)
+    assert np.array_equal(images["What the file holds"], decoded)
     assert "120x88" in outputs[load_node]["text"][0]
-    assert pictures["Regenerated"].shape == (88, 120, 3)
+    assert images["Regenerated"].shape == (88, 120, 3)
 
 
-def test_stock_nodes_give_the_same_picture(server, make_prompt):
+def test_stock_nodes_give_the_same_image(server, make_prompt):
     prompt = make_prompt("sdc_regenerate_stock_nodes", steps=4)
     outputs = server.client.run(prompt)
     ours = pixels(server, outputs[find(prompt, "PreviewImage", "Regenerate with Canny")[0]])
@@ -362,11 +361,11 @@ def test_cancel_ends_a_long_run(server, make_prompt):
     assert server.client.run(make_prompt("sdc_compress"))
 
 
-def test_the_example_of_the_documents_runs(server, picture, tmp_path, monkeypatch, capsys):
-    """As docs/api.md has it, but for the address and the name of the picture."""
+def test_the_example_of_the_documents_runs(server, image, tmp_path, monkeypatch, capsys):
+    """As docs/api.md has it, but for the address and the name of the image."""
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     example = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
-    example = example.replace("http://127.0.0.1:8188", server.url).replace("photo.png", picture.as_posix())
+    example = example.replace("http://127.0.0.1:8188", server.url).replace("photo.png", image.as_posix())
     (tmp_path / "example.py").write_text(example, encoding="utf-8")
     monkeypatch.chdir(ROOT)
     runpy.run_path(str(tmp_path / "example.py"))

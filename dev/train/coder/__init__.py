@@ -1,4 +1,4 @@
-"""The learned coder: trained on latents for rate and error, and where there was time through the decoder as well."""
+"""The learned codec: trained on latents for rate and error, and where there was time through the decoder as well."""
 
 import functools
 from pathlib import Path
@@ -13,7 +13,7 @@ from . import photographs
 from .families import FAMILIES, Family, sensitivity
 from .judge import judge
 from .model import Coder, half_precision
-from .quantise import from_file, to_file
+from .quantize import from_file, to_file
 from .stages import CROP, RATE, crops_of_held_out, distortion, run
 
 COOL_DOWN = 0.3  # share of the steps of the first stage
@@ -53,25 +53,25 @@ def train(shared: Path, state: Path, steps: int | None = None, family: str = "SD
     torch.set_num_threads(1)  # two wait for each other at every layer
     chosen = FAMILIES[family]
     folder = state.with_suffix("") / chosen.file
-    pictures = Photographs(chosen, shared, folder)
+    images = Photographs(chosen, shared, folder)
     decoder, lpips = chosen.half(shared, "decoder"), vae.load_lpips(shared).to(memory_format=torch.channels_last)
-    metric = sensitivity(decoder, lpips, [m[:, :32, :32] for m in pictures.held_out[:8]])
-    start = start_of(chosen, pictures, metric)
+    metric = sensitivity(decoder, lpips, [m[:, :32, :32] for m in images.held_out[:8]])
+    start = start_of(chosen, images, metric)
     latent_steps = steps or chosen.latent_steps
-    network = train_latents(pictures, start, metric, folder / "latents.pt", latent_steps, chosen.batch)
+    network = train_latents(images, start, metric, folder / "latents.pt", latent_steps, chosen.batch)
     if chosen.pixel_steps:
         judges = decoder, lpips
-        network = train_pixels(pictures, judges, network, metric, folder / "pixels.pt", steps or chosen.pixel_steps)
-    content = to_file(network, chosen, pictures.counted, pictures.held_out, metric)
-    print("\n".join(judge(content, chosen, shared, pictures.judged_by)), flush=True)
+        network = train_pixels(images, judges, network, metric, folder / "pixels.pt", steps or chosen.pixel_steps)
+    content = to_file(network, chosen, images.counted, images.held_out, metric)
+    print("\n".join(judge(content, chosen, shared, images.judged_by)), flush=True)
     return content
 
 
-def start_of(family: Family, pictures: Photographs, metric: torch.Tensor) -> Coder:
+def start_of(family: Family, images: Photographs, metric: torch.Tensor) -> Coder:
     """What training starts from."""
     torch.manual_seed(0)
     network = family.network()
-    sample = pictures.crops.batch(256, torch.Generator().manual_seed(5))
+    sample = images.crops.batch(256, torch.Generator().manual_seed(5))
     network.start_from(F.pixel_unshuffle(sample, 2).permute(0, 2, 3, 1).flatten(0, 2), metric)
     if family.start:
         known = from_file((weights.FOLDER / f"{NEWEST[family.start].hex()}.npz").read_bytes(), FAMILIES[family.start])
@@ -80,8 +80,8 @@ def start_of(family: Family, pictures: Photographs, metric: torch.Tensor) -> Cod
     return network
 
 
-def train_latents(pictures: Photographs, network: Coder, metric: torch.Tensor, state: Path, steps: int, batch: int):
-    crops = pictures.crops
+def train_latents(images: Photographs, network: Coder, metric: torch.Tensor, state: Path, steps: int, batch: int):
+    crops = images.crops
 
     def loss_of(network, generator):
         z = crops.batch(batch, generator)
@@ -92,11 +92,11 @@ def train_latents(pictures: Photographs, network: Coder, metric: torch.Tensor, s
         figures = {"rate": rate.mean().item(), "D": (network.lambda_of(q) * error).mean().item()}
         return (rate + network.lambda_of(q) * error).mean(), figures
 
-    return run(state, steps, loss_of, network, RATE, COOL_DOWN, 11, pictures.held_out, metric)
+    return run(state, steps, loss_of, network, RATE, COOL_DOWN, 11, images.held_out, metric)
 
 
-def train_pixels(pictures: Photographs, judges, network: Coder, metric: torch.Tensor, state: Path, steps: int) -> Coder:
-    crops, maps, sources = pictures.crops, pictures.maps, pictures.sources
+def train_pixels(images: Photographs, judges, network: Coder, metric: torch.Tensor, state: Path, steps: int) -> Coder:
+    crops, maps, sources = images.crops, images.maps, images.sources
     decoder, lpips = judges
     load = functools.lru_cache(maxsize=3000)(photographs.load)
 
@@ -116,13 +116,13 @@ def train_pixels(pictures: Photographs, judges, network: Coder, metric: torch.Te
         out, bits = network(z, q)
         part = torch.stack([o[:, i : i + PART, j : j + PART] for o, i, j in zip(out, tops, lefts, strict=True)])
         with half_precision():
-            picture = decoder(part.contiguous(memory_format=torch.channels_last))
-            picture = picture[..., BORDER:-BORDER, BORDER:-BORDER].clamp(-0.1, 1.1)
-            seen = lpips(picture * 2 - 1, target * 2 - 1).float().flatten()
+            image = decoder(part.contiguous(memory_format=torch.channels_last))
+            image = image[..., BORDER:-BORDER, BORDER:-BORDER].clamp(-0.1, 1.1)
+            seen = lpips(image * 2 - 1, target * 2 - 1).float().flatten()
         error = out - z
         parts = {
             "latent": torch.einsum("bihw,ij,bjhw->b", error, metric, error) / error[0].numel(),
-            "pixels": (picture.float() - target).square().mean((1, 2, 3)) / PER_LATENT["pixels"],
+            "pixels": (image.float() - target).square().mean((1, 2, 3)) / PER_LATENT["pixels"],
             "lpips": seen / PER_LATENT["lpips"],
         }
         rate = bits / z[0].numel()
@@ -131,7 +131,7 @@ def train_pixels(pictures: Photographs, judges, network: Coder, metric: torch.Te
         figures = {key: value.mean().item() for key, value in parts.items()}
         return loss, figures | {"rate": rate.mean().item(), "LPIPS": seen.mean().item()}
 
-    return run(state, steps, loss_of, network, PIXELS_RATE, 1.0, 12, pictures.held_out, metric)
+    return run(state, steps, loss_of, network, PIXELS_RATE, 1.0, 12, images.held_out, metric)
 
 
 def parts(content: bytes) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""The latent spaces that the learned coder knows, and the tiny autoencoders that stand for them in training."""
+"""The latent spaces that the learned codec knows, and the tiny autoencoders that stand for them in training."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +71,7 @@ class Family:
         made = {"encoder": network.make_encoder, "decoder": network.make_decoder}[half](self.channels)
         path = shared / "models" / "vae_approx" / f"{self.teacher}_{half}.safetensors"
         if not path.is_file():
-            raise FileNotFoundError(f"No {path}, which the learned coder learns from: training needs SDC_SHARED.")
+            raise FileNotFoundError(f"No {path}, which the learned codec learns from: training needs SDC_SHARED.")
         made.load_state_dict({name: value.float() for name, value in load_file(path).items()})
         return made.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 

@@ -12,7 +12,7 @@ from sdc_pack.nodes.comparison import metrics
 from . import photographs
 from .families import Family
 
-COLOURS = (16, 64, 256)
+COLORS = (16, 64, 256)
 SETTINGS = (0, 40, 80, 120, 160, 200, 255)  # qualities
 FRAMING = 33  # bytes of a file besides the payload
 LPIPS = "alex"  # training looks through SqueezeNet
@@ -28,9 +28,9 @@ def judge(data: bytes, family: Family, shared: Path, paths: list[Path]) -> list[
         pixels = photographs.load(path, 2)
         latent = family.to_latent(photographs.encode(encode, pixels))
         found = {("autoencoder", 0): (0, latent)}
-        for colours in COLOURS:
-            picture = codec.encode(latent, colours=colours, dither="none", latent_format=family.name)
-            found["palette", colours] = picture.size, codec.decode(picture)
+        for colors in COLORS:
+            image = codec.encode(latent, colors=colors, dither="none", latent_format=family.name)
+            found["palette", colors] = image.size, codec.decode(image)
         for quality in SETTINGS:
             payload = encoder.encode_to_quality(latent, quality, weights)
             decoded = decoder.decode_payload(payload, *latent.shape[1:], quality, weights)

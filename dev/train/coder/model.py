@@ -1,4 +1,4 @@
-"""The learned coder as torch trains it: transform, entropy model, steps. What runs in the end is `codec/learned/`.
+"""The learned codec as torch trains it: transform, entropy model, steps. What runs in the end is `codec/learned/`.
 
 A latent (C, h, w), scaled to variance one, is cut into 2x2 patches; a small residual network around a linear
 transform turns each patch into M coefficients y; y is coded in passes, each of which sees what the earlier ones gave
@@ -130,8 +130,8 @@ class Coder(nn.Module):
         mean = patches.mean(0)
         values, vectors = torch.linalg.eigh(torch.kron(metric, torch.eye(4)))
         seen, back = (vectors * values.sqrt() @ vectors.T for values in (values, 1 / values))
-        centred = (patches - mean) @ seen
-        _, components = torch.linalg.eigh(centred.T @ centred)
+        centerd = (patches - mean) @ seen
+        _, components = torch.linalg.eigh(centerd.T @ centerd)
         basis = components.flip(1).T[:count]  # the largest first
         for layer in (self.analysis, self.synthesis.linear):
             layer.weight.mul_(0.02)

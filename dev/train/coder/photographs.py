@@ -1,4 +1,4 @@
-"""The training photographs of the learned coder, held out by subject, and their latents in two views."""
+"""The training photographs of the learned codec, held out by subject, and their latents in two views."""
 
 import hashlib
 from pathlib import Path
@@ -18,7 +18,7 @@ MIDDLE = 384  # pixels, of view 2
 
 
 def subject(path: Path) -> str:
-    """What the picture shows; several photographs of one subject share it."""
+    """What the image shows; several photographs of one subject share it."""
     head, _, tail = path.stem.rpartition("_")
     return f"{path.parent.name}/{head if path.parent.name in ('dreambooth', 'popos', 'wesaturate') else path.stem}"
 
@@ -39,17 +39,17 @@ def load(path: Path, view: int = 0) -> np.ndarray:
 
     View 1 is mirrored and, if that leaves enough of it, smaller; view 2 is the middle of a large photograph.
     """
-    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    scale = max(1.0, SMALLEST / min(picture.size))
+    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    scale = max(1.0, SMALLEST / min(image.size))
     if view == 1:
-        picture = ImageOps.mirror(picture)
+        image = ImageOps.mirror(image)
         number = int.from_bytes(hashlib.sha256(path.name.encode()).digest()[:4], "little") / 2**32
-        scale = max(SMALLEST / min(picture.size), 0.6 + 0.3 * number)
+        scale = max(SMALLEST / min(image.size), 0.6 + 0.3 * number)
     if scale != 1.0:
-        picture = picture.resize([round(side * scale) for side in picture.size], Image.Resampling.LANCZOS)
-    width, height = (min(side, MIDDLE if view == 2 else side) // 16 * 16 for side in picture.size)
-    left, top = (picture.width - width) // 2, (picture.height - height) // 2
-    return np.asarray(picture.crop((left, top, left + width, top + height)))
+        image = image.resize([round(side * scale) for side in image.size], Image.Resampling.LANCZOS)
+    width, height = (min(side, MIDDLE if view == 2 else side) // 16 * 16 for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return np.asarray(image.crop((left, top, left + width, top + height)))
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What both stages of training the learned coder share: the optimiser, the loop, what is measured on the way."""
+"""What both stages of training the learned codec share: the optimizer, the loop, what is measured on the way."""
 
 import copy
 import math
@@ -54,7 +54,7 @@ class Muon(torch.optim.Optimizer):
         return x if wide else x.mT
 
 
-class Optimiser:
+class Optimizer:
     """Muon for the wide layers, AdamW for the rest."""
 
     def __init__(self, network):
@@ -111,18 +111,18 @@ def crops_of_held_out(maps, count=10):
 def run(state, steps, loss_of, network, rate, cool_down, batch_seed, held_out, metric):
     """The loop of both stages, kept in `state`; returns the average of the weights."""
     state.parent.mkdir(parents=True, exist_ok=True)
-    optimiser, average, done = Optimiser(network), copy.deepcopy(network).eval(), 0
+    optimizer, average, done = Optimizer(network), copy.deepcopy(network).eval(), 0
     if state.is_file():
         kept = torch.load(state, map_location="cpu", weights_only=True)
         network.load_state_dict(kept["network"])
         average.load_state_dict(kept["average"])
-        optimiser.load_state_dict(kept["optimiser"])
+        optimizer.load_state_dict(kept["optimizer"])
         done = kept["done"]
 
     def keep():
         part = state.with_suffix(".part")
         torch.save({"network": network.state_dict(), "average": average.state_dict(),
-                    "optimiser": optimiser.state_dict(), "done": done}, part)  # fmt: skip
+                    "optimizer": optimizer.state_dict(), "done": done}, part)  # fmt: skip
         part.replace(state)
 
     kept_at = since = time.monotonic()
@@ -137,7 +137,7 @@ def run(state, steps, loss_of, network, rate, cool_down, batch_seed, held_out, m
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
         left = (steps - done) / max(1, cool_down * steps)
         if math.isfinite(norm.item()):
-            optimiser.step(rate * min(1.0, (done + 1) / WARM_UP, left))
+            optimizer.step(rate * min(1.0, (done + 1) / WARM_UP, left))
         done += 1
         with torch.no_grad():
             share = 1 - min(0.998, (1 + done) / (10 + done))

@@ -1,4 +1,4 @@
-"""Pictures that come with the pack, for those who have no .sdc file yet. README.md says where they are from."""
+"""Images that come with the pack, for those who have no .sdc file yet. README.md says where they are from."""
 
 from pathlib import Path
 

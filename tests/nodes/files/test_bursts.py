@@ -47,11 +47,11 @@ def at_once(monkeypatch):
     """How many thumbnails were being drawn side by side, for each that was."""
     counts, running, lock, thumbnail = [], [], threading.Lock(), routes.thumbnail
 
-    def counting(picture):
+    def counting(image):
         with lock:
             running.append(None)
             counts.append(len(running))
-        drawn = thumbnail(picture)
+        drawn = thumbnail(image)
         with lock:
             running.pop()
         return drawn
@@ -99,7 +99,7 @@ def test_a_thumbnail_that_the_browser_has_is_not_sent_again(file, at_once, comfy
     assert changed == 200 and other["ETag"] != headers["ETag"]
 
 
-def test_a_picture_too_large_to_look_at_costs_its_header_only(comfyui_folders, at_once):
+def test_a_image_too_large_to_look_at_costs_its_header_only(comfyui_folders, at_once):
     huge = codec.encode(np.zeros((4, 2, 2), np.float32), width=20000, height=20000)
     (comfyui_folders / "input" / "huge.sdc").write_bytes(huge.data)
     ((status, _, body),) = ask_all(("GET", "/sdc/thumbnail", {"params": {"file": "huge.sdc"}}))

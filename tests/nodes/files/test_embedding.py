@@ -1,4 +1,4 @@
-"""What is stored beside the picture, and that no picture is lost for its sake."""
+"""What is stored beside the image, and that no image is lost for its sake."""
 
 import comfy.cli_args
 import numpy as np
@@ -14,19 +14,19 @@ WORKFLOW = {"nodes": [{"id": 1, "type": "SaveImage"}]}
 LARGE = {"nodes": ["n" * 400_000]}
 
 
-def picture(**metadata):
+def image(**metadata):
     latent = np.random.default_rng(0).normal(size=(4, 8, 12)).astype(np.float32)
     return codec.encode(latent, metadata=metadata or None)
 
 
-def save(pictures, embed="none", workflow=None, **inputs):
+def save(images, embed="none", workflow=None, **inputs):
     info = {"workflow": workflow} if workflow else None
     clone = SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {io.Hidden.extra_pnginfo: info}})
-    return clone.execute(pictures, inputs.pop("prefix", "test"), embed, **inputs)
+    return clone.execute(images, inputs.pop("prefix", "test"), embed, **inputs)
 
 
 def test_the_workflow_of_a_loaded_file_is_not_written_on():
-    loaded = picture(prompt="a fox", workflow=WORKFLOW, rating=5)
+    loaded = image(prompt="a fox", workflow=WORKFLOW, rating=5)
     (written, *_), _ = save([loaded]).result
     assert written.metadata == {"prompt": "a fox", "rating": 5}
     other = {"nodes": [{"id": 2}]}
@@ -36,11 +36,11 @@ def test_the_workflow_of_a_loaded_file_is_not_written_on():
 
 def test_nothing_is_embedded_where_comfyui_was_told_so(monkeypatch):
     monkeypatch.setattr(comfy.cli_args.args, "disable_metadata", True)
-    for pictures in ([picture()], [picture(prompt="a fox", workflow=WORKFLOW)]):
-        output = save(pictures, "workflow", WORKFLOW, prompt="a hare")
+    for images in ([image()], [image(prompt="a fox", workflow=WORKFLOW)]):
+        output = save(images, "workflow", WORKFLOW, prompt="a hare")
         assert output.result[0][0].metadata == {}
         assert [line for line in output.ui["text"] if "--disable-metadata" in line]
-    assert not [line for line in save([picture()]).ui["text"] if "--disable-metadata" in line]
+    assert not [line for line in save([image()]).ui["text"] if "--disable-metadata" in line]
 
 
 @pytest.mark.parametrize(
@@ -53,29 +53,29 @@ def test_nothing_is_embedded_where_comfyui_was_told_so(monkeypatch):
     ],
 )
 def test_what_cannot_be_embedded_costs_only_itself(prompt, workflow, kept, dropped):
-    output = save([picture()], "workflow", workflow, prompt=prompt)
+    output = save([image()], "workflow", workflow, prompt=prompt)
     assert output.result[0][0].metadata.keys() == kept
     (note,) = (line for line in output.ui["text"] if "embedded" in line)
     assert f"No {dropped} was embedded" in note
 
 
-def test_a_picture_that_gains_nothing_keeps_its_bytes():
-    loaded = picture(prompt="a fox")
+def test_a_image_that_gains_nothing_keeps_its_bytes():
+    loaded = image(prompt="a fox")
     assert embed_metadata(loaded, "a fox", False, None, False) == (loaded, [])
 
 
 def test_a_batch_is_written_whole_or_not_at_all(comfyui_folders):
-    """The second name cannot be one, so the first picture is not written either."""
+    """The second name cannot be one, so the first image is not written either."""
     with pytest.raises(ValueError, match="device"):
-        save([picture(), picture()], prefix="lpt%batch_num%/x")  # lpt0, which Windows keeps, and lpt1
+        save([image(), image()], prefix="lpt%batch_num%/x")  # lpt0, which Windows keeps, and lpt1
     with pytest.raises(ValueError, match="device"):
-        save([picture()] * 2, prefix="com%batch_num%")
+        save([image()] * 2, prefix="com%batch_num%")
     assert not list((comfyui_folders / "output").iterdir())
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_the_original_may_be_grey_or_have_alpha(channels):
-    output = save([picture()], image=torch.rand(1, 64, 96, channels))
+def test_the_original_may_be_gray_or_have_alpha(channels):
+    output = save([image()], image=torch.rand(1, 64, 96, channels))
     assert "smaller than the PNG" in output.ui["text"][0]
 
 
@@ -88,39 +88,39 @@ GRAPH = {
 MADE = {"prompt": "a marble fox", "seed": 7, "steps": 30, "cfg": 6.5}
 
 
-def save_within(graph, pictures, embed, **inputs):
+def save_within(graph, images, embed, **inputs):
     hidden = {io.Hidden.extra_pnginfo: {"workflow": WORKFLOW}, io.Hidden.prompt: graph, io.Hidden.unique_id: "1"}
-    return SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": hidden}).execute(pictures, "test", embed, **inputs)
+    return SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": hidden}).execute(images, "test", embed, **inputs)
 
 
 def test_prompt_and_settings_of_the_sampler_are_stored_when_asked_for():
-    written = save_within(GRAPH, [picture(rating=5, negative="old")], "prompt and settings").result[0][0]
-    assert written.metadata == {"rating": 5} | MADE  # what the picture said before is gone with its negative prompt
-    written = save_within(GRAPH, [picture()], "everything", prompt="a brass fox").result[0][0]
+    written = save_within(GRAPH, [image(rating=5, negative="old")], "prompt and settings").result[0][0]
+    assert written.metadata == {"rating": 5} | MADE  # what the image said before is gone with its negative prompt
+    written = save_within(GRAPH, [image()], "everything", prompt="a brass fox").result[0][0]
     assert written.metadata == MADE | {"workflow": WORKFLOW, "prompt": "a brass fox"}  # what is typed in wins
     for embed in ("none", "workflow"):
-        assert "seed" not in save_within(GRAPH, [picture()], embed).result[0][0].metadata
+        assert "seed" not in save_within(GRAPH, [image()], embed).result[0][0].metadata
 
 
-def test_without_a_sampler_what_the_picture_says_is_kept_and_the_node_says_so():
+def test_without_a_sampler_what_the_image_says_is_kept_and_the_node_says_so():
     graph = {"1": GRAPH["1"], "2": {"class_type": "SDCLoad", "inputs": {"file": "a.sdc"}}}
-    output = save_within(graph, [picture(**MADE)], "prompt and settings")
+    output = save_within(graph, [image(**MADE)], "prompt and settings")
     assert output.result[0][0].metadata == MADE
     assert any("no sampler" in line for line in output.ui["text"])
 
 
-def test_a_prompt_too_long_is_left_out_and_the_picture_saved():
+def test_a_prompt_too_long_is_left_out_and_the_image_saved():
     graph = {**GRAPH, "4": {"class_type": "CLIPTextEncode", "inputs": {"text": "x" * (600 << 10)}}}
-    output = save_within(graph, [picture()], "prompt and settings")
+    output = save_within(graph, [image()], "prompt and settings")
     assert output.result[0][0].metadata == {}
     assert any("No prompt with settings was embedded" in line for line in output.ui["text"])
 
 
-def test_load_sdc_gives_back_how_a_picture_was_made(tmp_path):
+def test_load_sdc_gives_back_how_a_image_was_made(tmp_path):
     everything = MADE | {"negative": "blurry", "sampler": "dpmpp_2m", "scheduler": "karras", "denoise": 0.5}
     everything |= {"model": "m.safetensors", "vae": "v.safetensors"}
-    codec.save_file(picture(**everything), tmp_path / "input" / "all.sdc")
-    codec.save_file(picture(seed="7", sampler="of another pack"), tmp_path / "input" / "little.sdc")
+    codec.save_file(image(**everything), tmp_path / "input" / "all.sdc")
+    codec.save_file(image(seed="7", sampler="of another pack"), tmp_path / "input" / "little.sdc")
     _, _, prompt, width, height, *made = SDCLoad.execute("all.sdc").result
     assert (prompt, width, height) == ("a marble fox", 96, 64)
     assert made == ["blurry", 7, 30, 6.5, "dpmpp_2m", "karras", 0.5, "m.safetensors", "v.safetensors"]

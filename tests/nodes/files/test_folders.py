@@ -16,7 +16,7 @@ SIZES = {"b": (8, 12), "a": (4, 4), "Cat": (6, 3), "sub/d": (5, 5)}
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures of different sizes in output/SDC, written in the order b, a, Cat, sub/d; and one elsewhere."""
+    """Images of different sizes in output/SDC, written in the order b, a, Cat, sub/d; and one elsewhere."""
     folder = tmp_path / "output" / "SDC"
     (folder / "sub").mkdir(parents=True)
     for number, (name, size) in enumerate(SIZES.items()):
@@ -26,7 +26,7 @@ def folder(tmp_path):
         os.utime(path, ns=(10**18 + number, 10**18 + number))
     (tmp_path / "input" / "SDCother.sdc").write_bytes((folder / "a.sdc").read_bytes())
     (tmp_path / "output" / "SDCother.sdc").write_bytes((folder / "a.sdc").read_bytes())
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     return folder
 
 
@@ -66,17 +66,17 @@ def test_links_that_lead_out_are_not_followed(folder, tmp_path):
 
 def test_lists_of_what_the_files_hold(folder):
     output = SDCLoadFolder.execute("output", "SDC", "*.sdc", "oldest first", 0, 0)
-    latents, pictures, prompts, widths, heights, *made, given = output.result
+    latents, images, prompts, widths, heights, *made, given = output.result
     assert prompts == list(SIZES) and given == ["b", "a", "Cat", "d"]
     assert [tuple(latent["samples"].shape) for latent in latents] == [(1, 4, *size) for size in SIZES.values()]
     assert (widths, heights) == ([96, 32, 24, 40], [64, 32, 48, 40])
-    assert [batch[0].metadata["seed"] for batch in pictures] == made[1] == [0, 1, 2, 3]
-    assert output.ui["text"][0].startswith("4 pictures, ")
+    assert [batch[0].metadata["seed"] for batch in images] == made[1] == [0, 1, 2, 3]
+    assert output.ui["text"][0].startswith("4 images, ")
     schema = SDCLoadFolder.GET_SCHEMA()
     assert len(schema.outputs) == len(output.result) and all(each.is_output_list for each in schema.outputs)
     # What was loaded is saved again, a file each, by the node that runs once for each.
-    for batch in pictures:
-        SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {}}).execute(batch, "again/picture", "none")
+    for batch in images:
+        SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {}}).execute(batch, "again/image", "none")
     assert len(names(folder="again")) == 4
 
 
@@ -96,9 +96,9 @@ def test_a_bad_file_costs_itself_alone(folder):
     assert SDCLoadFolder.fingerprint_inputs("output", "SDC", "*", "name", 0, 0) != before
 
 
-def test_the_sheet_shows_every_picture_in_its_place(folder):
-    pictures = SDCLoadFolder.execute("output", "SDC", "*.sdc", "name", 0, 0).result[1]
-    (sheet,) = SDCContactSheet.execute(pictures, [3], [64], ["one", "two"]).result
+def test_the_sheet_shows_every_image_in_its_place(folder):
+    images = SDCLoadFolder.execute("output", "SDC", "*.sdc", "name", 0, 0).result[1]
+    (sheet,) = SDCContactSheet.execute(images, [3], [64], ["one", "two"]).result
     line = 20
     assert sheet.shape == (1, GAP + 2 * (64 + GAP + line), GAP + 3 * (64 + GAP), 3)
     empty = np.array([int(BACKGROUND[n : n + 2], 16) for n in (1, 3, 5)])
@@ -108,5 +108,5 @@ def test_the_sheet_shows_every_picture_in_its_place(folder):
         top, left = GAP + row * (64 + GAP + line), GAP + column * (64 + GAP)
         drawn = (pixels[top : top + 64, left : left + 64] != empty).any()
         assert drawn == (number < 4)
-    assert SDCContactSheet.execute(pictures, [3], [64]).result[0].shape[1] == GAP + 2 * (64 + GAP)
-    assert SDCContactSheet.execute(pictures[:1], [6], [64]).result[0].shape[2] == GAP + 64 + GAP
+    assert SDCContactSheet.execute(images, [3], [64]).result[0].shape[1] == GAP + 2 * (64 + GAP)
+    assert SDCContactSheet.execute(images[:1], [6], [64]).result[0].shape[2] == GAP + 64 + GAP

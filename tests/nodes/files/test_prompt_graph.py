@@ -20,8 +20,8 @@ KSAMPLER = {
             "latent_image": ["encode", 0],
         },
     },
-    "encode": {"class_type": "VAEEncode", "inputs": {"pixels": ["picture", 0], "vae": ["load", 2]}},
-    "picture": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
+    "encode": {"class_type": "VAEEncode", "inputs": {"pixels": ["image", 0], "vae": ["load", 2]}},
+    "image": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
     "lora": {
         "class_type": "LoraLoader", "inputs": {"lora_name": "fox.pt", "model": ["load", 0], "clip": ["load", 1]},
     },

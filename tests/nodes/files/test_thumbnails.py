@@ -1,4 +1,4 @@
-"""The JPEG that Save SDC writes beside a file, so that ComfyUI's assets view and queue show a picture."""
+"""The JPEG that Save SDC writes beside a file, so that ComfyUI's assets view and queue show an image."""
 
 import folder_paths
 import numpy as np
@@ -19,16 +19,16 @@ def photograph() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def encoded(photograph) -> codec.EncodedPicture:
-    return codec.encode(tiny_vae.encode_pixels(photograph), colours=256, dither="none")
+def encoded(photograph) -> codec.EncodedImage:
+    return codec.encode(tiny_vae.encode_pixels(photograph), colors=256, dither="none")
 
 
-def save(pictures, **optional):
+def save(images, **optional):
     clone = SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {}})
-    return clone.execute(pictures, "SDC/cup", "none", **optional).ui
+    return clone.execute(images, "SDC/cup", "none", **optional).ui
 
 
-def test_the_picture_stands_for_the_job_and_the_file_is_listed_too(encoded, photograph, comfyui_folders):
+def test_the_image_stands_for_the_job_and_the_file_is_listed_too(encoded, photograph, comfyui_folders):
     shown = save([encoded, encoded], thumbnail=True)
     assert shown["images"] == [
         {"filename": f"cup_0000{number}_.jpg", "subfolder": "SDC", "type": "output"} for number in (1, 2)
@@ -36,8 +36,8 @@ def test_the_picture_stands_for_the_job_and_the_file_is_listed_too(encoded, phot
     assert [file["filename"] for file in shown["files"]] == ["cup_00001_.sdc", "cup_00002_.sdc"]
     _, preview = get_outputs_summary({"7": shown})  # ComfyUI's own choice, for its queue and assets view
     assert preview == {**shown["images"][0], "nodeId": "7", "mediaType": "images"}
-    with Image.open(comfyui_folders / "output" / "SDC" / "cup_00001_.jpg") as picture:
-        assert picture.format == "JPEG" and metrics.psnr(photograph, np.asarray(picture)) > 20
+    with Image.open(comfyui_folders / "output" / "SDC" / "cup_00001_.jpg") as image:
+        assert image.format == "JPEG" and metrics.psnr(photograph, np.asarray(image)) > 20
 
 
 def test_who_does_not_ask_gets_none(encoded, comfyui_folders):
@@ -58,7 +58,7 @@ def test_a_file_of_the_same_name_stays(encoded, comfyui_folders):
     assert len(shown["files"]) == 1
 
 
-def test_a_picture_that_cannot_be_shown_is_saved_all_the_same(encoded, comfyui_folders, monkeypatch):
+def test_a_image_that_cannot_be_shown_is_saved_all_the_same(encoded, comfyui_folders, monkeypatch):
     monkeypatch.setattr(previews, "MAX_PIXELS", 1000)
     shown = save([encoded], thumbnail=True)
     assert "images" not in shown and len(shown["files"]) == 1

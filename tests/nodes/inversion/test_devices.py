@@ -53,11 +53,11 @@ def test_the_device_refuses_float64():
 @pytest.mark.parametrize(("refine", "method"), [(0, DDIM), (2, DDIM), (0, EXACT_PAIR)])
 def test_both_passes_without_float64(model, prompt, latent, control_net, refine, method):
     words, image = prompt("a fox"), torch.rand(2, 64, 96, 3)
-    settings = {"steps": 5, "guidance_scale": 1.0, "strength": 1.0, "refine": refine, "method": method}
+    settings = {"steps": 5, "cfg": 1.0, "strength": 1.0, "refine": refine, "method": method}
 
     def trip(model):
         noise, sigmas, inverted = SDCDDIMInvert.execute(model, words, latent, **settings).result
-        regenerate = {"canny_strength": 0.3, "low_threshold": 100, "high_threshold": 200, "guidance_scale": 1.0}
+        regenerate = {"canny_strength": 0.3, "low_threshold": 100, "high_threshold": 200, "cfg": 1.0}
         regenerate |= {"start_percent": 0.0, "end_percent": 1.0}
         clone = SDCRegenerateCanny.PREPARE_CLASS_CLONE({})
         return clone.execute(model, words, control_net, image, inverted, noise, sigmas, **regenerate).result[0][

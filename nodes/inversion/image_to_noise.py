@@ -1,4 +1,4 @@
-"""A compressed picture up to noise, by whatever of the ways an artist has chosen: the first half of the decoder."""
+"""A compressed image up to noise, by whatever of the ways an artist has chosen: the first half of the decoder."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from .exact_pair import invert_exactly
 from .guidance import make_guider
 from .latent import fit_latent
 from .schedule import check_sigmas, ddim_schedule, lowest_levels
-from .strength import quantisation_noise, strength_of_noise
+from .strength import quantization_noise, strength_of_noise
 
 DDIM, EXACT_PAIR = "DDIM", "exact pair"
 
@@ -25,13 +25,13 @@ class Inverted:
     lines: list[str]
 
 
-def picture_to_noise(
+def image_to_noise(
     model,
     positive,
     latent: dict,
     *,
     steps: int,
-    guidance_scale: float = 1.0,
+    cfg: float = 1.0,
     strength: float = 1.0,
     negative=None,
     sigmas: torch.Tensor | None = None,
@@ -44,19 +44,19 @@ def picture_to_noise(
 
     Raises ValueError where latent, model and settings do not go together.
     """
-    guider = make_guider(model, positive, negative, guidance_scale)
+    guider = make_guider(model, positive, negative, cfg)
     latent, notes = fit_latent(model, latent)
     schedule = check_sigmas(ddim_schedule(model, steps) if sigmas is None else sigmas)
     if auto_strength:
-        level = quantisation_noise(model, latent, sdc)
+        level = quantization_noise(model, latent, sdc)
         strength = strength_of_noise(model.get_model_object("model_sampling"), schedule, level)
         notes.append(f"Strength {strength:.2f}, found from how much the compression has changed.")
     schedule = lowest_levels(schedule, strength)
     if len(schedule) == 0:
         no_noise = DisableNoise.execute().result[0]
-        return Inverted(no_noise, schedule, latent, ["Strength 0: the picture stays as it is.", *notes])
+        return Inverted(no_noise, schedule, latent, ["Strength 0: the image stays as it is.", *notes])
     if method == EXACT_PAIR:
-        noise, inverted, report = invert_exactly(model, guider, latent, schedule, guidance_scale)
+        noise, inverted, report = invert_exactly(model, guider, latent, schedule, cfg)
     else:
-        noise, inverted, report = invert(model, guider, latent, schedule, guidance_scale, refine)
+        noise, inverted, report = invert(model, guider, latent, schedule, cfg, refine)
     return Inverted(noise, schedule, inverted, [*report.lines(), *notes])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sdc_codec import container
-from sdc_codec.palette import quantiser
+from sdc_codec.palette import quantizer
 
 LATENTS = hnp.arrays(
     np.float32,
@@ -18,41 +18,41 @@ LATENTS = hnp.arrays(
 
 @given(LATENTS, st.integers(2, 70), st.sampled_from(codec.DITHERS), st.floats(0, 1))
 @settings(max_examples=100, deadline=None)
-def test_any_latent_gives_a_file_that_reads_back(latent, colours, dither, strength):
-    picture = codec.encode(latent, colours=colours, dither=dither, dither_strength=strength)
-    assert codec.load(picture.data) == picture
-    restored = codec.decode(codec.load(picture.data))
+def test_any_latent_gives_a_file_that_reads_back(latent, colors, dither, strength):
+    image = codec.encode(latent, colors=colors, dither=dither, dither_strength=strength)
+    assert codec.load(image.data) == image
+    restored = codec.decode(codec.load(image.data))
     assert restored.dtype == np.float32 and restored.shape == latent.shape and restored.flags.c_contiguous
-    assert len(np.unique(restored.reshape(4, -1), axis=1).T) <= picture.colours <= colours
-    np.testing.assert_array_equal(restored, codec.decode(picture))
+    assert len(np.unique(restored.reshape(4, -1), axis=1).T) <= image.colors <= colors
+    np.testing.assert_array_equal(restored, codec.decode(image))
 
 
 @given(LATENTS)
 @settings(max_examples=50, deadline=None)
 def test_with_an_entry_for_every_value_the_error_is_a_palette_step(latent):
-    restored = codec.decode(codec.encode(latent, colours=4096, dither="none"))
+    restored = codec.decode(codec.encode(latent, colors=4096, dither="none"))
     span = np.ptp(latent.reshape(4, -1).astype(float), axis=1).max()
     assert np.abs(restored - latent).max() <= 1.01 * span / 255 + 2**-10 * np.abs(latent).max() + 1e-6
 
 
 def test_the_paper_preset_fits_its_rate_even_for_noise():
     latent = np.random.default_rng(0).normal(scale=5, size=(4, 64, 64))
-    picture = codec.encode(latent, **codec.PAPER_PRESET)
-    assert picture.coder == "fixed" and picture.colours == 64
-    assert picture.size == 32 + 4 * 4 + 64 * 4 + 64 * 64 * 6 // 8 == 3376
-    assert picture.bits_per_pixel == 3376 * 8 / 512**2
+    image = codec.encode(latent, **codec.PAPER_PRESET)
+    assert image.coder == "fixed" and image.colors == 64
+    assert image.size == 32 + 4 * 4 + 64 * 4 + 64 * 64 * 6 // 8 == 3376
+    assert image.bits_per_pixel == 3376 * 8 / 512**2
 
 
 def test_framing_is_32_bytes(smooth_latent):
-    picture = codec.encode(smooth_latent(), colours=16)
-    _, sections = container.split(picture.data, 1 << 30)
-    assert picture.size - sum(map(len, sections.values())) == 32
+    image = codec.encode(smooth_latent(), colors=16)
+    _, sections = container.split(image.data, 1 << 30)
+    assert image.size - sum(map(len, sections.values())) == 32
 
 
 def test_undithered_error_is_below_the_spread_of_the_latent(smooth_latent):
     latent = smooth_latent(height=64, width=64)
     error = {
-        count: np.std(codec.decode(codec.encode(latent, colours=count, dither="none")) - latent)
+        count: np.std(codec.decode(codec.encode(latent, colors=count, dither="none")) - latent)
         for count in (8, 64, 512)
     }
     assert np.std(latent) > error[8] > error[64] > error[512]
@@ -60,7 +60,7 @@ def test_undithered_error_is_below_the_spread_of_the_latent(smooth_latent):
 
 def test_every_undithered_pixel_has_its_nearest_entry(smooth_latent):
     latent = smooth_latent()
-    restored = codec.decode(codec.encode(latent, colours=16, dither="none")).reshape(4, -1).T
+    restored = codec.decode(codec.encode(latent, colors=16, dither="none")).reshape(4, -1).T
     entries = np.unique(restored, axis=0)
     pixels = latent.reshape(4, -1).T.astype(float)
     distance = np.square(pixels[:, None] - entries).sum(axis=2)
@@ -73,7 +73,7 @@ def test_dither_keeps_local_means_where_the_palette_reaches_around_them():
     latent = np.broadcast_to(ramp, (4, 64, 64))
 
     def blurred_error(**options):
-        error = codec.decode(codec.encode(latent, colours=4, **options)) - latent
+        error = codec.decode(codec.encode(latent, colors=4, **options)) - latent
         return np.std(error.reshape(4, 8, 8, 8, 8).mean(axis=(2, 4)))
 
     none, half, full = (blurred_error(dither_strength=strength) for strength in (0, 0.5, 1))
@@ -81,19 +81,19 @@ def test_dither_keeps_local_means_where_the_palette_reaches_around_them():
     assert blurred_error(dither="none") == none
 
 
-def test_constant_latents_take_one_colour_and_no_indices():
+def test_constant_latents_take_one_color_and_no_indices():
     latent = np.broadcast_to(np.array([0.5, -2, 0, 65504], np.float32)[:, None, None], (4, 5, 7))
-    picture = codec.encode(latent)
-    assert (picture.colours, picture.coder, picture.size) == (1, "fixed", 32 + 16 + 4)
-    np.testing.assert_array_equal(codec.decode(picture), latent)
+    image = codec.encode(latent)
+    assert (image.colors, image.coder, image.size) == (1, "fixed", 32 + 16 + 4)
+    np.testing.assert_array_equal(codec.decode(image), latent)
 
 
 def test_unused_entries_are_dropped_and_the_rest_sorted(smooth_latent):
-    picture = codec.encode(smooth_latent(height=8, width=8), colours=64)
-    _, sections = container.split(picture.data, 1 << 30)
+    image = codec.encode(smooth_latent(height=8, width=8), colors=64)
+    _, sections = container.split(image.data, 1 << 30)
     components = np.frombuffer(sections["P"][16:], np.uint8).reshape(-1, 4).tolist()
     assert components == sorted(map(list, {tuple(entry) for entry in components}))
-    assert len(components) == picture.colours == len(np.unique(codec.decode(picture).reshape(4, -1), axis=1).T)
+    assert len(components) == image.colors == len(np.unique(codec.decode(image).reshape(4, -1), axis=1).T)
 
 
 def test_the_same_call_gives_the_same_file_and_the_seed_matters(smooth_latent):
@@ -120,18 +120,18 @@ def test_the_latent_is_left_alone(smooth_latent):
 @pytest.mark.parametrize("latent_format", codec.LATENT_FORMATS, ids=lambda latent_format: latent_format.name)
 def test_every_latent_format(latent_format, smooth_latent):
     latent = smooth_latent(channels=latent_format.channels, height=6, width=10)
-    picture = codec.load(codec.encode(latent, latent_format=latent_format.name).data)
-    assert (picture.latent_format, picture.channels) == (latent_format.name, latent_format.channels)
-    assert (picture.latent_height, picture.latent_width, picture.height, picture.width) == (6, 10, 48, 80)
+    image = codec.load(codec.encode(latent, latent_format=latent_format.name).data)
+    assert (image.latent_format, image.channels) == (latent_format.name, latent_format.channels)
+    assert (image.latent_height, image.latent_width, image.height, image.width) == (6, 10, 48, 80)
 
 
 def test_true_size_and_metadata_are_kept(smooth_latent):
     described = {"prompt": "boats, évening", "workflow": {"nodes": [{"id": 1}]}, "other": [1, 2.5, None]}
-    picture = codec.encode(smooth_latent(), width=190, height=121, metadata=described)
-    assert codec.load(picture.data).metadata == described
-    assert (picture.width, picture.height) == (190, 121)
+    image = codec.encode(smooth_latent(), width=190, height=121, metadata=described)
+    assert codec.load(image.data).metadata == described
+    assert (image.width, image.height) == (190, 121)
     described["prompt"] = "changed"
-    assert picture.metadata["prompt"] == "boats, évening"
+    assert image.metadata["prompt"] == "boats, évening"
 
 
 def test_with_metadata_replaces_only_metadata(smooth_latent):
@@ -145,21 +145,21 @@ def test_with_metadata_replaces_only_metadata(smooth_latent):
         codec.with_metadata(plain, {"x": float("nan")})
 
 
-def test_what_the_learned_coder_has_stored_cannot_be_relabelled(smooth_latent):
+def test_what_the_learned_coder_has_stored_cannot_be_relabeled(smooth_latent):
     learned = codec.encode_learned(smooth_latent(), quality=20)
-    assert codec.relabelled(learned, "SD1.x") is learned
+    assert codec.relabeled(learned, "SD1.x") is learned
     with pytest.raises(codec.SdcArgumentError, match="again, as SDXL"):
-        codec.relabelled(learned, "SDXL")
+        codec.relabeled(learned, "SDXL")
     with pytest.raises(codec.SdcArgumentError, match="choose one of"):
-        codec.relabelled(learned, "SDXXL")
+        codec.relabeled(learned, "SDXXL")
 
 
-def test_pictures_are_frozen_hashable_and_short_to_print(smooth_latent):
-    picture = codec.encode(smooth_latent(), metadata={"prompt": "x"})
-    assert {picture: 1}[codec.load(picture.data)] == 1
-    assert len(repr(picture)) < 300 and "SD1.x" in repr(picture)
+def test_images_are_frozen_hashable_and_short_to_print(smooth_latent):
+    image = codec.encode(smooth_latent(), metadata={"prompt": "x"})
+    assert {image: 1}[codec.load(image.data)] == 1
+    assert len(repr(image)) < 300 and "SD1.x" in repr(image)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        picture.width = 1
+        image.width = 1
 
 
 @pytest.mark.parametrize(
@@ -179,10 +179,10 @@ def test_pictures_are_frozen_hashable_and_short_to_print(smooth_latent):
         ({"latent": np.zeros((4, 8, 8), bool)}, "bool"),
         ({"latent": "latent.npy"}, "latent"),
         ({"latent": None}, "latent"),
-        ({"colours": 1}, "colours is 1"),
-        ({"colours": 4097}, "2 to 4096"),
-        ({"colours": 64.0}, "colours"),
-        ({"colours": "64"}, "colours"),
+        ({"colors": 1}, "colors is 1"),
+        ({"colors": 4097}, "2 to 4096"),
+        ({"colors": 64.0}, "colors"),
+        ({"colors": "64"}, "colors"),
         ({"dither": "bayer"}, "floyd-steinberg, none"),
         ({"dither": None}, "dither"),
         ({"dither_strength": -0.1}, "dither_strength"),
@@ -208,7 +208,7 @@ def test_bad_arguments_are_named(changes, message):
 
 def test_work_grows_with_area_and_training_does_not(monkeypatch):
     matched, trained = [], []
-    nearest, kmeans = quantiser.nearest, quantiser.kmeans
+    nearest, kmeans = quantizer.nearest, quantizer.kmeans
 
     def counting_nearest(points, entries):
         matched.append(len(points))
@@ -218,10 +218,10 @@ def test_work_grows_with_area_and_training_does_not(monkeypatch):
         trained.append(len(points))
         return kmeans(points, count, rng)
 
-    monkeypatch.setattr(quantiser, "nearest", counting_nearest)
-    monkeypatch.setattr(quantiser, "kmeans", counting_kmeans)
+    monkeypatch.setattr(quantizer, "nearest", counting_nearest)
+    monkeypatch.setattr(quantizer, "kmeans", counting_kmeans)
     rng = np.random.default_rng(0)
     for side in (64, 256, 512):
-        codec.encode(rng.normal(size=(4, side, side)), colours=4, dither="none")
+        codec.encode(rng.normal(size=(4, side, side)), colors=4, dither="none")
     assert matched == [64**2, 256**2, 512**2]
     assert trained == [64**2, 256**2, 256**2]

@@ -1,4 +1,4 @@
-"""Size and quality of the paper preset: on photographs of scikit-image, and on the two pictures of the paper's Table 1
+"""Size and quality of the paper preset: on photographs of scikit-image, and on the two images of the paper's Table 1
 where they are at hand."""
 
 import os
@@ -17,7 +17,7 @@ from skimage.metrics import structural_similarity
 SHARED = Path(os.environ["SDC_SHARED"])
 
 
-def quantise(latent: dict, image: torch.Tensor) -> tuple[dict, int]:
+def quantize(latent: dict, image: torch.Tensor) -> tuple[dict, int]:
     """(LATENT that the file decodes to, bytes of the file)."""
     return SDCLatentQuantize.execute(
         latent, "paper", 64, "floyd-steinberg", 1.0, 0, "SD1.x", image=image
@@ -38,7 +38,7 @@ def test_paper_preset_with_the_small_autoencoder(name, least_ssim):
     original = photograph[top : top + 512, left : left + 512]
     original = original[: len(original) // 8 * 8]
     latent = {"samples": torch.from_numpy(tiny_vae.encode_pixels(original))[None]}
-    decoded, size = quantise(latent, torch.from_numpy(original / np.float32(255))[None])
+    decoded, size = quantize(latent, torch.from_numpy(original / np.float32(255))[None])
     assert size <= 3400
     assert similarity(original, tiny_vae.decode_latent(decoded["samples"][0].numpy())) >= least_ssim
 
@@ -49,8 +49,8 @@ def test_paper_preset_keeps_size_and_similarity(vae, name, least_ssim):
     original = np.asarray(Image.open(SHARED / "images" / "paper" / f"{name}.png").convert("RGB"))
     image = torch.from_numpy(original.astype(np.float32) / 255)[None]
     latent = comfy_nodes.VAEEncode().encode(vae, image)[0]
-    decoded, size = quantise(latent, image)
-    picture = comfy_nodes.VAEDecode().decode(vae, decoded)[0][0]
-    restored = (picture.clamp(0, 1) * 255).round().byte().numpy()
+    decoded, size = quantize(latent, image)
+    shown = comfy_nodes.VAEDecode().decode(vae, decoded)[0][0]
+    restored = (shown.clamp(0, 1) * 255).round().byte().numpy()
     assert size <= 3400
     assert similarity(original, restored) >= least_ssim

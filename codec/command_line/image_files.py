@@ -1,4 +1,4 @@
-"""Pictures as files, to .sdc and back by the project's own small autoencoder. Needs torch, pillow and safetensors."""
+"""Images as files, to .sdc and back by the project's own small autoencoder. Needs torch, pillow and safetensors."""
 
 import io
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from ..encoder import encode
 from ..errors import SdcArgumentError, SdcUnsupportedError
-from ..picture import decode
+from ..image import decode
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff")
 WHITE = (255, 255, 255)
@@ -14,27 +14,27 @@ FACTOR = 8  # pixels a latent
 
 
 def encode_file(data, background=WHITE, mask=None, encode_latent=encode):
-    """Encode a picture file of any kind that Pillow reads.
+    """Encode an image file of any kind that Pillow reads.
 
     Parameters
     ----------
     data : bytes
     background : (int, int, int)
-        Colour, 0 to 255, that shows through where the picture is transparent.
+        Color, 0 to 255, that shows through where the image is transparent.
     mask : bytes, optional
-        A picture file of any size; what is white in it is kept finer. For `encode_learned` only.
+        An image file of any size; what is white in it is kept finer. For `encode_learned` only.
     encode_latent : callable
         `encode` or `encode_learned`, with its settings; it is given latent_format, width and height.
 
     Returns
     -------
-    (EncodedPicture, list of str)
-        The picture, and notes about what was done to it.
+    (EncodedImage, list of str)
+        The image, and notes about what was done to it.
 
     Raises
     ------
     SdcArgumentError
-        Not a picture, too large a one, or a setting that cannot be used.
+        Not an image, too large a one, or a setting that cannot be used.
     SdcUnsupportedError
         torch, pillow or safetensors is not installed.
     """
@@ -43,7 +43,7 @@ def encode_file(data, background=WHITE, mask=None, encode_latent=encode):
         with image_module.open(io.BytesIO(data)) as image:
             pixels, notes = _to_srgb(image, background)
     except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as error:
-        raise SdcArgumentError(f"cannot be read as a picture: {error}") from None
+        raise SdcArgumentError(f"cannot be read as an image: {error}") from None
     height, width = pixels.shape[:2]
     about = {"latent_format": tiny_vae.LATENT_FORMAT, "width": width, "height": height}
     if mask is not None:
@@ -51,19 +51,19 @@ def encode_file(data, background=WHITE, mask=None, encode_latent=encode):
     return encode_latent(tiny_vae.encode_pixels(_trim(pixels)), **about), notes
 
 
-def decode_to_file(picture, suffix):
-    """Decode an EncodedPicture to a picture file of the kind that `suffix` names (".png" for one without loss).
+def decode_to_file(image, suffix):
+    """Decode an EncodedImage to an image file of the kind that `suffix` names (".png" for one without loss).
 
     Raises SdcUnsupportedError for a latent of another family, whose autoencoder is not here, and SdcArgumentError for
     a suffix that Pillow cannot write.
     """
     image_module, tiny_vae = _needed()
-    if picture.latent_format != tiny_vae.LATENT_FORMAT:
+    if image.latent_format != tiny_vae.LATENT_FORMAT:
         raise SdcUnsupportedError(
-            f"the file holds a latent of {picture.latent_format}, and the small autoencoder knows "
+            f"the file holds a latent of {image.latent_format}, and the small autoencoder knows "
             f"{tiny_vae.LATENT_FORMAT} only; decode it in ComfyUI with the VAE of that family"
         )
-    pixels = _restore_size(tiny_vae.decode_latent(decode(picture)), picture.height, picture.width)
+    pixels = _restore_size(tiny_vae.decode_latent(decode(image)), image.height, image.width)
     kinds = image_module.registered_extensions()
     kind = kinds.get(suffix.lower())
     if kind not in image_module.SAVE:
@@ -76,14 +76,14 @@ def decode_to_file(picture, suffix):
 
 
 def _to_srgb(image, background):
-    """Pixels of an open picture as people see it, (H, W, 3) uint8 in sRGB, and notes about what had to be done."""
+    """Pixels of an open image as people see it, (H, W, 3) uint8 in sRGB, and notes about what had to be done."""
     from PIL import Image, ImageCms, ImageOps
 
     notes = []
     profile = image.info.get("icc_profile")
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
-        # 16 bits of grey, which Pillow would clip at 255.
+        # 16 bits of gray, which Pillow would clip at 255.
         values = np.asarray(image, np.float64)
         full = 65535 if values.max() > 255 or image.mode.startswith("I;16") else 255
         image = Image.fromarray((values.clip(0, full) * (255 / full)).round().astype(np.uint8))
@@ -94,25 +94,25 @@ def _to_srgb(image, background):
         image = Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image)
     if profile:
         try:
-            if image.mode in ("P", "RGBA"):  # of which the colours alone have the profile
+            if image.mode in ("P", "RGBA"):  # of which the colors alone have the profile
                 image = image.convert("RGB")
             own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
             image = ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
         except (OSError, ImageCms.PyCMSError):
-            notes.append("its colour profile cannot be used and was left out")
+            notes.append("its color profile cannot be used and was left out")
     return np.asarray(image.convert("RGB")), notes
 
 
 def _mask(data, shape):
-    """How white a picture file is at each latent of a picture of this shape, (h, w) in 0..1."""
+    """How white an image file is at each latent of an image of this shape, (h, w) in 0..1."""
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data)) as image:
-            grey = image.convert("L").resize((shape[1], shape[0]), Image.Resampling.BOX)
+            gray = image.convert("L").resize((shape[1], shape[0]), Image.Resampling.BOX)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise SdcArgumentError(f"the mask cannot be read as a picture: {error}") from None
-    trimmed = _trim(np.asarray(grey, np.float32) / 255)
+        raise SdcArgumentError(f"the mask cannot be read as an image: {error}") from None
+    trimmed = _trim(np.asarray(gray, np.float32) / 255)
     below, right = (-side % FACTOR for side in trimmed.shape)
     trimmed = np.pad(trimmed, ((0, below), (0, right)), mode="edge")
     height, width = (side // FACTOR for side in trimmed.shape)
@@ -120,7 +120,7 @@ def _mask(data, shape):
 
 
 def _trim(pixels):
-    """What VAE Encode of ComfyUI keeps: the centre, its sides multiples of 8. Sides below 8 are left for padding."""
+    """What VAE Encode of ComfyUI keeps: the center, its sides multiples of 8. Sides below 8 are left for padding."""
     places = []
     for side in pixels.shape[:2]:
         start = side % FACTOR // 2 if side >= FACTOR else 0
@@ -129,10 +129,10 @@ def _trim(pixels):
 
 
 def _restore_size(pixels, height, width):
-    """The true size: what the latent has beyond the picture is cut off, what it lacks is filled from its borders."""
+    """The true size: what the latent has beyond the image is cut off, what it lacks is filled from its borders."""
     pixels = pixels[:height, :width]
     missing = [true - side for true, side in zip((height, width), pixels.shape[:2], strict=True)]
-    # FORMAT.md says where the picture lies.
+    # FORMAT.md says where the image lies.
     return np.pad(pixels, [(gap // 2, gap - gap // 2) for gap in missing] + [(0, 0)], mode="edge")
 
 
@@ -144,7 +144,7 @@ def _needed():
         from ..autoencoder import tiny_vae
     except ImportError as error:
         raise SdcUnsupportedError(
-            f"pictures need torch, pillow and safetensors beside numpy, and {error.name} is not installed; "
+            f"images need torch, pillow and safetensors beside numpy, and {error.name} is not installed; "
             "run this with the Python that runs ComfyUI"
         ) from None
     return Image, tiny_vae

@@ -1,4 +1,4 @@
-"""From noise back to a picture, lightly held by edges: the second half of the decoder."""
+"""From noise back to an image, lightly held by edges: the second half of the decoder."""
 
 import math
 
@@ -11,7 +11,7 @@ from .exact_pair import ExactNoise, ExactRegeneration
 from .guidance import make_guider
 
 
-def noise_to_picture(
+def noise_to_image(
     model,
     positive,
     latent: dict,
@@ -23,7 +23,7 @@ def noise_to_picture(
     canny_strength: float = 0.3,
     start_percent: float = 0.0,
     end_percent: float = 1.0,
-    guidance_scale: float = 1.0,
+    cfg: float = 1.0,
     negative=None,
     vae=None,
 ) -> tuple[dict, list[str]]:
@@ -50,11 +50,11 @@ def noise_to_picture(
             *both, control_net, edges, canny_strength, start_percent, end_percent, vae=vae
         )
         positive, negative = held[0], None if negative is None else held[1]
-    guider = make_guider(model, positive, negative, guidance_scale)
-    notes = differences(noise, sigmas, guidance_scale)
+    guider = make_guider(model, positive, negative, cfg)
+    notes = differences(noise, sigmas, cfg)
     if "noise_mask" in latent:
         # Outside of the mask stock sampling would put back the latent beside it, which is noise here.
-        notes.append("\u26a0 The latent's noise mask is ignored: the whole picture is repainted.")
+        notes.append("\u26a0 The latent's noise mask is ignored: the whole image is repainted.")
         latent = {key: value for key, value in latent.items() if key != "noise_mask"}
     if isinstance(noise, ExactNoise):
         noise, sampler = noise.start(), ExactRegeneration(noise.pair)
@@ -63,18 +63,18 @@ def noise_to_picture(
     return SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent).result[0], notes
 
 
-def differences(noise, sigmas, guidance_scale: float) -> list[str]:
+def differences(noise, sigmas, cfg: float) -> list[str]:
     """What is not as it was in the inversion that gave `noise`, for the artist. Stock NOISE says nothing."""
     notes = []
-    inverted_at, level = getattr(noise, "guidance_scale", None), getattr(noise, "sigma", None)
-    if inverted_at is not None and not math.isclose(inverted_at, guidance_scale):
+    inverted_at, level = getattr(noise, "cfg", None), getattr(noise, "sigma", None)
+    if inverted_at is not None and not math.isclose(inverted_at, cfg):
         notes.append(
-            f"\u26a0 DDIM Invert used guidance_scale {inverted_at:g} and this node {guidance_scale:g}: "
-            "the picture will change. Set both alike to get it back."
+            f"\u26a0 DDIM Invert used cfg {inverted_at:g} and this node {cfg:g}: "
+            "the image will change. Set both alike to get it back."
         )
     if level is not None and len(sigmas) and not math.isclose(level, float(sigmas[0]), rel_tol=1e-4):
         notes.append(
-            f"\u26a0 The noise is that of level {level:.3g}, but sigmas start at {float(sigmas[0]):.3g}: the picture "
+            f"\u26a0 The noise is that of level {level:.3g}, but sigmas start at {float(sigmas[0]):.3g}: the image "
             "will come out too smooth or full of grain. Connect SIGMAS of the DDIM Invert that gave the noise."
         )
     return notes

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import sdc_codec as codec
 from PIL import Image, ImageCms
-from sdc_codec.command_line import picture_files
+from sdc_codec.command_line import image_files
 
 PAPER = partial(codec.encode, **codec.PAPER_PRESET)
-FINE = partial(codec.encode, colours=4096, dither="none")
+FINE = partial(codec.encode, colors=4096, dither="none")
 
 
 @pytest.fixture(scope="module")
@@ -29,54 +29,54 @@ def psnr(a, b):
 
 
 def test_a_photograph_goes_there_and_back(photograph):
-    picture, notes = picture_files.encode_file(as_file(photograph), encode_latent=PAPER)
+    image, notes = image_files.encode_file(as_file(photograph), encode_latent=PAPER)
     assert notes == []
-    assert (picture.latent_format, picture.width, picture.height) == ("SD1.x", 203, 149)
-    restored = np.asarray(Image.open(io.BytesIO(picture_files.decode_to_file(codec.load(picture.data), ".png"))))
+    assert (image.latent_format, image.width, image.height) == ("SD1.x", 203, 149)
+    restored = np.asarray(Image.open(io.BytesIO(image_files.decode_to_file(codec.load(image.data), ".png"))))
     assert restored.shape == photograph.shape
     covered = slice(2, 146), slice(1, 201)  # by the latent, whose sides are multiples of 8
-    whole, _ = picture_files.encode_file(as_file(photograph[covered]), encode_latent=PAPER)
-    assert codec.decode(whole).tobytes() == codec.decode(picture).tobytes()
+    whole, _ = image_files.encode_file(as_file(photograph[covered]), encode_latent=PAPER)
+    assert codec.decode(whole).tobytes() == codec.decode(image).tobytes()
     assert psnr(restored[covered], photograph[covered]) > 17.9
 
 
-def test_turned_grey_and_see_through_pictures_are_read_as_they_look(photograph):
+def test_turned_gray_and_see_through_images_are_read_as_they_look(photograph):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter
-    turned, _ = picture_files.encode_file(as_file(photograph, "JPEG", exif=exif))
+    turned, _ = image_files.encode_file(as_file(photograph, "JPEG", exif=exif))
     assert (turned.width, turned.height) == (149, 203)
     for mode in ("L", "RGBA", "P"):
         converted = np.asarray(Image.fromarray(photograph).convert(mode))
-        assert picture_files.encode_file(as_file(converted))[0].width == 203
+        assert image_files.encode_file(as_file(converted))[0].width == 203
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(40)])
-def test_what_is_no_picture_is_told(data):
-    with pytest.raises(codec.SdcArgumentError, match="cannot be read as a picture"):
-        picture_files.encode_file(data)
+@pytest.mark.parametrize("data", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + bytes(40)])
+def test_what_is_no_image_is_told(data):
+    with pytest.raises(codec.SdcArgumentError, match="cannot be read as an image"):
+        image_files.encode_file(data)
 
 
-def test_a_picture_that_claims_to_be_huge_is_refused(photograph):
+def test_a_image_that_claims_to_be_huge_is_refused(photograph):
     claimed = bytearray(as_file(photograph, "BMP"))
     claimed[18:26] = (60000).to_bytes(4, "little") * 2
     with pytest.raises(codec.SdcArgumentError, match="cannot be read"):
-        picture_files.encode_file(bytes(claimed))
+        image_files.encode_file(bytes(claimed))
 
 
 def test_another_family_is_refused_by_name():
     latent = np.random.default_rng(0).normal(size=(16, 8, 8)).astype(np.float32)
     with pytest.raises(codec.SdcUnsupportedError, match="SD3"):
-        picture_files.decode_to_file(codec.encode(latent, latent_format="SD3"), ".png")
+        image_files.decode_to_file(codec.encode(latent, latent_format="SD3"), ".png")
 
 
 def test_an_ending_that_pillow_cannot_write_is_refused(photograph):
-    picture, _ = picture_files.encode_file(as_file(photograph))
+    image, _ = image_files.encode_file(as_file(photograph))
     with pytest.raises(codec.SdcArgumentError, match="xyz"):
-        picture_files.decode_to_file(picture, ".xyz")
+        image_files.decode_to_file(image, ".xyz")
 
 
 def latent_of(data, **options):
-    return codec.decode(picture_files.encode_file(data, encode_latent=FINE, **options)[0])
+    return codec.decode(image_files.encode_file(data, encode_latent=FINE, **options)[0])
 
 
 def same(a, b, share=0.05):
@@ -84,23 +84,23 @@ def same(a, b, share=0.05):
 
 
 def test_sixteen_bits_are_scaled(photograph):
-    grey = np.asarray(Image.fromarray(photograph).convert("L"))
-    assert same(latent_of(as_file(grey.astype(np.uint16) * 257)), latent_of(as_file(grey)))
-    dark = latent_of(as_file(grey.astype(np.uint16)))  # 16 bits of which hardly any are used
-    assert same(dark, latent_of(as_file(np.zeros_like(grey))), 0.2)
+    gray = np.asarray(Image.fromarray(photograph).convert("L"))
+    assert same(latent_of(as_file(gray.astype(np.uint16) * 257)), latent_of(as_file(gray)))
+    dark = latent_of(as_file(gray.astype(np.uint16)))  # 16 bits of which hardly any are used
+    assert same(dark, latent_of(as_file(np.zeros_like(gray))), 0.2)
 
 
 def test_transparent_parts_show_the_background(photograph):
     alpha = np.zeros(photograph.shape[:2], np.uint8)
     alpha[:, :100] = 255
     see_through = as_file(np.dstack([photograph, alpha]))
-    for colour in (picture_files.WHITE, (200, 30, 60)):
-        expected = np.where(alpha[..., None] > 0, photograph, np.uint8(colour))
-        assert same(latent_of(see_through, background=colour), latent_of(as_file(expected)))
-    assert picture_files.encode_file(see_through)[1] == ["its transparent parts were laid on #ffffff"]
+    for color in (image_files.WHITE, (200, 30, 60)):
+        expected = np.where(alpha[..., None] > 0, photograph, np.uint8(color))
+        assert same(latent_of(see_through, background=color), latent_of(as_file(expected)))
+    assert image_files.encode_file(see_through)[1] == ["its transparent parts were laid on #ffffff"]
 
 
-def test_palette_pictures_keep_colours_and_transparency(photograph):
+def test_palette_images_keep_colors_and_transparency(photograph):
     few = Image.fromarray(photograph).quantize(32)
     buffer = io.BytesIO()
     few.save(buffer, "PNG")
@@ -111,33 +111,33 @@ def test_palette_pictures_keep_colours_and_transparency(photograph):
     assert same(latent_of(buffer.getvalue()), latent_of(as_file(expected)))
 
 
-def test_colour_profiles_are_respected(photograph):
+def test_color_profiles_are_respected(photograph):
     """A profile that calls red what sRGB calls blue, and the other way round."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert same(latent_of(as_file(photograph, icc_profile=profile)), latent_of(as_file(photograph)))
     swapped = profile.replace(b"rXYZ", b"?XYZ", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"?XYZ", b"bXYZ", 1)
     expected = np.ascontiguousarray(photograph[..., ::-1])
     assert same(latent_of(as_file(photograph, icc_profile=swapped)), latent_of(as_file(expected)))
-    _, notes = picture_files.encode_file(as_file(photograph, icc_profile=b"no profile"))
-    assert notes == ["its colour profile cannot be used and was left out"]
+    _, notes = image_files.encode_file(as_file(photograph, icc_profile=b"no profile"))
+    assert notes == ["its color profile cannot be used and was left out"]
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (67, 70), (71, 63), (5, 9), (1, 1)])
-def test_the_picture_lies_where_the_format_says(height, width):
-    """Trimmed about its centre as ComfyUI trims, and in its place again."""
+def test_the_image_lies_where_the_format_says(height, width):
+    """Trimmed about its center as ComfyUI trims, and in its place again."""
     y, x = np.mgrid[0:height, 0:width]
     pixels = np.stack([x * 3 % 256, y * 3 % 256, (x + y) % 256], -1).astype(np.uint8)
-    picture, _ = picture_files.encode_file(as_file(pixels), encode_latent=FINE)
-    assert (picture.latent_height, picture.latent_width) == (max(1, height // 8), max(1, width // 8))
-    restored = np.asarray(Image.open(io.BytesIO(picture_files.decode_to_file(picture, ".png"))))
+    image, _ = image_files.encode_file(as_file(pixels), encode_latent=FINE)
+    assert (image.latent_height, image.latent_width) == (max(1, height // 8), max(1, width // 8))
+    restored = np.asarray(Image.open(io.BytesIO(image_files.decode_to_file(image, ".png"))))
     assert restored.shape == pixels.shape
     if min(height, width) >= 63:
         assert psnr(restored[8:-8, 8:-8], pixels[8:-8, 8:-8]) > 24
 
 
-def test_a_trimmed_picture_is_the_one_that_vae_encode_trims():
+def test_a_trimmed_image_is_the_one_that_vae_encode_trims():
     pixels = np.random.default_rng(0).integers(0, 256, (29, 45, 3), np.uint8)
-    np.testing.assert_array_equal(picture_files._trim(pixels), pixels[2:26, 2:42])
+    np.testing.assert_array_equal(image_files._trim(pixels), pixels[2:26, 2:42])
 
 
 def test_the_learned_coder_keeps_to_a_size_and_what_is_painted_white(photograph):
@@ -146,8 +146,8 @@ def test_the_learned_coder_keeps_to_a_size_and_what_is_painted_white(photograph)
     errors = {}
     for name, mask in (("plain", None), ("masked", as_file(half))):
         coder = partial(codec.encode_learned, size=500)
-        picture, _ = picture_files.encode_file(as_file(photograph), mask=mask, encode_latent=coder)
-        assert 0.95 * 500 < picture.size <= 500
-        latent = codec.decode(picture)
+        image, _ = image_files.encode_file(as_file(photograph), mask=mask, encode_latent=coder)
+        assert 0.95 * 500 < image.size <= 500
+        latent = codec.decode(image)
         errors[name] = np.square(latent - latent_of(as_file(photograph)))[:, :, :12].mean()
     assert errors["masked"] < 0.8 * errors["plain"]

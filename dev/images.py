@@ -1,4 +1,4 @@
-"""Pictures to measure on."""
+"""Images to measure on."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from PIL import Image, ImageOps
 
 from .environment import SetupError
 
-SIDE = 512  # the paper's pictures, and what SD 1.x was trained on
+SIDE = 512  # the paper's images, and what SD 1.x was trained on
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 def load_crops(paths: list[Path], size: int = SIDE) -> dict[str, np.ndarray]:
-    """Name -> (H, W, 3) uint8: the centre `size` x `size` of every picture, or as much of it as there is.
+    """Name -> (H, W, 3) uint8: the center `size` x `size` of every image, or as much of it as there is.
 
     Sides are trimmed to multiples of 8, so that an autoencoder gives back the same size; `size` 0 only does that.
     """
@@ -21,17 +21,17 @@ def load_crops(paths: list[Path], size: int = SIDE) -> dict[str, np.ndarray]:
         if path.is_dir():
             found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
             if not found:
-                raise SetupError(f"There is no picture in {path}")
+                raise SetupError(f"There is no image in {path}")
             files += found
         elif path.is_file():
             files.append(path)
         else:
             raise SetupError(f"There is no {path}")
-    pictures: dict[str, np.ndarray] = {}
+    images: dict[str, np.ndarray] = {}
     for file in files:
-        name = file.stem if file.stem not in pictures else str(file)
-        pictures[name] = crop(load_rgb(file), size)
-    return pictures
+        name = file.stem if file.stem not in images else str(file)
+        images[name] = crop(load_rgb(file), size)
+    return images
 
 
 def load_rgb(path: Path) -> np.ndarray:
@@ -40,11 +40,11 @@ def load_rgb(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
-        raise SetupError(f"{path} cannot be read as a picture: {error}") from None
+        raise SetupError(f"{path} cannot be read as an image: {error}") from None
 
 
 def crop(pixels: np.ndarray, size: int) -> np.ndarray:
-    """The centre, as VAE Encode trims where `size` is 0."""
+    """The center, as VAE Encode trims where `size` is 0."""
     slices = []
     for side in pixels.shape[:2]:
         kept = (min(side, size) if size else side) // 8 * 8

@@ -1,5 +1,5 @@
 // A question with answers of its own. The front end's dialog has one answer, and does not tell Cancel from Esc.
-import { say } from "./words.js"
+import { t } from "./i18n.js"
 
 const FRAME =
   "color: var(--input-text); background: var(--comfy-menu-bg); border: 1px solid var(--border-color); " +
@@ -18,7 +18,7 @@ function makeButton(label, style, choose) {
 }
 
 // `answers` are [value, label]. Resolves with the value chosen, or undefined after Esc or the cross.
-export function ask({ title, message, answers }) {
+export function chooseDialog({ title, message, answers }) {
   return new Promise((resolve) => {
     const dialog = document.createElement("dialog")
     const [heading, text, row] = ["strong", "p", "div"].map((tag) => document.createElement(tag))
@@ -33,7 +33,7 @@ export function ask({ title, message, answers }) {
       resolve(value)
     }
     const cross = makeButton("✕", CROSS, () => close(undefined))
-    cross.setAttribute("aria-label", say("Close"))
+    cross.setAttribute("aria-label", t("Close"))
     row.append(...answers.map(([value, label]) => makeButton(label, BUTTON, () => close(value))))
     dialog.append(cross, heading, text, row)
     dialog.addEventListener("cancel", (event) => {

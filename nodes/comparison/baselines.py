@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, features
 
 LOWEST, HIGHEST = 0, 99  # quality, on every codec's own scale; 100 is lossless to some
-# A rival is seen at its best: the slowest setting that gains anything, whatever time it takes. Where there are
+# A baseline is seen at its best: the slowest setting that gains anything, whatever time it takes. Where there are
 # several, each is tried and the shortest file counts: a JPEG holds the same coefficients either way.
 OPTIONS: dict[str, tuple[dict, ...]] = {
     "JPEG": ({"optimize": True}, {"optimize": True, "progressive": True}),
@@ -20,12 +20,12 @@ OPTIONS: dict[str, tuple[dict, ...]] = {
 # Only to find out about which quality to begin with.
 QUICK: dict[str, tuple[dict, ...]] = {"AVIF": ({"speed": 8},), "JPEG XL": ({"effort": 7},)}
 PILLOW_FORMATS = {"JPEG XL": "JXL"}
-RIVALS = tuple(OPTIONS)
+BASELINES = tuple(OPTIONS)
 
 
 @dataclass(frozen=True)
-class RivalPicture:
-    """What a rival made of a picture: its file, the quality it took and what the file decodes to."""
+class BaselineImage:
+    """What a baseline made of an image: its file, the quality it took and what the file decodes to."""
 
     name: str
     data: bytes
@@ -43,7 +43,7 @@ class RivalPicture:
 
 
 def missing(name: str) -> str | None:
-    """What to install so that a rival can be used; None when it can be."""
+    """What to install so that a baseline can be used; None when it can be."""
     if name == "AVIF" and not features.check("avif"):
         return "AVIF needs Pillow 11.3 or later"
     if name == "WebP" and not features.check("webp"):
@@ -56,16 +56,16 @@ def missing(name: str) -> str | None:
     return None
 
 
-def encode_rival(name: str, pixels: np.ndarray, quality: int) -> RivalPicture:
-    """What a rival makes of an (H, W, 3) uint8 picture, at its best."""
+def encode_baseline(name: str, pixels: np.ndarray, quality: int) -> BaselineImage:
+    """What a baseline makes of an (H, W, 3) uint8 image, at its best."""
     return _encode(name, pixels, quality, OPTIONS[name])
 
 
-def encode_rival_to_size(name: str, pixels: np.ndarray, size: int) -> RivalPicture:
+def encode_baseline_to_size(name: str, pixels: np.ndarray, size: int) -> BaselineImage:
     """The best quality whose file has at most `size` bytes; else the smallest file there is.
 
     Found by bisection with a quick setting, then step by step with the best one, which is slow. Nothing is scaled down
-    to fit: the rival's smallest file is then returned with `fits` False.
+    to fit: the baseline's smallest file is then returned with `fits` False.
     """
     low, high = LOWEST, HIGHEST + 1
     while high - low > 1:
@@ -74,21 +74,21 @@ def encode_rival_to_size(name: str, pixels: np.ndarray, size: int) -> RivalPictu
             low = middle
         else:
             high = middle
-    best = encode_rival(name, pixels, low)
+    best = encode_baseline(name, pixels, low)
     while best.size > size and best.quality > LOWEST:
-        best = encode_rival(name, pixels, best.quality - 1)
+        best = encode_baseline(name, pixels, best.quality - 1)
     if best.size > size:
         return replace(best, fits=False)
-    while best.quality < HIGHEST and (finer := encode_rival(name, pixels, best.quality + 1)).size <= size:
+    while best.quality < HIGHEST and (finer := encode_baseline(name, pixels, best.quality + 1)).size <= size:
         best = finer
     return best
 
 
-def _encode(name: str, pixels: np.ndarray, quality: int, settings: tuple[dict, ...]) -> RivalPicture:
-    picture, files = Image.fromarray(pixels), []
+def _encode(name: str, pixels: np.ndarray, quality: int, settings: tuple[dict, ...]) -> BaselineImage:
+    image, files = Image.fromarray(pixels), []
     since = time.process_time()
     for options in settings:
         file = io.BytesIO()
-        picture.save(file, PILLOW_FORMATS.get(name, name), quality=quality, **options)
+        image.save(file, PILLOW_FORMATS.get(name, name), quality=quality, **options)
         files.append(file.getvalue())
-    return RivalPicture(name, min(files, key=len), quality, time.process_time() - since)
+    return BaselineImage(name, min(files, key=len), quality, time.process_time() - since)

@@ -1,21 +1,21 @@
-"""The true size of a picture that VAE Encode has trimmed, or that was padded, before it became a latent."""
+"""The true size of an image that VAE Encode has trimmed, or that was padded, before it became a latent."""
 
 import torch
 
 from ... import codec
 
 
-def restore_size(image: torch.Tensor, pictures: list[codec.EncodedPicture]) -> torch.Tensor:
-    """Give decoded pictures (B, H, W, C) the size that their files name.
+def restore_size(image: torch.Tensor, encoded_images: list[codec.EncodedImage]) -> torch.Tensor:
+    """Give decoded images (B, H, W, C) the size that their files name.
 
     What is there stays where it was, pixel for pixel: rows and columns that VAE Encode has cut off, half of them on
-    each side, are filled with those beside them; padding, which lies below and on the right, is cut off. Pictures of
+    each side, are filled with those beside them; padding, which lies below and on the right, is cut off. Images of
     another size than their latents have, and batches of several true sizes, are returned as they are.
     """
-    sizes = {(picture.height, picture.width) for picture in pictures}
+    sizes = {(encoded.height, encoded.width) for encoded in encoded_images}
     if len(sizes) > 1:
         return image
-    first = pictures[0]
+    first = encoded_images[0]
     factor = codec.by_name(first.latent_format).spatial_factor
     if image.shape[1:3] != (first.latent_height * factor, first.latent_width * factor):
         return image

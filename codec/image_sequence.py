@@ -1,4 +1,4 @@
-"""Several pictures of one size in one file: each coded as in a file of its own, what they share stored once."""
+"""Several images of one size in one file: each coded as in a file of its own, what they share stored once."""
 
 import dataclasses
 import math
@@ -7,40 +7,40 @@ from itertools import takewhile
 
 from . import container
 from . import metadata as metadata_section
-from .container import ALBUM, PALETTE
+from .container import PALETTE, SEQUENCE
 from .errors import SdcArgumentError, SdcError, SdcLimitError, SdcPaletteError, SdcSectionError
-from .picture import MAX_PIXELS, checked_bytes, parse
+from .image import MAX_PIXELS, checked_bytes, parse
 
-LENGTH_BYTES = 3  # before each picture of section A
+LENGTH_BYTES = 3  # before each image of section A
 LONGEST = (1 << 8 * LENGTH_BYTES) - 1
 
 
 def load_all(data, *, max_pixels=MAX_PIXELS):
-    """Parse and check a whole `.sdc` file of any number of pictures.
+    """Parse and check a whole `.sdc` file of any number of images.
 
     Parameters
     ----------
     data : bytes
     max_pixels : int
-        As for `load`; of all pictures together.
+        As for `load`; of all images together.
 
     Returns
     -------
-    list of EncodedPicture
-        In their order, all of one size. The `data` of each is a whole file of this picture alone.
+    list of EncodedImage
+        In their order, all of one size. The `data` of each is a whole file of this image alone.
 
     Raises
     ------
     SdcError
-        As for `load`. Where the file holds several, the message says which picture is at fault.
+        As for `load`. Where the file holds several, the message says which image is at fault.
     """
     data = checked_bytes(data)
     header, sections = container.split(data, max_pixels)
-    return list(_pictures(data, header, sections))
+    return list(_images(data, header, sections))
 
 
 def load_first(data, *, max_pixels=MAX_PIXELS):
-    """Return the first picture of a file, without looking into the others; `max_pixels` is of this picture alone.
+    """Return the first image of a file, without looking into the others; `max_pixels` is of this image alone.
 
     Raises
     ------
@@ -49,41 +49,41 @@ def load_first(data, *, max_pixels=MAX_PIXELS):
     """
     data = checked_bytes(data)
     header, sections = container.split(data, math.inf)  # which allocates nothing for them
-    container.check_pixels(dataclasses.replace(header, pictures=1), max_pixels)
-    return next(_pictures(data, header, sections))
+    container.check_pixels(dataclasses.replace(header, images=1), max_pixels)
+    return next(_images(data, header, sections))
 
 
-def _pictures(data, header, sections):
-    """Give one picture after the other of a file that `container.split` has taken apart."""
-    if header.pictures == 1:
+def _images(data, header, sections):
+    """Give one image after the other of a file that `container.split` has taken apart."""
+    if header.images == 1:
         yield parse(data, header, sections)
         return
-    shared = {tag: payload for tag, payload in sections.items() if tag != ALBUM}
-    parts = _split_album(sections[ALBUM], header.pictures, shared)
+    shared = {tag: payload for tag, payload in sections.items() if tag != SEQUENCE}
+    parts = _split_sequence(sections[SEQUENCE], header.images, shared)
     # Each becomes a file of its own; nothing of that is allocated before all of it is within bounds.
     size = sum(container.FRAMING + sum(4 + len(payload) for payload in own.values()) for _, own in parts)
     if size > container.MAX_FILE_BYTES:
         raise SdcLimitError(
-            f"the {header.pictures} pictures would take {size} bytes in files of their own; together they may take "
+            f"the {header.images} images would take {size} bytes in files of their own; together they may take "
             f"{container.MAX_FILE_BYTES}"
         )
     read_metadata = _MetadataReader(shared)
     for number, (coder, own) in enumerate(parts, 1):
-        with _at_fault(number, header.pictures):
-            file = container.join(dataclasses.replace(header, pictures=1, coder=coder), own)
+        with _at_fault(number, header.images):
+            file = container.join(dataclasses.replace(header, images=1, coder=coder), own)
             own_header, own_sections = container.split(file, math.inf)
-            picture = parse(file, own_header, own_sections, read_metadata)
-        yield picture
+            image = parse(file, own_header, own_sections, read_metadata)
+        yield image
 
 
-def join_pictures(pictures):
-    """Return one file of several pictures; `load_all` gives each of them back byte for byte.
+def join_images(images):
+    """Return one file of several images; `load_all` gives each of them back byte for byte.
 
     Parameters
     ----------
-    pictures : sequence of EncodedPicture
-        1 to 255, of one latent format, latent size, width and height. What neighbours have in common, a palette or
-        metadata, is stored once. One picture alone gives an ordinary file.
+    images : sequence of EncodedImage
+        1 to 255, of one latent format, latent size, width and height. What neighbors have in common, a palette or
+        metadata, is stored once. One image alone gives an ordinary file.
 
     Returns
     -------
@@ -92,13 +92,13 @@ def join_pictures(pictures):
     Raises
     ------
     SdcArgumentError
-        None or too many pictures, of different kinds or sizes, or more of them than fit into one file.
+        None or too many images, of different kinds or sizes, or more of them than fit into one file.
     """
-    pictures = list(pictures)
-    _check_alike(pictures)
-    if len(pictures) == 1:
-        return pictures[0].data
-    split = [container.split(picture.data, math.inf) for picture in pictures]
+    images = list(images)
+    _check_alike(images)
+    if len(images) == 1:
+        return images[0].data
+    split = [container.split(image.data, math.inf) for image in images]
     optional = [[item for item in sections.items() if item[0].islower()] for _, sections in split]
     # Only what stands first in all of them: so the sections of each stay in their order.
     shared = [items[0] for items in takewhile(_equal, zip(*optional, strict=False))]
@@ -111,14 +111,14 @@ def join_pictures(pictures):
             sections[PALETTE] = b"" if same else palette
         part = b"".join([bytes([header.coder]), *container.spell(sections)])
         if len(part) > LONGEST:
-            raise SdcArgumentError(f"a picture takes {len(part)} bytes; in a file of several it may take {LONGEST}")
+            raise SdcArgumentError(f"an image takes {len(part)} bytes; in a file of several it may take {LONGEST}")
         payload += len(part).to_bytes(LENGTH_BYTES, "little") + part
-    header = dataclasses.replace(split[0][0], pictures=len(pictures), coder=container.SEVERAL)
-    data = container.join(header, {ALBUM: payload, **dict(shared)})
+    header = dataclasses.replace(split[0][0], images=len(images), coder=container.SEVERAL)
+    data = container.join(header, {SEQUENCE: payload, **dict(shared)})
     try:
         load_all(data, max_pixels=math.inf)  # what is written must be readable
     except SdcError as error:
-        raise SdcArgumentError(f"the pictures do not fit into one file: {error}") from error
+        raise SdcArgumentError(f"the images do not fit into one file: {error}") from error
     return data
 
 
@@ -126,27 +126,26 @@ def _equal(items):
     return all(item == items[0] for item in items)
 
 
-def _check_alike(pictures):
-    if not 1 <= len(pictures) <= container.MAX_PICTURES:
-        raise SdcArgumentError(f"there are {len(pictures)} pictures; one file holds 1 to {container.MAX_PICTURES}")
-    first = _kind(pictures[0])
-    for number, picture in enumerate(pictures, 1):
-        if _kind(picture) != first:
+def _check_alike(images):
+    if not 1 <= len(images) <= container.MAX_IMAGES:
+        raise SdcArgumentError(f"there are {len(images)} images; one file holds 1 to {container.MAX_IMAGES}")
+    first = _kind(images[0])
+    for number, image in enumerate(images, 1):
+        if _kind(image) != first:
             raise SdcArgumentError(
-                f"picture {number} is {_kind(picture)} and picture 1 is {first}; one file holds pictures of one kind "
-                "and size"
+                f"image {number} is {_kind(image)} and image 1 is {first}; one file holds images of one kind and size"
             )
 
 
-def _kind(picture):
+def _kind(image):
     return (
-        f"{picture.latent_format}, {picture.width}x{picture.height}, with a latent of "
-        f"{picture.latent_width}x{picture.latent_height}"
+        f"{image.latent_format}, {image.width}x{image.height}, with a latent of "
+        f"{image.latent_width}x{image.latent_height}"
     )
 
 
-def _split_album(payload, count, shared):
-    """Split section A; return (coder, sections) of each picture, those of the whole file included, palettes found."""
+def _split_sequence(payload, count, shared):
+    """Split section A; return (coder, sections) of each image, those of the whole file included, palettes found."""
     parts, position, palette = [], 0, None
     for number in range(1, count + 1):
         with _at_fault(number, count):
@@ -160,12 +159,12 @@ def _split_album(payload, count, shared):
             if PALETTE in sections:
                 palette = sections[PALETTE] or palette
                 if palette is None:
-                    raise SdcPaletteError("its palette is that of a picture before it, and none has one")
+                    raise SdcPaletteError("its palette is that of an image before it, and none has one")
                 sections[PALETTE] = palette
             parts.append((coder, sections))
             position = end
     if position < len(payload):
-        raise SdcSectionError(f"section A has {len(payload) - position} bytes after the last of {count} pictures")
+        raise SdcSectionError(f"section A has {len(payload) - position} bytes after the last of {count} images")
     return parts
 
 
@@ -173,8 +172,8 @@ def _split_part(part, shared):
     coder = part[0]
     spans = container.section_spans(part, 1, len(part), _too_long)
     tags = [tag for tag, _, _ in spans]
-    if coder == container.SEVERAL or ord(ALBUM) in tags:
-        raise SdcSectionError("it is an album itself, and an album holds pictures alone")
+    if coder == container.SEVERAL or ord(SEQUENCE) in tags:
+        raise SdcSectionError("it is an image sequence itself, and an image sequence holds images alone")
     container.check_order(tags, coder, container.REQUIRED)
     own = {chr(tag): part[start:end] for tag, start, end in spans}
     twice = sorted(own.keys() & shared.keys())
@@ -190,17 +189,17 @@ def _too_long(part, position, needed):
 
 @contextmanager
 def _at_fault(number, count):
-    """Say of an error which picture it is about."""
+    """Say of an error which image it is about."""
     try:
         yield
     except SdcError as error:
-        raise type(error)(f"picture {number} of {count}: {error}") from error
+        raise type(error)(f"image {number} of {count}: {error}") from error
 
 
 class _MetadataReader:
-    """Metadata of one picture after the other: those of the whole file are parsed once, and all have a bound in common.
+    """Metadata of one image after the other: those of the whole file are parsed once, and all have a bound in common.
 
-    Pictures that share their metadata share the dict.
+    Images that share their metadata share the dict.
     """
 
     def __init__(self, shared):

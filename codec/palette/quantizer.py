@@ -11,14 +11,14 @@ from .kmeans import kmeans, nearest
 MAX_TRAINING_POINTS = 1 << 16
 
 
-def quantise(latents, colours, strength, seed, each=None):
+def quantize(latents, colors, strength, seed, each=None):
     """Fit a palette to latents and choose an entry for each place.
 
     Parameters
     ----------
     latents : list of (C, H, W) float64 arrays
         Of one shape, finite, within the float16 range.
-    colours : int
+    colors : int
         Most entries, 2 to 4096.
     strength : float
         Share of the error that is dithered, 0 to 1; 0 for the nearest entry everywhere.
@@ -32,17 +32,17 @@ def quantise(latents, colours, strength, seed, each=None):
     (Palette, list of (H, W) integer arrays)
         The palette reduced to the entries in use, and the index of each place of each latent.
     """
-    pictures = [np.ascontiguousarray(np.moveaxis(latent, 0, -1)) for latent in latents]
-    channels = pictures[0].shape[-1]
+    images = [np.ascontiguousarray(np.moveaxis(latent, 0, -1)) for latent in latents]
+    channels = images[0].shape[-1]
     # Training on an evenly spread part of large latents keeps the cost linear in their area.
-    step = math.ceil(math.sqrt(len(pictures) * pictures[0].size / channels / MAX_TRAINING_POINTS))
-    training = np.concatenate([pixels[::step, ::step].reshape(-1, channels) for pixels in pictures])
-    trained = entries.from_centres(kmeans(training, colours, np.random.Generator(np.random.PCG64(seed))))
-    # Pixels are matched with what a decoder will see, not with the centres before rounding. No picture's error is
+    step = math.ceil(math.sqrt(len(images) * images[0].size / channels / MAX_TRAINING_POINTS))
+    training = np.concatenate([pixels[::step, ::step].reshape(-1, channels) for pixels in images])
+    trained = entries.from_centers(kmeans(training, colors, np.random.Generator(np.random.PCG64(seed))))
+    # Pixels are matched with what a decoder will see, not with the centers before rounding. No image's error is
     # dithered into the next.
     values = trained.values()
     chosen = []
-    for pixels in pictures:
+    for pixels in images:
         chosen.append(_choose(pixels, values, strength))
         if each:
             each()

@@ -36,8 +36,8 @@ def test_buttons_menus_and_questions(foreign_page, sdc_file):
     button, item, title, answer = WORDS[page.language]
     node = page.add("SDCLoad")
     assert page.run("id => app.graph.getNodeById(id).widgets.find(w => w.name === 'upload').label", node) == button
-    picture = page.add("LoadImage", (700, 200))
-    page.menu(picture, item)
+    image = page.add("LoadImage", (700, 200))
+    page.menu(image, item)
     page.wait("() => app.graph.nodes.length === 6")
     page.drop([sdc_file("foreign.sdc", workflow=WORKFLOW)], (200, 500))  # beside the nodes
     page.page.get_by_text(title).wait_for()

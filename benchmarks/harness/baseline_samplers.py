@@ -1,4 +1,4 @@
-"""How other ComfyUI nodes walk a picture up to noise, from the mathematics of their rules.
+"""How other ComfyUI nodes walk an image up to noise, from the mathematics of their rules.
 
 All are Eq. (1) with different ways round sigma = 0, where eps is 0/0.
 """

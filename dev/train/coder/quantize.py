@@ -1,4 +1,4 @@
-"""From a trained coder to its file of weights: integers, and tables fitted to what the encoder really writes."""
+"""From a learned codec to its file of weights: integers, and tables fitted to what the encoder really writes."""
 
 import io
 import math

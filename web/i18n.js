@@ -10,7 +10,7 @@ const languages = await api
   .catch(() => ({}))
 
 // `{name}` in a text is filled in from `values`.
-export function say(text, values = {}) {
+export function t(text, values = {}) {
   const language = app.extensionManager?.setting?.get("Comfy.Locale")
   const said = languages[language]?.sdc?.[text] ?? text
   return said.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all)

@@ -1,4 +1,4 @@
-"""An encoded picture in memory: from the bytes of a `.sdc` file, and on to its latent."""
+"""An encoded image in memory: from the bytes of a `.sdc` file, and on to its latent."""
 
 import dataclasses
 import math
@@ -13,8 +13,8 @@ MAX_PIXELS = 16384**2
 
 
 @dataclass(frozen=True)
-class EncodedPicture:
-    """One encoded picture: a whole, checked `.sdc` file and what its header says.
+class EncodedImage:
+    """One encoded image: a whole, checked `.sdc` file and what its header says.
 
     Made by `encode`, `load` and `with_metadata`; two are equal when their files are.
 
@@ -27,8 +27,8 @@ class EncodedPicture:
     channels, latent_height, latent_width : int
         Shape of the latent.
     width, height : int
-        True size of the picture in pixels, before any padding or cropping that the autoencoder needed.
-    quantised : PaletteLatent or LearnedLatent
+        True size of the image in pixels, before any padding or cropping that the autoencoder needed.
+    quantized : PaletteLatent or LearnedLatent
         The latent as its coder stores it.
     metadata : dict
         Parsed metadata, empty when there are none. Treat it as read-only and use `with_metadata`.
@@ -43,19 +43,19 @@ class EncodedPicture:
     latent_width: int = field(compare=False)
     width: int = field(compare=False)
     height: int = field(compare=False)
-    quantised: palette.PaletteLatent | learned.LearnedLatent = field(compare=False, repr=False)
+    quantized: palette.PaletteLatent | learned.LearnedLatent = field(compare=False, repr=False)
     metadata: dict = field(compare=False, repr=False)
     vae: bytes | None = field(compare=False)
 
     @property
     def coder(self):
         """How the latent is coded: "fixed" or "zstd" for the indices of a palette, or "learned"."""
-        return self.quantised.coder
+        return self.quantized.coder
 
     @property
-    def colours(self):
+    def colors(self):
         """Entries in the stored palette; None where there is none."""
-        return self.quantised.colours
+        return self.quantized.colors
 
     @property
     def size(self):
@@ -64,23 +64,23 @@ class EncodedPicture:
 
     @property
     def bits_per_pixel(self):
-        """Bits of file for each pixel of the true picture."""
+        """Bits of file for each pixel of the true image."""
         return 8 * self.size / (self.width * self.height)
 
 
 def load(data, *, max_pixels=MAX_PIXELS):
-    """Parse and check a whole `.sdc` file of one picture; `load_all` reads those of many too.
+    """Parse and check a whole `.sdc` file of one image; `load_all` reads those of many too.
 
     Parameters
     ----------
     data : bytes
     max_pixels : int
-        Refuse pictures with more pixels than this before allocating anything for them. With the default, reading and
+        Refuse images with more pixels than this before allocating anything for them. With the default, reading and
         decoding take at most 64 MB beyond the data and the latent.
 
     Returns
     -------
-    EncodedPicture
+    EncodedImage
 
     Raises
     ------
@@ -89,9 +89,9 @@ def load(data, *, max_pixels=MAX_PIXELS):
     """
     data = checked_bytes(data)
     header, sections = container.split(data, max_pixels)
-    if header.pictures > 1:
+    if header.images > 1:
         raise SdcUnsupportedError(
-            f"the file holds {header.pictures} pictures and one is asked for: load_all reads them, "
+            f"the file holds {header.images} images and one is asked for: load_all reads them, "
             "`python -m codec split` makes a file of each"
         )
     return parse(data, header, sections)
@@ -108,7 +108,7 @@ def checked_bytes(data):
 
 
 def parse(data, header, sections, read_metadata=metadata_section.from_sections):
-    """Return the EncodedPicture of a file of one picture that `container.split` has taken apart.
+    """Return the EncodedImage of a file of one image that `container.split` has taken apart.
 
     Parameters
     ----------
@@ -121,11 +121,11 @@ def parse(data, header, sections, read_metadata=metadata_section.from_sections):
     shape = (header.channels, header.latent_height, header.latent_width)
     latent_format = by_id(header.latent_format).name
     if header.coder == learned.CODER:
-        quantised = learned.parse_section(sections[container.LEARNED], shape, latent_format)
+        quantized = learned.parse_section(sections[container.LEARNED], shape, latent_format)
     else:
         parts = sections[container.PALETTE], sections[container.INDICES]
-        quantised = palette.parse_sections(header.coder, *parts, shape)
-    return EncodedPicture(
+        quantized = palette.parse_sections(header.coder, *parts, shape)
+    return EncodedImage(
         data=data,
         latent_format=latent_format,
         channels=header.channels,
@@ -133,14 +133,14 @@ def parse(data, header, sections, read_metadata=metadata_section.from_sections):
         latent_width=header.latent_width,
         width=header.width,
         height=header.height,
-        quantised=quantised,
+        quantized=quantized,
         metadata=read_metadata(sections),
         vae=vae_identity.from_sections(sections),
     )
 
 
-def decode(picture):
-    """Return the latent of an `EncodedPicture`.
+def decode(image):
+    """Return the latent of an `EncodedImage`.
 
     Returns
     -------
@@ -150,22 +150,22 @@ def decode(picture):
     Raises
     ------
     SdcLatentError
-        What the learned coder has coded is damaged; palettes were checked when the picture was loaded.
+        What the learned codec has coded is damaged; palettes were checked when the image was loaded.
     """
-    return picture.quantised.dequantise()
+    return image.quantized.dequantize()
 
 
-def estimate_error(picture):
-    """RMS error that encoding made in the latent of an `EncodedPicture`, in its units; within about 10 %."""
-    return picture.quantised.estimate_error()
+def estimate_error(image):
+    """RMS error that encoding made in the latent of an `EncodedImage`, in its units; within about 10 %."""
+    return image.quantized.estimate_error()
 
 
-def with_metadata(picture, metadata):
-    """Return the picture with other metadata; every other section keeps its bytes.
+def with_metadata(image, metadata):
+    """Return the image with other metadata; every other section keeps its bytes.
 
     Parameters
     ----------
-    picture : EncodedPicture
+    image : EncodedImage
     metadata : dict or None
         As for `encode`; None or an empty dict removes the section.
 
@@ -174,45 +174,45 @@ def with_metadata(picture, metadata):
     SdcArgumentError
         Metadata that cannot be stored.
     """
-    header, sections = container.split(picture.data, math.inf)
+    header, sections = container.split(image.data, math.inf)
     for tag in (metadata_section.PLAIN, metadata_section.BY_DICTIONARY):
         sections.pop(tag, None)
     return load(container.join(header, sections | metadata_section.to_sections(metadata)), max_pixels=math.inf)
 
 
-def with_vae(picture, vae):
-    """Return the picture with the fingerprint of its VAE, as `fingerprint` gives it; None removes it."""
-    header, sections = container.split(picture.data, math.inf)
+def with_vae(image, vae):
+    """Return the image with the fingerprint of its VAE, as `fingerprint` gives it; None removes it."""
+    header, sections = container.split(image.data, math.inf)
     sections.pop(vae_identity.TAG, None)
     return load(container.join(header, sections | vae_identity.to_sections(vae)), max_pixels=math.inf)
 
 
-def relabelled(picture, latent_format):
-    """Return the picture as one of another latent format: for files that were labelled wrongly. The latent stays.
+def relabeled(image, latent_format):
+    """Return the image as one of another latent format: for files that were labeled wrongly. The latent stays.
 
     Parameters
     ----------
-    picture : EncodedPicture
+    image : EncodedImage
     latent_format : str
         As for `encode`.
 
     Raises
     ------
     SdcArgumentError
-        The latent format is unknown, has another number of channels, or the picture was coded by weights for one.
+        The latent format is unknown, has another number of channels, or the image was coded by weights for one.
     """
     space = by_name(latent_format)
-    if latent_format == picture.latent_format:
-        return picture
-    if space.channels != picture.channels:
+    if latent_format == image.latent_format:
+        return image
+    if space.channels != image.channels:
         raise SdcArgumentError(
-            f"the latent has {picture.channels} channels and {latent_format} has {space.channels}: it is none"
+            f"the latent has {image.channels} channels and {latent_format} has {space.channels}: it is none"
         )
-    if picture.quantised.coder == "learned":
+    if image.quantized.coder == "learned":
         raise SdcArgumentError(
-            f"the learned coder has stored it by weights for {picture.latent_format}: "
-            f"encode the picture again, as {latent_format}"
+            f"the learned codec has stored it by weights for {image.latent_format}: "
+            f"encode the image again, as {latent_format}"
         )
-    header, sections = container.split(picture.data, math.inf)
+    header, sections = container.split(image.data, math.inf)
     header = dataclasses.replace(header, latent_format=space.id)
     return load(container.join(header, sections), max_pixels=math.inf)

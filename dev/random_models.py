@@ -1,7 +1,7 @@
 """Random models of the right shape, small enough to make on the spot.
 
-They let every node run through ComfyUI's own loaders where no real checkpoint is. They have learnt nothing: what
-they draw proves that the plumbing works and says nothing about picture quality. Only their autoencoder is trained, that
+They let every node run through ComfyUI's own loaders where no real checkpoint is. They have learned nothing: what
+they draw proves that the plumbing works and says nothing about image quality. Only their autoencoder is trained, that
 of `weights/`. Needs torch and safetensors.
 """
 
@@ -19,7 +19,7 @@ GAIN = 0.6  # small enough that eps stays smooth in its input, so that DDIM inve
 # sixth of its norm. With eps near unit variance they would miss it altogether.
 LAST_GAIN = 0.2
 HINT_GAIN = 1.5  # a ControlNet's "zero" convolutions are zero before training only: here they must act
-CHANNELS, CONTEXT, TIME = 320, 768, 1280  # what ComfyUI recognises as SD 1.5, whatever the depth
+CHANNELS, CONTEXT, TIME = 320, 768, 1280  # what ComfyUI recognizes as SD 1.5, whatever the depth
 
 
 def build(models: Path) -> dict[str, str]:
@@ -95,7 +95,7 @@ def normal(shape: tuple[int, ...], gain: float, random: torch.Generator) -> torc
 
 
 def text_encoder(random: torch.Generator) -> dict[str, torch.Tensor]:
-    """CLIP-L, all twelve layers of it: ComfyUI leaves missing ones uninitialised.
+    """CLIP-L, all twelve layers of it: ComfyUI leaves missing ones uninitialized.
 
     Every tensor is a strided view of one of four small buffers, which torch.save stores once each: 123 million
     parameters in under a megabyte.

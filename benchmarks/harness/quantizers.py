@@ -1,6 +1,6 @@
 """Other ways to code a latent, for `bench coders`: codebooks and scalars, and how many bits they would take.
 
-Nothing is written. A length is what an ideal entropy coder takes under a simple model: from four decoded neighbours
+Nothing is written. A length is what an ideal entropy coder takes under a simple model: from four decoded neighbors
 (left, above, and both beside that) a linear map predicts the place, and how much these differ chooses how far off it
 may be. A grid is a latent as (h, w, C).
 """
@@ -16,7 +16,7 @@ ROUNDS = 5  # until a codebook, or the weights of its entries, have settled
 SAMPLE = 1 << 16  # places that a codebook is made from
 
 
-def neighbours(grid: np.ndarray) -> np.ndarray:
+def neighbors(grid: np.ndarray) -> np.ndarray:
     """(h, w, C) -> (h * w, 4 C + 1): left, above, above left, above right, zeros outside; and one."""
     height, width, _ = grid.shape
     padded = np.pad(grid, ((1, 0), (1, 1), (0, 0)))
@@ -25,7 +25,7 @@ def neighbours(grid: np.ndarray) -> np.ndarray:
 
 
 def activity(seen: np.ndarray) -> np.ndarray:
-    """(places, 4 C + 1) -> (places,) how much the neighbours differ from each other."""
+    """(places, 4 C + 1) -> (places,) how much the neighbors differ from each other."""
     around = seen[:, :-1].reshape(len(seen), 4, -1)
     return np.abs(around - around.mean(1, keepdims=True)).mean((1, 2))
 
@@ -34,7 +34,7 @@ class Prediction:
     """The linear map, and the covariance of what it misses by class of activity; from decoded training latents."""
 
     def __init__(self, grids: list[np.ndarray]):
-        seen, truth = np.concatenate([neighbours(g) for g in grids]), np.concatenate([flat(g) for g in grids])
+        seen, truth = np.concatenate([neighbors(g) for g in grids]), np.concatenate([flat(g) for g in grids])
         self.map = np.linalg.lstsq(seen, truth, rcond=None)[0]
         busy = activity(seen)
         self.edges = np.quantile(busy, np.arange(1, CLASSES) / CLASSES)
@@ -55,7 +55,7 @@ class Prediction:
 
 
 class Codebook:
-    """Entries for all pictures, chosen by squared error plus `price` times their bits (Chou, Lookabaugh and Gray,
+    """Entries for all images, chosen by squared error plus `price` times their bits (Chou, Lookabaugh and Gray,
     "Entropy-constrained vector quantization", 1989); price 0 is k-means."""
 
     def __init__(self, grids: list[np.ndarray], count: int, price: float, seed: int = 0):
@@ -74,7 +74,7 @@ class Codebook:
         self.prediction = Prediction(decoded)
         # Entries lie closer where latents are frequent. Their weights are such that each is expected as often as it is.
         times = np.bincount(np.concatenate([self.choose(flat(grid)) for grid in grids]), minlength=len(self.entries))
-        seen = np.concatenate([neighbours(grid) for grid in decoded])[:: max(1, sum(times) // 8192)]
+        seen = np.concatenate([neighbors(grid) for grid in decoded])[:: max(1, sum(times) // 8192)]
         density = self.prediction.log_density(seen, self.entries)
         self.weights = np.zeros(len(self.entries))
         for _ in range(ROUNDS):
@@ -93,20 +93,20 @@ class Codebook:
         return self.entries[self.choose(flat(grid))].reshape(grid.shape)
 
     def bytes(self, grid: np.ndarray) -> tuple[float, float]:
-        """By the bits of each entry alone, and with the neighbours known."""
+        """By the bits of each entry alone, and with the neighbors known."""
         chosen = self.choose(flat(grid))
-        density = self.prediction.log_density(neighbours(self.decode(grid)), self.entries)
+        density = self.prediction.log_density(neighbors(self.decode(grid)), self.entries)
         known = softmax(density + self.weights)[np.arange(len(chosen)), chosen]
         return self.bits[chosen].sum() / 8, -np.log2(known).sum() / 8
 
 
 def palette_bytes(prediction: Prediction, entries: np.ndarray, indices: np.ndarray) -> float:
-    """Of the indices (h, w) of a picture's own palette, with the neighbours known.
+    """Of the indices (h, w) of an image's own palette, with the neighbors known.
 
     How often an entry is used is not known before; so its weight is learned from the places before, as the share of
     what it was, to what was expected.
     """
-    density = prediction.log_density(neighbours(entries[indices]), entries)
+    density = prediction.log_density(neighbors(entries[indices]), entries)
     was, expected, bits = np.ones(len(entries)), np.ones(len(entries)), 0.0
     for row, index in zip(density, indices.ravel(), strict=True):
         share = np.exp(row - row.max()) * (was / expected)
@@ -124,7 +124,7 @@ class Scalars:
         self.step, self.dead = step, dead
         decoded = [self.decode(grid) for grid in grids]
         truth = np.concatenate([flat(grid) for grid in decoded])
-        seen = np.concatenate([neighbours(grid) for grid in decoded])
+        seen = np.concatenate([neighbors(grid) for grid in decoded])
         self.edges = np.quantile(activity(seen), np.arange(1, CLASSES) / CLASSES)
         kinds = np.searchsorted(self.edges, activity(seen))
         self.maps, self.scales = [], []
@@ -140,7 +140,7 @@ class Scalars:
 
     def bytes(self, grid: np.ndarray) -> float:
         decoded = self.decode(grid)
-        seen, values, bits = neighbours(decoded), flat(decoded), 0.0
+        seen, values, bits = neighbors(decoded), flat(decoded), 0.0
         kinds = np.searchsorted(self.edges, activity(seen))
         for channel, (linear, scales) in enumerate(zip(self.maps, self.scales, strict=True)):
             missed = values[:, channel] - np.hstack([seen, values[:, :channel]]) @ linear

@@ -1,0 +1,59 @@
+"""Other codecs at a given number of bytes."""
+
+import io
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+from sdc_pack.nodes.comparison import baselines, metrics
+
+IMAGE = np.ascontiguousarray(skimage.data.astronaut()[:256, 100:356])
+
+
+@pytest.fixture(params=baselines.BASELINES)
+def baseline(request):
+    if reason := baselines.missing(request.param):
+        pytest.skip(reason)
+    return request.param
+
+
+def test_file_has_at_most_the_bytes_asked_for_and_is_nearly_as_large(baseline):
+    image = IMAGE[64:192, 64:192]
+    result = baselines.encode_baseline_to_size(baseline, image, 6000)
+    assert result.fits and 4500 < result.size <= 6000
+    assert baselines.encode_baseline(baseline, image, result.quality + 1).size > 6000
+    assert result.pixels().shape == image.shape
+    assert metrics.psnr(image, result.pixels()) > 28
+
+
+def test_what_cannot_be_that_small_is_told(baseline):
+    result = baselines.encode_baseline_to_size(baseline, IMAGE, 100)
+    assert not result.fits and result.quality == 0
+    assert result.data == baselines.encode_baseline(baseline, IMAGE, 0).data
+
+
+def test_what_is_always_small_enough_has_the_highest_quality(baseline):
+    flat = np.full((64, 64, 3), 128, np.uint8)
+    result = baselines.encode_baseline_to_size(baseline, flat, 100_000)
+    assert result.fits and result.quality == 99
+
+
+def test_nothing_slower_or_other_makes_a_shorter_jpeg():
+    for quality in (0, 90):
+        files = []
+        for progressive in (False, True):
+            file = io.BytesIO()
+            Image.fromarray(IMAGE).save(file, "JPEG", quality=quality, optimize=True, progressive=progressive)
+            files.append(len(file.getvalue()))
+        assert files[0] != files[1]
+        assert baselines.encode_baseline("JPEG", IMAGE, quality).size == min(files)
+
+
+def test_a_baseline_takes_its_slowest_setting_and_tells_its_time(baseline):
+    made = baselines.encode_baseline(baseline, IMAGE, 20)
+    assert made.seconds > 0
+    if baseline == "AVIF":
+        file = io.BytesIO()
+        Image.fromarray(IMAGE).save(file, "AVIF", quality=20, speed=6)
+        assert metrics.psnr(IMAGE, made.pixels()) > metrics.psnr(IMAGE, np.asarray(Image.open(file)))
