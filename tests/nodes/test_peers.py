@@ -5,7 +5,7 @@ import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, DisableNoise, FlipSigmas, SamplerCustomAdvanced
 
-from benchmarks.harness import peers
+from benchmarks.harness import baseline_samplers as peers
 
 
 @pytest.mark.parametrize("rule", ["FlipSigmas + euler", "Unsampler"])
