@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 RATE, ALL, REGENERATED = summary.EQUAL_BYTES, "All settings", summary.REGENERATED
 # Bytes, a decimal fraction, but not a version such as 0.16.3, a share, so many of so many, or decibels.
 FIGURE = re.compile(r"\d+ bytes|(?<![\d.])\d+\.\d{2,3}(?![\d.]*\d)|\d+(?:\.\d+)? ?%|\d+ of \d+|\d+ dB")
-NOT_MEASURED = ("W · H / 80 bytes", "strength 0.15", "0.26 megapixels", "Python 3.11")
+NOT_MEASURED = ("width x height / 80 bytes", "strength 0.15", "0.25 megapixels", "Python 3.11")
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +81,17 @@ def test_readme(figures, quote):
         claims.append(row(label, *quote("quality", REGENERATED, name, *columns), f"{change}, {better}"))
     lpips = (quote("quality", REGENERATED, f"best, 3200 bytes: {how}", "LPIPS")[0] for how in ("decoded", summary.BEST))
     claims.append("at this setting LPIPS goes from {} to {}.".format(*lpips))
-    for beside, preset in (("Beside *paper*", "the preset paper"), ("bytes", "the preset best in as many bytes")):
+    for beside, preset in (("*paper*,", "the preset paper"), ("at the same size,", "the preset best in as many bytes")):
         pixels, lpips = (count_of(figures, "kodak", "AVIF", preset, column) for column in ("PSNR", "LPIPS"))
         assert pixels == count_of(figures, "kodak", "AVIF", preset, "SSIM")
-        claims.append(f"{beside} AVIF is better in SSIM and PSNR on {pixels} photographs, in LPIPS on {lpips}.")
+        claims.append(f"{beside} AVIF wins on SSIM and PSNR for {pixels} photographs and on LPIPS for {lpips}.")
     dithered, plain = (
         count_of(figures, "generated", "AVIF", other, "LPIPS")
         for other in ("the preset paper", "64 colors without dither")
     )
-    claims.append(f"it is better in LPIPS on {dithered}, and on {plain} if SDC does not dither.")
+    claims.append(f"it wins on LPIPS for {dithered}, and for {plain} if SDC does not dither.")
     claims.append(f"Means over the {figures['kodak']['images']} Kodak photographs")
-    claims.append(f"takes AVIF {seconds_of_avif(quote)} seconds")
+    claims.append(f"({seconds_of_avif(quote)} seconds for AVIF)")
     text = re.sub(r"file of \d+ bytes", "", take_out(read("README.md"), [*claims, *NOT_MEASURED]))
     assert not FIGURE.findall(text)
 

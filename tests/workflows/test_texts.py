@@ -53,7 +53,7 @@ def test_every_word_of_the_page_is_translated(server, language):
     """What the scripts say, with the same gaps to be filled in; and the commands in the menu."""
     texts = json.loads(server.client.request("/i18n"))[language]
     scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "web").glob("*.js"))
-    said = set(re.findall(r"\bsay\(\s*\"([^\"]+)\"", scripts))
+    said = set(re.findall(r"\bt\(\s*\"([^\"]+)\"", scripts))
     assert len(said) > 20 and said == texts["sdc"].keys()
     for english, foreign in texts["sdc"].items():
         assert sorted(re.findall(r"\{\w+\}", english)) == sorted(re.findall(r"\{\w+\}", foreign)) and foreign
