@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
+from ..autoencoder.srgb import WHITE
 from ..latent_formats import LATENT_FORMATS
 from ..palette import DITHERS, PAPER_PRESET
 from . import commands
-from .image_files import WHITE
 
 DESCRIPTION = """Turns images into .sdc files and back, looks into them, checks them, and does the same for latents.
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import container
+from ..autoencoder.srgb import SUFFIXES
 from ..encoder import encode, encode_learned
 from ..errors import SdcArgumentError, SdcError
 from ..image import decode, relabeled, with_metadata
@@ -94,7 +95,7 @@ def split(options):
 
 
 def encode_images(options):
-    kinds = image_files.SUFFIXES
+    kinds = SUFFIXES
 
     def work(name):
         data = read_input(name, limited=False)

@@ -4,12 +4,11 @@ import io
 
 import numpy as np
 
+from ..autoencoder.srgb import WHITE, to_srgb
 from ..encoder import encode
 from ..errors import SdcArgumentError, SdcUnsupportedError
 from ..image import decode
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff")
-WHITE = (255, 255, 255)
 FACTOR = 8  # pixels a latent
 
 
@@ -41,7 +40,7 @@ def encode_file(data, background=WHITE, mask=None, encode_latent=encode):
     image_module, tiny_vae = _needed()
     try:
         with image_module.open(io.BytesIO(data)) as image:
-            pixels, notes = _to_srgb(image, background)
+            pixels, notes = to_srgb(image, background)
     except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as error:
         raise SdcArgumentError(f"cannot be read as an image: {error}") from None
     height, width = pixels.shape[:2]
@@ -73,34 +72,6 @@ def decode_to_file(image, suffix):
     buffer = io.BytesIO()
     image_module.fromarray(pixels).save(buffer, format=kind)
     return buffer.getvalue()
-
-
-def _to_srgb(image, background):
-    """Pixels of an open image as people see it, (H, W, 3) uint8 in sRGB, and notes about what had to be done."""
-    from PIL import Image, ImageCms, ImageOps
-
-    notes = []
-    profile = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):
-        # 16 bits of gray, which Pillow would clip at 255.
-        values = np.asarray(image, np.float64)
-        full = 65535 if values.max() > 255 or image.mode.startswith("I;16") else 255
-        image = Image.fromarray((values.clip(0, full) * (255 / full)).round().astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        if image.getextrema()[3][0] < 255:
-            notes.append(f"its transparent parts were laid on #{bytes(background).hex()}")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image)
-    if profile:
-        try:
-            if image.mode in ("P", "RGBA"):  # of which the colors alone have the profile
-                image = image.convert("RGB")
-            own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
-            image = ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
-        except (OSError, ImageCms.PyCMSError):
-            notes.append("its color profile cannot be used and was left out")
-    return np.asarray(image.convert("RGB")), notes
 
 
 def _mask(data, shape):

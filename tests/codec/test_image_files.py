@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import sdc_codec as codec
 from PIL import Image, ImageCms
+from sdc_codec.autoencoder.srgb import WHITE
 from sdc_codec.command_line import image_files
 
 PAPER = partial(codec.encode, **codec.PAPER_PRESET)
@@ -90,11 +91,18 @@ def test_sixteen_bits_are_scaled(photograph):
     assert same(dark, latent_of(as_file(np.zeros_like(gray))), 0.2)
 
 
+def test_floats_of_a_tiff_are_scaled(photograph):
+    """Both to 1, as most programs write them, and as far as other integers go."""
+    gray = np.asarray(Image.fromarray(photograph).convert("L"))
+    for full in (1, 255, 65535):
+        assert same(latent_of(as_file((gray / 255 * full).astype(np.float32), "TIFF")), latent_of(as_file(gray))), full
+
+
 def test_transparent_parts_show_the_background(photograph):
     alpha = np.zeros(photograph.shape[:2], np.uint8)
     alpha[:, :100] = 255
     see_through = as_file(np.dstack([photograph, alpha]))
-    for color in (image_files.WHITE, (200, 30, 60)):
+    for color in (WHITE, (200, 30, 60)):
         expected = np.where(alpha[..., None] > 0, photograph, np.uint8(color))
         assert same(latent_of(see_through, background=color), latent_of(as_file(expected)))
     assert image_files.encode_file(see_through)[1] == ["its transparent parts were laid on #ffffff"]
