@@ -12,7 +12,6 @@ async def comfy_entrypoint():
     from .nodes.ddim_invert import SDCDDIMInvert
     from .nodes.decode import SDCDecode
     from .nodes.exact_sampler import SDCExactSampler
-    from .nodes.files.routes import add_routes
     from .nodes.inversion_sampler import SDCInversionSampler
     from .nodes.inversion_sigmas import SDCInversionSigmas
     from .nodes.inverted_noise import SDCInvertedNoise
@@ -23,6 +22,7 @@ async def comfy_entrypoint():
     from .nodes.regenerate import SDCRegenerate
     from .nodes.regenerate_canny import SDCRegenerateCanny
     from .nodes.save_sdc import SDCSave
+    from .nodes.server.routes import add_routes
 
     class SDCExtension(ComfyExtension):
         async def get_node_list(self):

@@ -24,7 +24,7 @@ def add_arguments(parser):
 
 
 def run(options, results):
-    from sdc_pack.nodes.files.prompt_graph import find_generation
+    from sdc_pack.nodes.metadata.prompt_graph import find_generation
 
     for path in png_files(options.images):
         with Image.open(path) as image:

@@ -109,10 +109,10 @@ def measure_nodes(pixels: np.ndarray, autoencoder, options) -> dict:
     import nodes
     from comfy_extras.nodes_custom_sampler import BasicGuider, KSamplerSelect, RandomNoise, SamplerCustomAdvanced
     from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
-    from sdc_pack.nodes.images.edges import canny_edges
     from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
     from sdc_pack.nodes.load_sdc import SDCLoad
     from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
+    from sdc_pack.nodes.regeneration.edges import canny_edges
     from sdc_pack.nodes.save_sdc import SDCSave
 
     names = random_models.build(options.models)

@@ -32,8 +32,6 @@ from .errors import (
     SdcUnsupportedError,
 )
 from .files import load_file, read_bounded, remove_strays, save_file, write_whole
-from .generation import KEYS as GENERATION_KEYS
-from .generation import generation_of
 from .image import MAX_PIXELS, EncodedImage, decode, estimate_error, load, relabeled, with_metadata, with_vae
 from .image_sequence import join_images, load_all, load_first
 from .latent_formats import LATENT_FORMATS, by_name
@@ -44,7 +42,6 @@ from .vae_identity import fingerprint, same_vae
 
 __all__ = [
     "DITHERS",
-    "GENERATION_KEYS",
     "LATENT_FORMATS",
     "LEARNED_FORMATS",
     "MAX_FILE_BYTES",
@@ -75,7 +72,6 @@ __all__ = [
     "encode_together",
     "estimate_error",
     "fingerprint",
-    "generation_of",
     "join_images",
     "load",
     "load_all",

@@ -7,13 +7,13 @@ import torch
 from comfy.utils import ProgressBar
 from comfy_api.v0_0_2 import io, ui
 
+from . import CATEGORY
 from .comparison import baselines, metrics
 from .comparison.entries import Entry, compare, count_steps, to_batches
 from .comparison.plot import draw_plot
 from .comparison.sheet import draw_sheet
 from .comparison.table import to_csv, to_markdown
 from .files.paths import save_under
-from .sockets import CATEGORY
 from .sockets.sdc import SDC
 
 SLOTS = (1, 2, 3, 4)

@@ -1,8 +1,8 @@
 import torch
 from comfy_api.v0_0_2 import io
 
-from .files.contact_sheet import MOST, draw_contact_sheet
-from .sockets import CATEGORY
+from . import CATEGORY
+from .previews.contact_sheet import MOST, draw_contact_sheet
 from .sockets.sdc import SDC
 
 

@@ -1,9 +1,8 @@
 from comfy_api.v0_0_2 import io
 
+from . import CATEGORY, plain_errors
 from .inversion.euler import MAX_REFINE
 from .inversion.image_to_noise import DDIM, EXACT_PAIR, image_to_noise
-from .sockets import CATEGORY
-from .sockets.errors import plain_errors
 from .sockets.sdc import SDC
 
 

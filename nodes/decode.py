@@ -1,12 +1,10 @@
 from comfy_api.v0_0_2 import io
 
-from .images.decoding import decode_latent
+from . import CATEGORY, plain_errors
 from .images.sizes import restore_size
-from .sockets import CATEGORY
-from .sockets.errors import plain_errors
-from .sockets.latents import to_latent
+from .latents.arrays import to_latent
+from .latents.vae import decode_latent, vae_notes
 from .sockets.sdc import SDC, about_lines
-from .sockets.vae_identity import vae_notes
 
 
 class SDCDecode(io.ComfyNode):

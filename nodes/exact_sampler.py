@@ -1,7 +1,7 @@
 from comfy_api.v0_0_2 import io
 
+from . import ADVANCED
 from .inversion.exact_pair import ExactNoise, ExactRegeneration
-from .sockets import ADVANCED
 
 
 class SDCExactSampler(io.ComfyNode):

@@ -1,7 +1,7 @@
 from comfy_api.v0_0_2 import io
 
+from . import ADVANCED
 from .inversion.euler import MAX_REFINE, InversionSampler
-from .sockets import ADVANCED
 
 
 class SDCInversionSampler(io.ComfyNode):

@@ -1,8 +1,8 @@
 import comfy.samplers
 from comfy_api.v0_0_2 import io
 
+from . import ADVANCED
 from .inversion.schedule import check_sigmas, lowest_levels
-from .sockets import ADVANCED
 
 
 class SDCInversionSigmas(io.ComfyNode):

@@ -1,9 +1,9 @@
 from comfy_api.v0_0_2 import io
 
+from . import ADVANCED
 from .inversion.noise import InvertedNoise
 from .inversion.schedule import check_sigmas
-from .sockets import ADVANCED
-from .sockets.latents import check_images
+from .latents.arrays import check_images
 
 
 class SDCInvertedNoise(io.ComfyNode):

@@ -5,12 +5,11 @@ from comfy.utils import ProgressBar
 from comfy_api.v0_0_2 import io
 
 from .. import codec
-from .sockets import CATEGORY
-from .sockets.errors import plain_errors
-from .sockets.latent_formats import AUTO, settle_format
-from .sockets.latents import check_images, to_arrays, to_latent
+from . import CATEGORY, plain_errors
+from .latents.arrays import check_images, to_arrays, to_latent
+from .latents.formats import AUTO, settle_format
+from .latents.vae import fingerprint_of
 from .sockets.sdc import SDC, quality_for_codec, size_line
-from .sockets.vae_identity import fingerprint_of
 
 PALETTES = {
     "fine": {"colors": 256, "dither": "none"},

@@ -4,14 +4,13 @@ import math
 from comfy_api.v0_0_2 import io
 
 from .. import codec
-from .files.generation import generation_outputs, generation_values
+from . import CATEGORY, plain_errors
 from .files.listing import find_listed, list_files, load_listed
 from .files.samples import list_samples
-from .sockets import CATEGORY
-from .sockets.errors import plain_errors
-from .sockets.latents import to_latent
+from .latents.arrays import to_latent
+from .latents.vae import vae_notes
+from .metadata.outputs import generation_outputs, generation_values
 from .sockets.sdc import SDC, about_file
-from .sockets.vae_identity import vae_notes
 
 NOTHING = "no .sdc file yet"  # how the only entry of an empty list once began; saved workflows may hold it
 INVITATION = (

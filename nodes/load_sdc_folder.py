@@ -4,11 +4,11 @@ import os
 from comfy_api.v0_0_2 import io
 
 from .. import codec
+from . import CATEGORY
 from .files.folders import ORDERS, PLACES, choose_files
-from .files.generation import generation_outputs, generation_values
 from .files.listing import find_listed, load_listed
-from .sockets import CATEGORY
-from .sockets.latents import to_latent
+from .latents.arrays import to_latent
+from .metadata.outputs import generation_outputs, generation_values
 from .sockets.sdc import SDC
 
 WARNING = "\u26a0"

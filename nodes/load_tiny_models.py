@@ -1,6 +1,6 @@
 from comfy_api.v0_0_2 import io
 
-from .sockets import CATEGORY
+from . import CATEGORY
 from .tiny.loading import load_models
 
 

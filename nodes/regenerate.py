@@ -1,16 +1,14 @@
 import comfy.model_management
 from comfy_api.v0_0_2 import io
 
-from .images.decoding import decode_latent
-from .images.edges import canny_edges
+from . import CATEGORY, plain_errors
 from .images.sizes import restore_size
 from .inversion.image_to_noise import image_to_noise
-from .inversion.noise_to_image import noise_to_image
-from .sockets import CATEGORY
-from .sockets.errors import plain_errors
-from .sockets.latents import to_latent
+from .latents.arrays import to_latent
+from .latents.vae import decode_latent, vae_notes
+from .regeneration.edges import canny_edges
+from .regeneration.noise_to_image import noise_to_image
 from .sockets.sdc import SDC
-from .sockets.vae_identity import vae_notes
 
 
 class SDCRegenerate(io.ComfyNode):

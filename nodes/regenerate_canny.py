@@ -1,9 +1,9 @@
 import comfy.model_management
 from comfy_api.v0_0_2 import io, ui
 
-from .images.edges import as_hint, canny_edges, fit_to_latent
-from .inversion.noise_to_image import noise_to_image
-from .sockets import CATEGORY
+from . import CATEGORY
+from .regeneration.edges import as_hint, canny_edges, fit_to_latent
+from .regeneration.noise_to_image import noise_to_image
 
 
 class SDCRegenerateCanny(io.ComfyNode):

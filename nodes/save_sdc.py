@@ -7,13 +7,12 @@ from comfy_api.v0_0_2 import io, ui
 from PIL import Image
 
 from .. import codec
-from .files.embedding import embed_metadata
+from . import CATEGORY, plain_errors
 from .files.paths import check_prefix, save_under
-from .files.previews import save_thumbnail
-from .files.prompt_graph import find_generation
-from .sockets import CATEGORY
-from .sockets.errors import plain_errors
-from .sockets.latents import to_latent
+from .latents.arrays import to_latent
+from .metadata.embedding import embed_metadata
+from .metadata.prompt_graph import find_generation
+from .previews.thumbnail import save_thumbnail
 from .sockets.sdc import SDC, preview_notes, size_line, size_words
 
 # The assets view lists media only, and takes a file of another kind for one by its "format". Of the kinds it knows,

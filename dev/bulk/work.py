@@ -14,9 +14,9 @@ import torch
 from PIL import Image, ImageOps
 from sdc_pack import codec
 from sdc_pack.nodes.decode import SDCDecode
-from sdc_pack.nodes.files.embedding import embed_metadata
-from sdc_pack.nodes.files.prompt_graph import find_generation
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
+from sdc_pack.nodes.metadata.embedding import embed_metadata
+from sdc_pack.nodes.metadata.prompt_graph import find_generation
 from sdc_pack.nodes.regenerate import SDCRegenerate
 
 from .places import place

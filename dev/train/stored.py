@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageOps
 from sdc_pack import codec
 from sdc_pack.codec.autoencoder import tiny_vae
-from sdc_pack.nodes.images import edges
+from sdc_pack.nodes.regeneration import edges
 
 from . import data
 

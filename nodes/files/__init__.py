@@ -1,1 +1,1 @@
-"""The `.sdc` files of ComfyUI's folders: names that are safe, what is listed, previews, and the page's questions."""
+"""The `.sdc` files in the folders of ComfyUI: safe names, lists, and files of a folder."""

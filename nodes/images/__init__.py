@@ -1,1 +1,1 @@
-"""What is done to an IMAGE: its edges, and trimming it to its latent."""
+"""The size of an IMAGE compared with its latent; and OpenCV."""

@@ -4,8 +4,8 @@ import logging
 
 import torch
 
-from ..sockets.latent_formats import format_of_model, formats_with
-from ..sockets.latents import check_images
+from ..latents.arrays import check_images
+from ..latents.formats import format_of_model, formats_with
 
 
 def fit_latent(model, latent: dict) -> tuple[dict, list[str]]:

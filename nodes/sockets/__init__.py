@@ -1,4 +1,1 @@
-"""What travels between the nodes: the SDC socket, and LATENT to and from it."""
-
-CATEGORY = "model/latent/SDC"
-ADVANCED = f"{CATEGORY}/advanced"
+"""The SDC socket, and the lines that nodes show about the images on it."""

@@ -62,7 +62,7 @@ def test_golden_headers():
     assert described.metadata["prompt"] == "second \0" and described.metadata["tags"] == ["été", "😀", "狐"]
     assert described.metadata["big"] == 123456789012345678901234567890
     made = image("v1_settings_by_dictionary.sdc")
-    assert codec.generation_of(made.metadata) == made.metadata and made.metadata["seed"] == (1 << 64) - 1
+    assert made.metadata["seed"] == (1 << 64) - 1
     assert made.metadata["prompt"] == "a lighthouse at dusk, oil painting, été"
     assert image("v1_vae_fingerprint.sdc").vae.hex() == "d55421d1d82732d7"
     assert image("v1_workflow_by_dictionary.sdc").metadata["workflow"]["nodes"][0]["type"] == "SDCLoad"

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from sdc_pack.codec.autoencoder import tiny_vae
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
-from sdc_pack.nodes.files.previews import thumbnail
 from sdc_pack.nodes.inversion.strength import quantization_noise
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.load_sdc import SDCLoad
+from sdc_pack.nodes.previews.thumbnail import thumbnail
 from sdc_pack.nodes.save_sdc import SDCSave
 from sdc_pack.nodes.sockets.sdc import about_lines
 

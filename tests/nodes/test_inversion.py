@@ -13,7 +13,7 @@ import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, DisableNoise, RandomNoise, SamplerCustomAdvanced
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete, ModelSamplingSD3
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
-from sdc_pack.nodes.sockets.latents import to_latent
+from sdc_pack.nodes.latents.arrays import to_latent
 
 from dev import denoisers
 

@@ -10,9 +10,9 @@ import pytest
 import sdc_pack.codec as codec
 import torch
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
+from sdc_pack.nodes.latents.arrays import to_latent
+from sdc_pack.nodes.latents.formats import format_of_vae, settle_format
 from sdc_pack.nodes.load_tiny_models import SDCLoadTinyModels
-from sdc_pack.nodes.sockets.latent_formats import format_of_vae, settle_format
-from sdc_pack.nodes.sockets.latents import to_latent
 from sdc_pack.nodes.tiny import models as small_models
 
 from dev import families

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from sdc_pack.nodes.comparison import metrics
 from sdc_pack.nodes.files.listing import list_files, load_listed
-from sdc_pack.nodes.files.previews import thumbnail
 from sdc_pack.nodes.files.samples import list_samples
 from sdc_pack.nodes.load_sdc import SDCLoad
+from sdc_pack.nodes.previews.thumbnail import thumbnail
 
 from .node_steps import quantize, save, saved_path
 

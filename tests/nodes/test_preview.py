@@ -15,9 +15,9 @@ from PIL import Image
 from sdc_pack.codec.autoencoder import tiny_vae
 from sdc_pack.nodes.comparison import metrics
 from sdc_pack.nodes.files.listing import name_in_list
-from sdc_pack.nodes.files.previews import thumbnail
-from sdc_pack.nodes.files.routes import add_routes
-from sdc_pack.nodes.sockets.latent_formats import COMFY_CLASSES
+from sdc_pack.nodes.latents.formats import COMFY_CLASSES
+from sdc_pack.nodes.previews.thumbnail import thumbnail
+from sdc_pack.nodes.server.routes import add_routes
 from sdc_pack.nodes.sockets.sdc import about_lines
 
 

@@ -8,9 +8,9 @@ import torch
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 from sdc_pack.nodes.decode import SDCDecode
 from sdc_pack.nodes.images.sizes import restore_size
+from sdc_pack.nodes.latents.arrays import to_latent
 from sdc_pack.nodes.regenerate import SDCRegenerate
 from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
-from sdc_pack.nodes.sockets.latents import to_latent
 
 
 def encoded(width=96, height=64, **changes) -> codec.EncodedImage:

@@ -10,8 +10,8 @@ import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, RandomNoise, SamplerCustomAdvanced
 from nodes import ControlNetApplyAdvanced
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
-from sdc_pack.nodes.images.edges import canny_edges, fit_to_latent
 from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
+from sdc_pack.nodes.regeneration.edges import canny_edges, fit_to_latent
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 import sdc_pack.codec as codec
 import torch
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
+from sdc_pack.nodes.latents.vae import fingerprint_of, vae_notes
 from sdc_pack.nodes.load_sdc import SDCLoad
-from sdc_pack.nodes.sockets.vae_identity import fingerprint_of, vae_notes
 
 
 def other(vae, change):

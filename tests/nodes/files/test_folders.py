@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import sdc_pack.codec as codec
 from sdc_pack.nodes.contact_sheet import SDCContactSheet
-from sdc_pack.nodes.files.contact_sheet import BACKGROUND, GAP
 from sdc_pack.nodes.files.folders import choose_files
 from sdc_pack.nodes.load_sdc_folder import SDCLoadFolder
+from sdc_pack.nodes.previews.contact_sheet import BACKGROUND, GAP
 from sdc_pack.nodes.save_sdc import SDCSave
 
 SIZES = {"b": (8, 12), "a": (4, 4), "Cat": (6, 3), "sub/d": (5, 5)}

@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 
 from ... import codec
 from ...codec.autoencoder import tiny_vae
-from ..sockets.latent_formats import rough_colors
+from ..latents.formats import rough_colors
 
 SIDE = 256
 MAX_PIXELS = 4096**2  # of the true image; the latent of a larger one is not decoded just to look at it

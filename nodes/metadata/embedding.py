@@ -1,6 +1,7 @@
 """What Save SDC puts beside the image: a prompt, the workflow, or nothing. An image is never lost for their sake."""
 
 from ... import codec
+from .generation import KEYS
 
 WARNING = "\u26a0"
 
@@ -25,7 +26,7 @@ def embed_metadata(
     disabled : bool
         ComfyUI was told to write no metadata: nothing is embedded, nor kept.
     generation : dict or None
-        How the image was made, as `codec.generation_of` has it, where that is wanted; in the place of what the
+        How the image was made, as `generation_of` gives it, where that is wanted; in the place of what the
         image says of it. An empty one where nothing was found: then what the image says is kept.
     """
     if disabled:
@@ -35,7 +36,7 @@ def embed_metadata(
     metadata = {key: value for key, value in image.metadata.items() if key != "workflow"}
     notes: list[str] = []
     if generation:
-        others = {key: value for key, value in metadata.items() if key not in codec.GENERATION_KEYS}
+        others = {key: value for key, value in metadata.items() if key not in KEYS}
         metadata, notes = with_parts(others, "prompt with settings", generation, notes)
     elif generation is not None:
         notes.append(f"{WARNING} No prompt and settings were found: no sampler comes before this node.")

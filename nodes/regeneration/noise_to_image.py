@@ -7,8 +7,8 @@ import torch
 from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 from nodes import ControlNetApplyAdvanced  # ComfyUI's own nodes, not the folder of this file
 
-from .exact_pair import ExactNoise, ExactRegeneration
-from .guidance import make_guider
+from ..inversion.exact_pair import ExactNoise, ExactRegeneration
+from ..inversion.guidance import make_guider
 
 
 def noise_to_image(

@@ -6,7 +6,7 @@ from comfy.utils import ProgressBar
 from PIL import Image, ImageDraw, ImageFont
 
 from ... import codec
-from .previews import thumbnail
+from .thumbnail import thumbnail
 
 MOST = 1000  # images on a sheet
 GAP = 8

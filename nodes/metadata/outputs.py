@@ -4,6 +4,7 @@ import comfy.samplers
 from comfy_api.v0_0_2 import io
 
 from ... import codec
+from .generation import generation_of
 
 # What a sampler can go on with where a file does not say: ComfyUI's own defaults.
 DEFAULTS = {
@@ -30,7 +31,7 @@ def generation_outputs(**options) -> list:
 
 def generation_values(image: codec.EncodedImage) -> list:
     """Negative prompt, seed, steps, cfg, sampler, scheduler, denoise and names of model and VAE."""
-    found = codec.generation_of(image.metadata)
+    found = generation_of(image.metadata)
     # A sampler of another pack, or of a newer ComfyUI, is none here.
     known = {"sampler": comfy.samplers.KSampler.SAMPLERS, "scheduler": comfy.samplers.KSampler.SCHEDULERS}
     for key, names in known.items():

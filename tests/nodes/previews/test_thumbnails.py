@@ -9,7 +9,7 @@ from comfy_execution.jobs import get_outputs_summary
 from PIL import Image
 from sdc_pack.codec.autoencoder import tiny_vae
 from sdc_pack.nodes.comparison import metrics
-from sdc_pack.nodes.files import previews
+from sdc_pack.nodes.previews import thumbnail
 from sdc_pack.nodes.save_sdc import SDCSave
 
 
@@ -59,7 +59,7 @@ def test_a_file_of_the_same_name_stays(encoded, comfyui_folders):
 
 
 def test_a_image_that_cannot_be_shown_is_saved_all_the_same(encoded, comfyui_folders, monkeypatch):
-    monkeypatch.setattr(previews, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(thumbnail, "MAX_PIXELS", 1000)
     shown = save([encoded], thumbnail=True)
     assert "images" not in shown and len(shown["files"]) == 1
     assert codec.load_file(folder_paths.get_output_directory() + "/SDC/cup_00001_.sdc") == encoded

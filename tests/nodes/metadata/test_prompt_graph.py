@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sdc_pack.nodes.files.prompt_graph import find_generation
+from sdc_pack.nodes.metadata.prompt_graph import find_generation
 
 WORKFLOWS = Path(__file__).parents[3] / "workflows" / "api"
 KSAMPLER = {

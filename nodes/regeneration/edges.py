@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from .opencv import import_cv2
+from ..images.opencv import import_cv2
 
 
 def canny_edges(image: torch.Tensor, low_threshold: int | None, high_threshold: int | None) -> torch.Tensor:

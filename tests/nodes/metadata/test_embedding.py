@@ -6,8 +6,8 @@ import pytest
 import sdc_pack.codec as codec
 import torch
 from comfy_api.v0_0_2 import io
-from sdc_pack.nodes.files.embedding import embed_metadata
 from sdc_pack.nodes.load_sdc import SDCLoad
+from sdc_pack.nodes.metadata.embedding import embed_metadata
 from sdc_pack.nodes.save_sdc import SDCSave
 
 WORKFLOW = {"nodes": [{"id": 1, "type": "SaveImage"}]}

@@ -4,7 +4,7 @@ Nodes are known by what their inputs are called, so samplers and loaders of othe
 that is not is passed by. A graph may come from anybody: whatever it holds, this ends, and gives no more than is there.
 """
 
-from ... import codec
+from .generation import generation_of
 
 # What the inputs of loaders are called: of those that give a MODEL, and those that give a VAE.
 MODEL_NAMES = ("ckpt_name", "unet_name", "model_name", "diffusion_model_name")
@@ -14,11 +14,11 @@ SEEDS = ("seed", "noise_seed")
 # What nodes that stand for a widget call their value.
 VALUES = ("value", "text", "string", "int", "float", "number", "seed", "noise_seed")
 MAX_NODES = 10_000
-FARTHEST = 100  # links that a value or a text may be away
+MAX_LINKS = 100  # between the sampler and a value or a text
 
 
 def find_generation(graph, start: str) -> dict:
-    """What the nearest sampler before the node `start` was told, as `codec.generation_of` gives it.
+    """What the nearest sampler before the node `start` was told, as `generation_of` gives it.
 
     With several samplers, as in a second pass, it is the last one that made the image: its prompts and its settings.
     Empty where there is none.
@@ -33,7 +33,7 @@ def find_generation(graph, start: str) -> dict:
         "model": name_behind(graph, sampler, "model", MODEL_NAMES),
         "vae": name_behind(graph, start, "vae", VAE_NAMES),
     }
-    return codec.generation_of({key: value for key, value in found.items() if value not in (None, "")})
+    return generation_of({key: value for key, value in found.items() if value not in (None, "")})
 
 
 def inputs(node) -> dict:
@@ -107,7 +107,7 @@ def settings_of(graph: dict, sampler: str) -> dict:
 
 def value_of(graph: dict, value):
     """A text or number as it stands in an input, or on the nodes that a link leads to; else None."""
-    for _ in range(FARTHEST):
+    for _ in range(MAX_LINKS):
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             return value
         source = inputs(graph.get(linked(value)))
@@ -127,7 +127,7 @@ def texts_of(graph: dict, link) -> list[str]:
         link, depth = waiting.pop()
         node = graph.get(linked(link))
         place = linked(link), link[1] if linked(link) else 0
-        if node is None or place in seen or depth > FARTHEST:
+        if node is None or place in seen or depth > MAX_LINKS:
             continue
         seen.add(place)
         if isinstance(node, dict) and node.get("class_type") == "ConditioningZeroOut":  # takes away what the text says

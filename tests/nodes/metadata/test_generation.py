@@ -1,7 +1,7 @@
 """What metadata say of how an image was made: values that a sampler takes, and nothing else."""
 
 import pytest
-import sdc_codec as codec
+from sdc_pack.nodes.metadata.generation import generation_of
 
 ALL = {
     "prompt": "a", "negative": "b", "sampler": "euler", "scheduler": "normal", "model": "m.safetensors",
@@ -10,12 +10,12 @@ ALL = {
 
 
 def test_everything_is_given_back():
-    assert codec.generation_of(ALL | {"workflow": {}, "mine": [1]}) == ALL
-    assert codec.generation_of({}) == {}
+    assert generation_of(ALL | {"workflow": {}, "mine": [1]}) == ALL
+    assert generation_of({}) == {}
 
 
 def test_whole_numbers_and_others_may_be_written_alike():
-    found = codec.generation_of({"seed": 5.0, "steps": 20.0, "cfg": 8, "denoise": 1})
+    found = generation_of({"seed": 5.0, "steps": 20.0, "cfg": 8, "denoise": 1})
     assert found == {"seed": 5, "steps": 20, "cfg": 8.0, "denoise": 1.0}
     assert [type(value) for value in found.values()] == [int, int, float, float]
 
@@ -30,4 +30,4 @@ def test_whole_numbers_and_others_may_be_written_alike():
     ],
 )
 def test_other_values_are_none(strange):
-    assert codec.generation_of(strange) == {}
+    assert generation_of(strange) == {}

@@ -8,10 +8,10 @@ import folder_paths
 from aiohttp import web
 
 from ... import codec
+from ..files.listing import Opened, load_listed, name_in_list, named, read_listed
+from ..previews.thumbnail import MAX_PIXELS, jpeg, thumbnail
 from ..sockets.sdc import about_file
 from ..tiny.install import install_models
-from .listing import Opened, load_listed, name_in_list, named, read_listed
-from .previews import MAX_PIXELS, jpeg, thumbnail
 
 AT_ONCE = 2  # files that are looked into side by side; others wait, without memory
 KEPT = 64  # thumbnails, some 10 kB each

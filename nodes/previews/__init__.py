@@ -1,0 +1,1 @@
+"""Small images of what `.sdc` files hold, made without any model of the user."""

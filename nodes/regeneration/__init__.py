@@ -1,0 +1,1 @@
+"""From noise back to an image, guided by Canny edges."""
