@@ -263,7 +263,7 @@ def test_latent_of_another_size_is_refused_with_both_shapes(model, prompt, laten
 def test_latent_of_no_image_is_refused(model, prompt):
     nested = comfy.nested_tensor.NestedTensor([torch.ones(1, 4, 8, 8), torch.ones(1, 8, 16)])
     for samples in (nested, torch.ones(1, 4, 2, 8, 8)):
-        with pytest.raises(ValueError, match="SDC works on images"):
+        with pytest.raises(ValueError, match="SDC needs images"):
             invert(model, prompt(""), {"samples": samples})
 
 

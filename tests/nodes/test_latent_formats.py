@@ -52,7 +52,7 @@ def test_a_vae_is_known_by_its_colors(name, expected):
 def test_the_small_vae_of_the_pack_is_of_sd1():
     vae = SDCLoadTinyModels.execute().result[2]
     assert format_of_vae(vae) == "SD1.x"
-    with pytest.raises(ValueError, match="The vae connected says SD1.x and latent_format says SDXL"):
+    with pytest.raises(ValueError, match="The connected VAE says SD1.x and latent_format says SDXL"):
         quantize(latent_of(4), "SDXL", vae)
 
 
@@ -65,7 +65,7 @@ def test_a_vae_that_knows_no_colors_is_of_no_family():
     }
     vae = comfy.sd.VAE(sd=weights)
     assert format_of_vae(vae) is None
-    with pytest.raises(ValueError, match="of a family that .sdc files have no name for"):
+    with pytest.raises(ValueError, match="latent format that .sdc files do not support"):
         quantize(latent_of(4), vae=vae)
     assert quantize(latent_of(4), "SD1.x", vae).latent_format == "SD1.x"  # who chooses knows better
 
@@ -79,12 +79,12 @@ def test_a_latent_out_of_a_file_keeps_its_family():
 
 @pytest.mark.parametrize(("channels", "candidates"), [(4, "SD1.x and SDXL"), (16, "SD3 and Flux")])
 def test_with_nothing_known_it_asks_and_names_the_candidates(channels, candidates):
-    with pytest.raises(ValueError, match=f"{channels} channels, which {candidates} both have.*Connect the VAE"):
+    with pytest.raises(ValueError, match=f"{channels} channels, which both {candidates} have.*Connect the VAE"):
         settle_format("auto", latent_of(channels))
 
 
 def test_a_choice_that_the_channels_rule_out_is_refused():
-    with pytest.raises(ValueError, match="16 channels, as SD3 and Flux have, and those of SD1.x have 4"):
+    with pytest.raises(ValueError, match="16 channels, like SD3 and Flux, but SD1.x latents have 4"):
         settle_format("SD1.x", latent_of(16))
     with pytest.raises(ValueError, match="128 channels.*SD1.x, SDXL, SD3, Flux"):
         settle_format("auto", latent_of(128))

@@ -24,14 +24,14 @@ class Model:
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((1, 128, 32, 32), "128 channels, as those of Flux.2 and LTX-Video have.*SD1.x, SDXL, SD3, Flux"),
-        ((1, 12, 32, 32), "12 channels, as those of Mochi have"),
-        ((1, 3, 32, 32), "3 channels. .sdc files hold"),
-        ((1, 16, 21, 60, 104), "model for video, with 21 frames.*Decode it with its own VAE"),
-        ((1, 16, 1, 60, 104), "model for video, with 1 frames"),
-        ((1, 64, 1024), "model for sound"),
-        ((1, 4, 32, 32), "SD1.x and SDXL both have.*Connect the VAE"),
-        ((1, 16, 32, 32), "SD3 and Flux both have.*Connect the VAE"),
+        ((1, 128, 32, 32), "128 channels, like those of Flux.2 and LTX-Video.*SD1.x, SDXL, SD3, Flux"),
+        ((1, 12, 32, 32), "12 channels, like those of Mochi"),
+        ((1, 3, 32, 32), "3 channels. .sdc files support"),
+        ((1, 16, 21, 60, 104), "video model, with 21 frames.*Decode it with its own VAE"),
+        ((1, 16, 1, 60, 104), "video model, with 1 frames"),
+        ((1, 64, 1024), "audio model"),
+        ((1, 4, 32, 32), "both SD1.x and SDXL have.*Connect the VAE"),
+        ((1, 16, 32, 32), "both SD3 and Flux have.*Connect the VAE"),
     ],
 )
 def test_what_is_not_known_is_said(shape, message):
@@ -43,10 +43,10 @@ def test_what_is_not_known_is_said(shape, message):
 def test_a_model_of_another_family_is_no_guess(family):
     model = Model(getattr(comfy.latent_formats, family)())
     channels = model.latent_format.latent_channels
-    with pytest.raises(ValueError, match="of a family that .sdc files have no name for.*SD1.x, SDXL, SD3, Flux"):
+    with pytest.raises(ValueError, match="latent format that .sdc files do not support.*SD1.x, SDXL, SD3, Flux"):
         quantize((1, channels, 24, 24), vae=model)
 
 
 def test_another_label_than_the_channels_allow_is_refused():
-    with pytest.raises(ValueError, match="128 channels, and those of Flux have 16"):
+    with pytest.raises(ValueError, match="128 channels, but Flux latents have 16"):
         quantize((1, 128, 24, 24), "Flux")

@@ -101,7 +101,7 @@ def test_restored_rows_are_those_beside_them_and_padding_is_cut_off():
 def test_a_vae_of_another_family_is_refused_by_name(vae, model, prompt):
     latent = np.zeros((16, 8, 8), np.float32) + np.arange(8, dtype=np.float32)
     sdc = [codec.encode(latent, latent_format="Flux", colors=4)]
-    with pytest.raises(ValueError, match="latent of Flux, with 16 channels.*VAE works with 4"):
+    with pytest.raises(ValueError, match="Flux latent with 16 channels.*VAE decodes 4"):
         SDCDecode.execute(sdc, vae)
     with pytest.raises(ValueError, match="16 channels"):
         SDCRegenerate.execute(sdc, model, prompt(""), vae)
