@@ -77,11 +77,11 @@ def parse(argv: list) -> tuple:
     commands.add_parser("test", help="run the tests; other arguments go to pytest", **options)
     measure = "measure, as README and docs/results.md show it; alone it lists the benches"
     commands.add_parser("bench", help=measure, add_help=False, **options)
-    rebuilt = "build the shipped workflows anew in a browser: [NAME ...]"
+    rebuilt = "save the shipped workflows anew through a page: [NAME ...]"
     commands.add_parser("templates", help=rebuilt, add_help=False, **options)
     shared_out = "a folder of images to .sdc files, or back, by all cores and cards: compress, decompress, regenerate"
     commands.add_parser("bulk", help=shared_out, add_help=False, **options)
-    drawn = "make the images of README and the thumbnails of the workflows anew: [NAME ...]"
+    drawn = "make the images of README anew: [NAME ...]"
     commands.add_parser("images", help=drawn, add_help=False, **options)
     commands.add_parser("fuzz", help="damaged .sdc files and hostile names: --seconds N, --seed S", **options)
     models = commands.add_parser("models", help="write the tiny models into a models folder of ComfyUI", **options)

@@ -95,13 +95,13 @@ def main(command: str, settings: dict) -> int:
 
         return train.main(settings["arguments"], settings)
     if command == "templates":
-        from dev.templates import command as templates
+        from dev import templates
 
         return templates.main(settings["arguments"], settings, models)
     if command == "images":
-        from dev.templates import readme
+        from dev import readme_images
 
-        return readme.main(settings["arguments"], settings, models)
+        return readme_images.main(settings["arguments"], settings, models)
     if command == "demo":
         from dev import demo
         from dev.client import ComfyError

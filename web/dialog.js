@@ -1,4 +1,4 @@
-// A question with answers of its own. The front end's dialog has one answer, and does not tell Cancel from Esc.
+// A dialog with a choice of answers. The front end's own has a single answer and cannot tell Cancel from Esc.
 import { t } from "./i18n.js"
 
 const FRAME =
@@ -7,7 +7,7 @@ const FRAME =
 const BUTTON =
   "color: inherit; background: var(--comfy-input-bg); border: 1px solid var(--border-color); " +
   "border-radius: 6px; padding: 6px 12px; font: inherit; cursor: pointer"
-const CROSS = "float: right; color: inherit; background: none; border: none; font: inherit; cursor: pointer"
+const CLOSE_BUTTON = "float: right; color: inherit; background: none; border: none; font: inherit; cursor: pointer"
 
 function makeButton(label, style, choose) {
   const button = document.createElement("button")
@@ -17,7 +17,7 @@ function makeButton(label, style, choose) {
   return button
 }
 
-// `answers` are [value, label]. Resolves with the value chosen, or undefined after Esc or the cross.
+// `answers` are [value, label]. Resolves with the chosen value, or undefined after Esc or the close button.
 export function chooseDialog({ title, message, answers }) {
   return new Promise((resolve) => {
     const dialog = document.createElement("dialog")
@@ -32,15 +32,15 @@ export function chooseDialog({ title, message, answers }) {
       dialog.remove()
       resolve(value)
     }
-    const cross = makeButton("✕", CROSS, () => close(undefined))
-    cross.setAttribute("aria-label", t("Close"))
+    const closeButton = makeButton("✕", CLOSE_BUTTON, () => close(undefined))
+    closeButton.setAttribute("aria-label", t("Close"))
     row.append(...answers.map(([value, label]) => makeButton(label, BUTTON, () => close(value))))
-    dialog.append(cross, heading, text, row)
+    dialog.append(closeButton, heading, text, row)
     dialog.addEventListener("cancel", (event) => {
       event.preventDefault()
       close(undefined)
     })
-    // What is typed is for this question, and not for the canvas behind it, where Delete deletes nodes.
+    // Keys are for the dialog, not for the canvas behind it, where Delete deletes nodes.
     dialog.addEventListener("keydown", (event) => event.stopPropagation())
     document.body.append(dialog)
     dialog.showModal()

@@ -1,4 +1,4 @@
-// .sdc files between the browser and the server: which they are, what is in them, upload and download.
+// .sdc files between the browser and the server: what is in them, upload and download; and messages to the user.
 import { api } from "../../scripts/api.js"
 import { app } from "../../scripts/app.js"
 import { t } from "./i18n.js"
@@ -15,7 +15,7 @@ export function toast(message) {
 
 async function request(route, options) {
   const response = await api.fetchApi(route, options)
-  const answer = await response.json().catch(() => ({})) // no JSON: the server stumbled, or knows no such route
+  const answer = await response.json().catch(() => ({})) // no JSON: the server failed, or has no such route
   if (answer.error || !response.ok) throw new Error(answer.error ?? `${response.status} ${response.statusText}`)
   return answer
 }
@@ -23,16 +23,27 @@ async function request(route, options) {
 // What is in a file that lies on the server, under the name that Load SDC's list has for it, or its full path.
 export const info = (file) => request(`/sdc/info?${new URLSearchParams({ file })}`)
 
-// The same for a file in the browser, with its workflow; nothing is kept on the server.
-export const inspect = (file) => request("/sdc/inspect", { method: "POST", body: file })
+const inspected = new WeakMap()
+
+// The same for a file in the browser, with its workflow; nothing is kept on the server. A file is sent only once,
+// however often it is inspected.
+export function inspect(file) {
+  if (!inspected.has(file)) inspected.set(file, request("/sdc/inspect", { method: "POST", body: file }))
+  return inspected.get(file)
+}
 
 export const installTinyModels = () => request("/sdc/tiny_models", { method: "POST" })
 
-export const thumbnail = (file) => api.apiURL(`/sdc/thumbnail?${new URLSearchParams({ file, t: Date.now() })}`)
+// The address of a small image. `version`, from `info`, changes with the content, so the browser may keep the image.
+export const thumbnail = ({ file, version }) => api.apiURL(`/sdc/thumbnail?${new URLSearchParams({ file, version })}`)
+
+// The address of a file in the server's folders: { filename, subfolder, type }.
+export const view = ({ filename, subfolder = "", type }) =>
+  api.apiURL(`/view?${new URLSearchParams({ filename, subfolder, type })}`)
 
 // Put a file into the input folder and return its name there.
 export async function upload(file) {
-  await inspect(file) // a damaged file, or another program's, is left where it is
+  await inspect(file) // a damaged file, or another program's, is not uploaded
   const body = new FormData()
   body.append("image", file) // core's only upload route, for files of every kind
   const response = await api.fetchApi("/upload/image", { method: "POST", body })
@@ -41,7 +52,7 @@ export async function upload(file) {
   return subfolder ? `${subfolder}/${name}` : name
 }
 
-const ASIDE = 420 // on the canvas: what becomes of the other files lies beside what becomes of ours
+const OFFSET = 420 // on the canvas: the nodes made from the other files must not cover ours
 
 // Give the files of a drop that are no .sdc files to the front end, as if they had been dropped alone, farther left.
 export function forwardFiles(drop, files) {
@@ -49,15 +60,15 @@ export function forwardFiles(drop, files) {
   if (!others.length) return
   const dataTransfer = new DataTransfer()
   for (const file of others) dataTransfer.items.add(file)
-  const place = { clientX: drop.clientX - ASIDE * app.canvas.ds.scale, clientY: drop.clientY }
-  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, ...place, bubbles: true, cancelable: true }))
+  const position = { clientX: drop.clientX - OFFSET * app.canvas.ds.scale, clientY: drop.clientY }
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, ...position, bubbles: true, cancelable: true }))
 }
 
-// Save a file of the server's folders on the user's disk: { filename, subfolder, type }.
-export function download({ filename, subfolder = "", type }) {
+// Save a file of the server's folders on the user's disk.
+export function download(file) {
   const link = document.createElement("a")
-  link.href = api.apiURL(`/view?${new URLSearchParams({ filename, subfolder, type })}`)
-  link.download = filename
+  link.href = view(file)
+  link.download = file.filename
   link.click()
 }
 

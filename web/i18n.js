@@ -1,9 +1,9 @@
-// What the page says, in the reader's language: English is written in the scripts, the other languages are in the part
-// "sdc" of locales/LANGUAGE/main.json, found by the English text.
+// Texts of the page in the user's language. English is in the scripts; the translations are under "sdc" in
+// locales/LANGUAGE/main.json, with the English text as key.
 import { api } from "../../scripts/api.js"
 import { app } from "../../scripts/app.js"
 
-// Before any button is made. Without it, everything is said in English.
+// Before any button is made. Where this fails, the page stays English.
 const languages = await api
   .fetchApi("/i18n")
   .then((response) => response.json())
@@ -12,6 +12,6 @@ const languages = await api
 // `{name}` in a text is filled in from `values`.
 export function t(text, values = {}) {
   const language = app.extensionManager?.setting?.get("Comfy.Locale")
-  const said = languages[language]?.sdc?.[text] ?? text
-  return said.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all)
+  const translated = languages[language]?.sdc?.[text] ?? text
+  return translated.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all)
 }

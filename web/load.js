@@ -1,11 +1,11 @@
-// Load SDC: choose, drop or paste a .sdc file, and see what is in it before anything is run.
+// Load SDC: choose, drop or paste a .sdc file, and see what is in it before a run.
 import { app } from "../../scripts/app.js"
 import { download, forwardFiles, info, isSdc, splitName, thumbnail, upload, warn } from "./files.js"
 import { show } from "./status.js"
 import { t } from "./i18n.js"
 
 const GAP = 60 // between nodes, the height of a title included
-const COLUMN = 4 // nodes below each other
+const COLUMN_LENGTH = 4 // nodes
 
 const fileWidget = (node) => node.widgets?.find((widget) => widget.name === "file")
 
@@ -13,8 +13,8 @@ async function describe(node) {
   const file = fileWidget(node)?.value
   if (!file || !isSdc({ name: splitName(file).filename })) return show(node, []) // the list is empty and says so
   try {
-    const { lines } = await info(file)
-    if (fileWidget(node).value === file) show(node, lines, [thumbnail(file)])
+    const found = await info(file)
+    if (fileWidget(node).value === file) show(node, found.lines, [thumbnail({ ...found, file })])
   } catch (error) {
     if (fileWidget(node).value === file) show(node, [`⚠ ${error.message}`])
   }
@@ -38,11 +38,11 @@ export function addLoader(graph, [x, y]) {
 
 // Where the next node goes: below this one, or at the head of the next column.
 function placeAfter(node, index, [left, top]) {
-  if (index % COLUMN) return [node.pos[0], node.pos[1] + node.size[1] + GAP]
-  return [left + (index / COLUMN) * (node.size[0] + GAP), top]
+  if (index % COLUMN_LENGTH) return [node.pos[0], node.pos[1] + node.size[1] + GAP]
+  return [left + (index / COLUMN_LENGTH) * (node.size[0] + GAP), top]
 }
 
-// The first file goes into this node, each further one into a new Load SDC beside it.
+// The first file goes into this node, each further one into a new Load SDC next to it.
 export async function loadInto(node, files) {
   const start = [...node.pos]
   let index = 0
@@ -52,7 +52,7 @@ export async function loadInto(node, files) {
       if (index) node = addLoader(node.graph, placeAfter(node, index, start))
       index += 1
       select(node, name)
-      await describe(node) // so that the next node keeps clear of the thumbnail
+      await describe(node) // so that the next node does not cover the thumbnail
     } catch (error) {
       warn(`${file.name}: ${error.message}`)
     }
@@ -84,7 +84,7 @@ function toPath(text) {
   try {
     return decodeURIComponent(path.replace(/^file:\/\/(\/(?=[A-Za-z]:))?/, ""))
   } catch {
-    return path // a % that begins no letter; the server will say that there is no such file
+    return path // a % that encodes nothing; the server will say that there is no such file
   }
 }
 
@@ -127,7 +127,7 @@ app.registerExtension({
       describe(node)
       return result
     }
-    widget.beforeQueued = () => describe(node) // of a run that is refused, the page itself tells little
+    widget.beforeQueued = () => describe(node) // the page itself says little when a run is refused
     const onConfigure = node.onConfigure
     node.onConfigure = function (...values) {
       onConfigure?.apply(this, values)

@@ -1,10 +1,10 @@
-// When a workflow's tab comes to the front again, its nodes are made anew: show once more what they had reported.
+// When the user returns to a workflow's tab, its nodes are created again: show once more what they had reported.
 import { app } from "../../scripts/app.js"
 import { findStatus } from "./status.js"
 
-// Outputs are kept under "<id>", or under "<id of the subgraph>:<id>".
-function find(place) {
-  const [id, subgraph] = place.split(":").reverse()
+// Outputs are stored under "<id>", or under "<id of the subgraph>:<id>".
+function findNode(key) {
+  const [id, subgraph] = key.split(":").reverse()
   const root = app.rootGraph ?? app.graph
   const graph = subgraph ? root.subgraphs?.get(subgraph) : root
   return graph?.getNodeById(id)
@@ -13,8 +13,8 @@ function find(place) {
 app.registerExtension({
   name: "sdc.restore",
   onNodeOutputsUpdated(outputs) {
-    for (const [place, output] of Object.entries(outputs)) {
-      const node = find(place)
+    for (const [key, output] of Object.entries(outputs)) {
+      const node = findNode(key)
       if (node?.comfyClass?.startsWith("SDC") && output?.text && !findStatus(node)) node.onExecuted(output)
     }
   },

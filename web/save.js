@@ -1,6 +1,6 @@
 // Save SDC: show what was written, offer it for download, and fill %date:...% and %Node.widget% into its file name.
 import { app } from "../../scripts/app.js"
-import { download, joinName, thumbnail } from "./files.js"
+import { download, info, joinName, thumbnail, view } from "./files.js"
 import { show } from "./status.js"
 import { t } from "./i18n.js"
 
@@ -15,6 +15,19 @@ function fillIn(prefix) {
   }
 }
 
+// The JPEG that Save SDC has written next to the file; where it has not, the server draws one.
+async function previewOf(file, images) {
+  const name = file.filename.replace(/\.sdc$/, ".jpg")
+  const written = images.find(({ filename, subfolder }) => filename === name && subfolder === file.subfolder)
+  return written ? view(written) : thumbnail(await info(joinName(file)))
+}
+
+async function report(node, { files = [], images = [], text = [] }) {
+  node.sdcFiles = files
+  const previews = files.slice(0, MAX_IMAGES).map((file) => previewOf(file, images))
+  show(node, text, await Promise.all(previews).catch(() => [])) // without: the file is gone already
+}
+
 app.registerExtension({
   name: "sdc.save",
 
@@ -22,15 +35,14 @@ app.registerExtension({
     if (node.comfyClass !== "SDCSave") return
     const prefix = node.widgets.find((widget) => widget.name === "filename_prefix")
     prefix.serializeValue = () => fillIn(prefix.value)
-    // The page would draw its thumbnail files too, which are there for the assets view: the Vue renderer goes by the
-    // first, the classic canvas by the second.
+    // Else the page would draw the thumbnails a second time: the Vue renderer reads the first, the classic canvas the
+    // second.
     node.hideOutputImages = true
     node.onDrawBackground = undefined
     const onExecuted = node.onExecuted
     node.onExecuted = function (output) {
       onExecuted?.call(this, output)
-      node.sdcFiles = output?.files ?? []
-      show(node, output?.text ?? [], node.sdcFiles.slice(0, MAX_IMAGES).map(joinName).map(thumbnail))
+      report(node, output ?? {})
     }
   },
 

@@ -2,9 +2,9 @@
 // them where there are some. The front end draws `ui.text` only for nodes it knows by name.
 import { app } from "../../scripts/app.js"
 
-const IMAGED = ["SDCLoad", "SDCSave"] // have images to show as well, and call `show` themselves
+const WITH_IMAGES = ["SDCLoad", "SDCSave"] // call `show` themselves
 const LINE_HEIGHT = 18
-const MAX_LINES = 10 // of a batch or folder; the others are scrolled to
+const MAX_LINES = 10 // of a batch or folder; the text scrolls
 const MARGIN = 4
 const IMAGE_HEIGHT = 128
 
@@ -22,7 +22,7 @@ function addStatus(node) {
   text.style.cssText = `font: 12px/${LINE_HEIGHT}px sans-serif; color: var(--input-text); white-space: pre-wrap; overflow-wrap: anywhere; max-height: ${MAX_LINES * LINE_HEIGHT}px; overflow-y: auto`
   content.append(images, text)
   frame.append(content)
-  // Long lines wrap, so only the laid-out text knows its height; before that, count lines.
+  // Long lines wrap, so the height is known only after layout; before that, count lines.
   const estimate = () =>
     LINE_HEIGHT * Math.min(MAX_LINES, text.textContent.split("\n").length) +
     (images.childElementCount ? IMAGE_HEIGHT + MARGIN : 0)
@@ -46,7 +46,7 @@ function addStatus(node) {
   return widget
 }
 
-// Grow to what is needed, and give back what the lines no longer need; what a person has added to the size stays.
+// Grow to what is needed, and shrink by what the lines no longer need; what the user has added to the size stays.
 function fit(node, shrunk) {
   const [width, height] = node.computeSize()
   node.setSize([Math.max(node.size[0], width), Math.max(node.size[1] - shrunk, height)])
@@ -76,7 +76,7 @@ export function show(node, lines, images = []) {
 app.registerExtension({
   name: "sdc.status",
   beforeRegisterNodeDef(nodeType, nodeData) {
-    if (!nodeData.name.startsWith("SDC") || IMAGED.includes(nodeData.name)) return
+    if (!nodeData.name.startsWith("SDC") || WITH_IMAGES.includes(nodeData.name)) return
     const onExecuted = nodeType.prototype.onExecuted
     nodeType.prototype.onExecuted = function (output) {
       onExecuted?.call(this, output)

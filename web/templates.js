@@ -1,4 +1,4 @@
-// Browse Templates lists the workflows of a pack in no order: ours begin with the one to begin with.
+// Browse Templates lists a pack's workflows in no particular order: sort ours, the introduction first.
 import { api } from "../../scripts/api.js"
 
 const ORDER = [
@@ -19,12 +19,12 @@ const ORDER = [
   "sdc_regenerate_stock_nodes",
 ]
 
-const place = (name) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length)
+const position = (name) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length)
 
 const getWorkflowTemplates = api.getWorkflowTemplates
 api.getWorkflowTemplates = async function () {
   const templates = await getWorkflowTemplates.call(this)
   const pack = Object.keys(templates ?? {}).find((name) => templates[name].includes?.(ORDER[0]))
-  if (pack) templates[pack].sort((one, other) => place(one) - place(other))
+  if (pack) templates[pack].sort((one, other) => position(one) - position(other))
   return templates
 }

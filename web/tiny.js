@@ -1,4 +1,4 @@
-// Extensions > SDC in ComfyUI's menu: put the small models that come with the pack where the loaders find them.
+// Extensions > SDC in ComfyUI's menu: installs the pack's tiny models where the loaders find them.
 import { app } from "../../scripts/app.js"
 import { chooseDialog } from "./dialog.js"
 import { installTinyModels, toast, warn } from "./files.js"
@@ -6,7 +6,7 @@ import { t } from "./i18n.js"
 
 const MEGABYTES = 390
 
-function confirmed() {
+function confirm() {
   return chooseDialog({
     title: t("Install the tiny models?"),
     message: t(
@@ -17,7 +17,7 @@ function confirmed() {
   })
 }
 
-// Lists of loaders, and what the page has marked as missing.
+// The lists of the loaders, and what the page has marked as missing.
 async function refreshLists() {
   try {
     await app.extensionManager.command.execute("Comfy.RefreshNodeDefinitions")
@@ -27,10 +27,10 @@ async function refreshLists() {
 }
 
 async function install() {
-  if (!(await confirmed())) return
+  if (!(await confirm())) return
   const toasts = app.extensionManager.toast
-  const working = { severity: "info", summary: "SDC", detail: t("Writing {size} MB …", { size: MEGABYTES }) }
-  toasts.add(working)
+  const progress = { severity: "info", summary: "SDC", detail: t("Writing {size} MB …", { size: MEGABYTES }) }
+  toasts.add(progress)
   try {
     const { written } = await installTinyModels()
     await refreshLists()
@@ -42,7 +42,7 @@ async function install() {
   } catch (error) {
     warn(t("The tiny models could not be installed: {reason}", { reason: error.message }))
   } finally {
-    toasts.remove(working)
+    toasts.remove(progress)
   }
 }
 

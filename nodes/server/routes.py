@@ -8,7 +8,7 @@ import folder_paths
 from aiohttp import web
 
 from ... import codec
-from ..files.listing import Opened, load_listed, name_in_list, named, read_listed
+from ..files.listing import Opened, name_in_list, named, read_listed
 from ..previews.thumbnail import MAX_PIXELS, jpeg, thumbnail
 from ..sockets.sdc import about_file
 from ..tiny.install import install_models
@@ -25,7 +25,10 @@ def add_routes(routes: web.RouteTableDef):
     async def info(request):
         def look():
             name = name_in_list(request.query.get("file", ""))
-            return web.json_response({"file": name, **about(load_listed(name))})
+            data = read_listed(name)
+            with named(name):
+                opened = Opened(codec.load_all(data), len(data))
+            return web.json_response({"file": name, "version": version_of(data), **about(opened)})
 
         async with gate:
             return await answer(look)
@@ -35,9 +38,12 @@ def add_routes(routes: web.RouteTableDef):
         def draw():
             file = request.query.get("file")
             data = read_listed(file)
-            # Another file may come to lie under the same name, so browsers ask again, and by content.
-            tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-            headers = {"ETag": tag, "Cache-Control": "no-cache"}
+            # Another file may come to lie under the same name. So only who names the content may keep the image;
+            # others ask again.
+            version = version_of(data)
+            tag = f'"{version}"'
+            fixed = request.query.get("version") == version
+            headers = {"ETag": tag, "Cache-Control": "private, max-age=604800, immutable" if fixed else "no-cache"}
             if request.headers.get("If-None-Match") == tag:
                 return web.Response(status=304, headers=headers)
             with named(file):
@@ -73,6 +79,10 @@ def add_routes(routes: web.RouteTableDef):
                 return web.json_response({**about(opened), "workflow": opened.images[0].metadata.get("workflow")})
 
             return await answer(look)
+
+
+def version_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 async def answer(work, status: int = 200) -> web.Response:

@@ -1,6 +1,7 @@
 """What the page learns of a file before a run: thumbnail, lines, and the routes that bring them."""
 
 import asyncio
+import hashlib
 import io
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -111,6 +112,7 @@ def test_info_and_thumbnail_of_a_file(comfyui_folders):
     assert info == by_path and info[0] == 200
     expected = {
         "file": name,
+        "version": hashlib.sha256(image.data).hexdigest()[:32],
         "images": 1,
         "bytes": image.size,
         "bits_per_pixel": image.bits_per_pixel,

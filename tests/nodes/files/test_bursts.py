@@ -1,6 +1,7 @@
 """Many questions at once, as a page with a large folder or a stranger in the network asks them."""
 
 import asyncio
+import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -89,14 +90,20 @@ def test_large_uploads_wait_outside_of_memory(comfyui_folders, monkeypatch):
 
 
 def test_a_thumbnail_that_the_browser_has_is_not_sent_again(file, at_once, comfyui_folders):
-    ask = "GET", "/sdc/thumbnail", {"params": {"file": file}}
-    ((status, headers, _),) = ask_all(ask)
-    again = "GET", "/sdc/thumbnail", {"params": {"file": file}, "headers": {"If-None-Match": headers["ETag"]}}
+    params = {"file": file}
+    ((_, _, info),) = ask_all(("GET", "/sdc/info", {"params": params}))
+    versioned = params | {"version": json.loads(info)["version"]}
+    (status, headers, _), (_, kept, _) = ask_all(
+        *(("GET", "/sdc/thumbnail", {"params": p}) for p in (params, versioned))
+    )
+    assert headers["Cache-Control"] == "no-cache" and "immutable" in kept["Cache-Control"]
+    again = "GET", "/sdc/thumbnail", {"params": versioned, "headers": {"If-None-Match": headers["ETag"]}}
+    drawn = len(at_once)
     ((repeated, _, body),) = ask_all(again)
-    assert (status, repeated, body) == (200, 304, b"") and len(at_once) == 1
+    assert (status, repeated, body) == (200, 304, b"") and len(at_once) == drawn
     (comfyui_folders / "input" / file).write_bytes(codec.encode(np.ones((4, 8, 8), np.float32)).data)
     ((changed, other, _),) = ask_all(again)
-    assert changed == 200 and other["ETag"] != headers["ETag"]
+    assert changed == 200 and other["ETag"] != headers["ETag"] and other["Cache-Control"] == "no-cache"
 
 
 def test_a_image_too_large_to_look_at_costs_its_header_only(comfyui_folders, at_once):

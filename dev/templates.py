@@ -1,0 +1,182 @@
+"""Saves the shipped workflows anew through a real page: `python run.py templates [NAME ...]`.
+
+workflows/NAME.json is the source: open it in ComfyUI, change it, save it there. This command then loads it into the
+page, writes it as the front end serializes it, without what belongs to one session, and beside it what the page would
+submit (workflows/api/NAME.json). A named one that is in THUMBNAILS is also run with the tiny models, for its image.
+"""
+
+import contextlib
+import io
+import json
+import re
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+from playwright.sync_api import sync_playwright
+
+from . import browser
+from .environment import SetupError, say
+from .server import Server
+
+REPO = Path(__file__).resolve().parents[1]
+WORKFLOWS = REPO / "workflows"
+VERSION = re.search(r'^version = "(.+)"$', (REPO / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
+SAMPLE = REPO / "web" / "sample" / "sdc_cat.jpg"
+TINY = {"ckpt_name": "sdc-tiny.safetensors", "control_net_name": "sdc-tiny-canny.safetensors"}
+TIMEOUT = 240_000  # ms: the machine may be busy
+SIDE, FOOTER_HEIGHT, LABEL_HEIGHT, FONT_SIZE = 512, 40, 26, 17
+BACKGROUND, FOREGROUND = (24, 26, 30), (235, 235, 235)
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """Which previews of a workflow its image shows, by label ("{size}" is that of the file), in how many columns."""
+
+    previews: dict[str, str]  # label -> title of the node
+    footer: str
+    columns: int = 2
+    settings: dict = field(default_factory=dict)  # for the tiny models, where those of the workflow are for big ones
+
+
+PARTIAL = {"strength": 0.15, "steps": 13, "canny_strength": 1.0}
+# The images of the others are drawn by hand: they show what the tiny models cannot draw, or what no preview shows.
+THUMBNAILS = {
+    "sdc_demo_tiny": Thumbnail(
+        {"original": "Original", "from {size}": "Regenerated"}, "start here · by the small models of the pack"
+    ),
+    "sdc_compress": Thumbnail(
+        {"original": "Original", "from {size}": "What the file holds"}, "compress · by the small models of the pack"
+    ),
+    "sdc_full_pipeline": Thumbnail(
+        {
+            "original": "1 · Original", "64 colors, {size}": "2 · Decoded from the .sdc file",
+            "edges": "3 · Edges that hold it in place", "regenerated": "4 · Regenerated",
+        },
+        "the paper, step by step · by small models, strength 0.15", settings=PARTIAL,
+    ),
+    "sdc_experiment": Thumbnail(
+        {f"{strength} · {canny}": f"strength {strength} · canny {canny}"
+         for canny in ("0.3", "1") for strength in ("0.15", "0.3", "0.6")},
+        "strength and canny, side by side · by the small models of the pack", columns=3,
+    ),
+    "sdc_table1": Thumbnail(
+        {"beside JPEG, WebP and AVIF of {size}": "Table 1", "quality over bytes": "Quality over bytes"},
+        "the paper's Table 1 · by small models, strength 0.15", columns=1, settings=PARTIAL,
+    ),
+    "sdc_regenerate_stock_nodes": Thumbnail(
+        {"Regenerate with Canny": "Regenerate with Canny", "stock nodes": "Stock nodes"},
+        "the same from stock nodes · by the small models of the pack", settings={"canny_strength": 1.0},
+    ),
+}  # fmt: skip
+
+
+def main(names: list[str], settings: dict, models: Path) -> int:
+    shipped = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
+    if unknown := set(names) - set(shipped):
+        raise SetupError(f"There is no workflow {', '.join(sorted(unknown))}; there are {', '.join(shipped)}.")
+    with open_page(settings, models) as (page, server):
+        for name in names or shipped:
+            source = WORKFLOWS / f"{name}.json"
+            load(page, json.loads(source.read_text(encoding="utf-8")))
+            write(source, serialize(page))
+            write(WORKFLOWS / "api" / source.name, submitted(page))
+            if name in names and name in THUMBNAILS:  # which takes minutes
+                found = run_tiny(name, THUMBNAILS[name].settings, server)
+                draw(THUMBNAILS[name], found).save(WORKFLOWS / f"{name}.jpg", quality=88)
+            say(name)
+    return 0
+
+
+@contextlib.contextmanager
+def open_page(settings: dict, models: Path):
+    """(Playwright's page, Server): ComfyUI with the tiny models and the sample image, all of it gone afterwards."""
+    chromium = browser.find_or_install()
+    with tempfile.TemporaryDirectory(prefix="sdc-templates-", ignore_cleanup_errors=True) as folder:
+        base = Path(folder)
+        for place in (base / "input", base / "input" / "sdc_sample"):
+            place.mkdir()
+            shutil.copy(SAMPLE, place)
+        say("Starting ComfyUI")
+        with (
+            Server(Path(settings["comfyui"]), Path(sys.executable), pack=REPO, models=[models], base=base) as server,
+            sync_playwright() as playwright,
+        ):
+            options = {"Comfy.TutorialCompleted": True, "Comfy.VueNodes.Enabled": False}
+            server.client.request("/settings", json.dumps(options).encode())
+            launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            page = launched.new_page(viewport={"width": 1600, "height": 1000})
+            page.set_default_timeout(TIMEOUT)
+            page.goto(server.url)
+            page.wait_for_function("() => window.app?.canvas && LiteGraph.registered_node_types.SDCSave")
+            page.wait_for_function("() => app.graph.nodes.length")  # the default workflow comes last
+            yield page, server
+
+
+def load(page, workflow: dict):
+    page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
+    page.wait_for_timeout(500)  # what our scripts ask the server about files comes in
+
+
+def serialize(page) -> dict:
+    # As text: what is undefined, Playwright would turn into null, which the front end's own schema refuses.
+    workflow = json.loads(page.evaluate("() => JSON.stringify(app.graph.serialize())"))
+    workflow["extra"] = {}  # where the view was, and which versions
+    for node in workflow["nodes"]:
+        if node["type"].startswith("SDC"):
+            node["properties"] |= {"cnr_id": "comfyui-sdc", "ver": VERSION}
+    return workflow
+
+
+def submitted(page) -> dict:
+    """The workflow in API format."""
+    return json.loads(page.evaluate("async () => JSON.stringify((await app.graphToPrompt()).output)"))
+
+
+def write(path: Path, content: dict):
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def run_tiny(name: str, values: dict, server: Server, only: tuple[str, ...] = ()) -> dict:
+    """Run a workflow with the tiny models and `values` in all widgets of these names; with nodes of `only` if given.
+
+    Returns title of a preview -> its image, and "bytes": those of the file that was written.
+    """
+    prompt = json.loads((WORKFLOWS / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    prompt = {node_id: node for node_id, node in prompt.items() if not only or node["class_type"] in only}
+    for node in prompt.values():
+        wired = {key for key, value in node["inputs"].items() if isinstance(value, list)}
+        node["inputs"] |= {key: value for key, value in (TINY | values).items() if key in node["inputs"].keys() - wired}
+    found: dict = {}
+    for node_id, output in server.client.run(prompt).items():
+        for file in output.get("files", []):
+            if file["filename"].endswith(".sdc"):
+                found["bytes"] = len(server.client.view(file))
+        if output.get("images") and prompt[node_id]["class_type"] in ("PreviewImage", "SaveImage"):
+            content = server.client.view(output["images"][0])
+            found[prompt[node_id]["_meta"]["title"]] = Image.open(io.BytesIO(content)).convert("RGB")
+    return found
+
+
+def draw(thumbnail: Thumbnail, found: dict) -> Image.Image:
+    """The previews with their labels above them, in a grid, and the footer below."""
+    rows = -(-len(thumbnail.previews) // thumbnail.columns)
+    width, height = SIDE // thumbnail.columns, (SIDE - FOOTER_HEIGHT) // rows
+    sheet = Image.new("RGB", (SIDE, SIDE), BACKGROUND)
+    pen = ImageDraw.Draw(sheet)
+    for number, (label, title) in enumerate(thumbnail.previews.items()):
+        label = label.format(size=f"{found.get('bytes', 0) / 1000:.1f} kB")
+        left, top = number % thumbnail.columns * width, number // thumbnail.columns * height
+        sheet.paste(ImageOps.fit(found[title], (width - 4, height - LABEL_HEIGHT - 2)), (left + 2, top + LABEL_HEIGHT))
+        pen.text((left + 6, top + LABEL_HEIGHT // 2), label, FOREGROUND, font(width, label), anchor="lm")
+    pen.text((SIDE // 2, SIDE - FOOTER_HEIGHT // 2), thumbnail.footer, FOREGROUND, font(SIDE, thumbnail.footer), "mm")
+    return sheet
+
+
+def font(room: int, text: str) -> ImageFont.FreeTypeFont:
+    """As large as fits."""
+    width = ImageFont.load_default(FONT_SIZE).getlength(text)
+    return ImageFont.load_default(min(FONT_SIZE, max(9, int(FONT_SIZE * (room - 12) / width))))
