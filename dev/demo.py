@@ -1,5 +1,6 @@
 """Images through the shipped workflow, on a real server: what is stored, what comes back, how long it takes."""
 
+import argparse
 import asyncio
 import copy
 import io
@@ -14,9 +15,10 @@ from PIL import Image
 from sdc_pack import codec
 from sdc_pack.nodes.comparison import sheet
 from sdc_pack.nodes.comparison.entries import Comparison, Entry, compare
+from sdc_pack.nodes.tiny import install
 
-from . import images
-from .client import TimedRun
+from . import images, models
+from .client import ComfyError, TimedRun
 from .environment import SetupError, say
 from .server import Server
 from .tables import Table
@@ -50,6 +52,31 @@ STAGES = {
 OTHER = "other"
 LOADED = {"checkpoint": ("ckpt_name", "checkpoints"), "controlnet": ("control_net_name", "controlnet")}
 ENDS = ("decoded", "regenerated")
+
+
+def main(arguments: list[str], settings: dict) -> int:
+    parser = argparse.ArgumentParser(prog="run.py demo", description=__doc__, allow_abbrev=False)
+    parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="default: a photograph that is at hand")
+    parser.add_argument("--output", type=Path, default=Path("sdc-demo"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--steps", type=int, metavar="N", help="fewer steps are faster (default: as in the workflow)")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a real SD 1.x checkpoint")
+    parser.add_argument("--controlnet", type=Path, metavar="FILE", help="a real Canny ControlNet for it")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--workflow", type=Path, metavar="FILE", help="another one with the same nodes, in API format")
+    options = parser.parse_args(arguments)
+    shipped = "sdc_full_pipeline.json" if options.checkpoint else "sdc_demo_tiny.json"
+    options.workflow = options.workflow or REPO / "workflows" / "api" / shipped
+    for path in (*options.images, options.checkpoint, options.controlnet, options.workflow):
+        if path and not path.is_file():
+            parser.error(f"there is no file {path}")
+    if (options.checkpoint is None) != (options.controlnet is None):
+        parser.error("--checkpoint and --controlnet go together: a ControlNet serves the models it was made for")
+    if options.steps is not None and options.steps < 1:
+        parser.error("--steps must be 1 or more")
+    try:
+        return run({**settings, **vars(options)}, models.prepare(), install.NAMES)
+    except (ComfyError, ValueError) as error:
+        raise SetupError(str(error)) from error
 
 
 def run(settings: dict, models: Path, tiny: dict[str, str]) -> int:

@@ -207,7 +207,7 @@ def check_rewriting(images):
         raise AssertionError("the images changed when they were written into one file")
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None, settings: dict | None = None) -> int:
     parser = argparse.ArgumentParser(prog="run.py fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, help="stop after so many (default: 60, or no limit with --cases)")
     parser.add_argument("--cases", type=int, help="stop after so many of each kind, rounded up to whole batches")
@@ -216,7 +216,8 @@ def main() -> int:
     parser.add_argument("--hang", type=float, default=1, metavar="SECONDS", help="of processor time (default: 1)")
     parser.add_argument("--comfyui", type=Path, metavar="PATH", help="try names too, which needs a ComfyUI")
     parser.add_argument("--only", choices=("files", "names"), help="one kind alone (default: in turn)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    options.comfyui = options.comfyui or (settings or {}).get("comfyui")
     if options.only == "names" and not options.comfyui:
         parser.error("names need --comfyui")
     most_cases = options.cases or float("inf")

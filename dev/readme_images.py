@@ -51,12 +51,12 @@ FRAME = """() => {
 }"""
 
 
-def main(names: list[str], settings: dict, models: Path) -> int:
+def main(names: list[str], settings: dict) -> int:
     made = dict.fromkeys(PHOTOGRAPHS, photograph)
     made |= {"SDCContactSheet": contact_sheet, "full_pipeline": demo_in_the_page, "load_and_save": load_and_save}
     if unknown := set(names) - made.keys():
         raise SetupError(f"There is no image {', '.join(sorted(unknown))}; there are {', '.join(made)}.")
-    with templates.open_page(settings, models) as (page, server):
+    with templates.open_page(settings) as (page, server):
         for name in names or made:
             say(f"{made[name](name, page, server)}")
     return 0

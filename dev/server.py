@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import accelerator
+from .client import Client
 from .environment import SetupError, say, tail
 
 HOST = "127.0.0.1"
@@ -24,7 +24,7 @@ class Server:
 
     `models` are folders laid out like ComfyUI's models/, or dicts of kind and folder. `pack` is the custom node pack to
     load, None for none. `base` holds input, output, user and the log; by default it is a temporary folder and is gone
-    afterwards. `cpu=None` asks the Python whether it sees an accelerator, and tells. `environment` is added to this
+    afterwards. `cpu=None` is by whether torch sees a card here, and tells. `environment` is added to this
     process's own.
     """
 
@@ -62,8 +62,6 @@ class Server:
         self.closing.callback(unlink_pack, self.base)
         port = free_port()
         self.url = f"http://{HOST}:{port}"
-        from .client import Client  # here, because run.py reads this file in a Python without packages
-
         self.client = Client(self.url)
         options = ["--port", str(port), "--disable-auto-launch", "--disable-api-nodes", "--log-stdout"]
         # In memory: a database file is for one process only, and these runs are forgotten anyway.
@@ -122,9 +120,11 @@ def serve_command(comfyui: Path, python: Path, base: Path, models, cpu: bool | N
     config.write_text(extra_model_paths(folders), encoding="utf-8")
     command += ["--extra-model-paths-config", str(config)]
     if cpu is None:
-        for line in accelerator.explain(python):
-            say(line)
-        cpu = not accelerator.look_from(python).get("cards")
+        from .accelerator import kind  # here, since it imports torch
+
+        cpu = kind() is None
+        if cpu:
+            say("ComfyUI computes on the processor, slowly: torch finds no graphics card that it can use.")
     if cpu:
         command.append("--cpu")
     return command

@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from playwright.sync_api import sync_playwright
 
-from . import browser
+from . import browser, models
 from .environment import SetupError, say
 from .server import Server
 
@@ -74,11 +74,11 @@ THUMBNAILS = {
 }  # fmt: skip
 
 
-def main(names: list[str], settings: dict, models: Path) -> int:
+def main(names: list[str], settings: dict) -> int:
     shipped = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
     if unknown := set(names) - set(shipped):
         raise SetupError(f"There is no workflow {', '.join(sorted(unknown))}; there are {', '.join(shipped)}.")
-    with open_page(settings, models) as (page, server):
+    with open_page(settings) as (page, server):
         for name in names or shipped:
             source = WORKFLOWS / f"{name}.json"
             load(page, json.loads(source.read_text(encoding="utf-8")))
@@ -92,7 +92,7 @@ def main(names: list[str], settings: dict, models: Path) -> int:
 
 
 @contextlib.contextmanager
-def open_page(settings: dict, models: Path):
+def open_page(settings: dict):
     """(Playwright's page, Server): ComfyUI with the tiny models and the sample image, all of it gone afterwards."""
     chromium = browser.find_or_install()
     with tempfile.TemporaryDirectory(prefix="sdc-templates-", ignore_cleanup_errors=True) as folder:
@@ -102,7 +102,9 @@ def open_page(settings: dict, models: Path):
             shutil.copy(SAMPLE, place)
         say("Starting ComfyUI")
         with (
-            Server(Path(settings["comfyui"]), Path(sys.executable), pack=REPO, models=[models], base=base) as server,
+            Server(
+                settings["comfyui"], Path(sys.executable), pack=REPO, models=[models.prepare()], base=base
+            ) as server,
             sync_playwright() as playwright,
         ):
             options = {"Comfy.TutorialCompleted": True, "Comfy.VueNodes.Enabled": False}

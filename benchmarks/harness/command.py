@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import list_benches, load_bench
+from dev import models
 from dev.environment import SetupError, say
 from dev.images import SIDE
 
@@ -15,6 +16,7 @@ from .stored import load_lpips
 
 def main(arguments: list[str], settings: dict) -> int:
     """Run the bench that the first argument names. `settings` are the places that run.py knows."""
+    sys.path.insert(0, str(settings["comfyui"]))
     benches = list_benches()
     looks = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
     parser = argparse.ArgumentParser(prog="run.py bench", description="Measures; the benches:", add_help=False, **looks)
@@ -36,7 +38,7 @@ def main(arguments: list[str], settings: dict) -> int:
     bench.add_arguments(parser)
     options = parser.parse_args(rest)
     chosen = {name: value for name, value in vars(options).items() if type(value) in (int, str)}
-    vars(options).update({name: Path(settings[name]) for name in ("comfyui", "models", "shared")})
+    vars(options).update(settings, models=models.prepare())
     results = None
     try:
         if getattr(bench, "NEEDS_IMAGES", False) and not options.images:

@@ -8,6 +8,7 @@ from pathlib import Path
 from sdc_pack.nodes.tiny.install import NAMES, fingerprint
 from tqdm import tqdm
 
+from .. import models
 from ..environment import SetupError, say
 from . import engine
 from .jobs import KINDS, find_jobs
@@ -19,10 +20,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SLOW = 30  # seconds between two lines of progress where nobody watches a terminal
 
 
-def main(arguments: list[str], settings: dict, models: Path) -> int:
+def main(arguments: list[str], settings: dict) -> int:
     options = parse(arguments)
     try:
-        return run(options, Path(settings["comfyui"]), models)
+        return run(options, settings["comfyui"], models.prepare())
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
         return 130

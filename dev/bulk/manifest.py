@@ -8,7 +8,9 @@ the last one counts.
 import json
 from pathlib import Path
 
-from ..environment import SetupError, try_lock
+from filelock import FileLock, Timeout
+
+from ..environment import SetupError
 
 NAME = "manifest.jsonl"
 
@@ -20,16 +22,19 @@ class Manifest:
         """Raises SetupError if another run holds it, or if results there were made with other settings."""
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.lock = FileLock(path.with_name(f".{path.name}.lock"))
+        try:
+            self.lock.acquire(timeout=0)
+        except Timeout:
+            raise SetupError(f"Another run is at work with {path}. Wait for it, or choose another OUTPUT.") from None
         self.file = path.open("a+", encoding="utf-8")
         try:
-            if not try_lock(self.file):
-                raise SetupError(f"Another run is at work with {path}. Wait for it, or choose another OUTPUT.")
             lines = read_lines(self.file)
             self.rows = {row["target"]: row for row in lines if "target" in row}
             before = next((row["settings"] for row in lines if "settings" in row), None)
             self.start(before, settings)
         except BaseException:
-            self.file.close()
+            self.__exit__()
             raise
 
     def start(self, before: dict | None, settings: dict):
@@ -55,6 +60,7 @@ class Manifest:
 
     def __exit__(self, *_):
         self.file.close()
+        self.lock.release()
 
 
 def read_lines(file) -> list[dict]:

