@@ -16,9 +16,10 @@ COMMANDS = {
     "comfyui": ("dev.foreground", "demo", "start ComfyUI with this pack, to try things by hand"),
     "test": ("dev.suite", "test", "run the tests; arguments go to pytest"),
     "bench": ("benchmarks.harness.command", "bench", "measure, as README and docs/results.md show it; alone: a list"),
-    "bulk": ("dev.bulk.command", "bulk", "a folder of images to .sdc files, or back, by all cores and cards"),
+    "bulk": ("sdc_pack.bulk.command", "bulk", "a folder of images to .sdc files, or back, by all cores and cards"),
     "train": ("dev.train.command", "train", "train the tiny models of weights/"),
     "models": ("dev.models", "demo", "write the tiny models into a models folder of ComfyUI"),
+    "fuzz": ("dev.fuzz", "pack", "damaged .sdc files and hostile names: --seconds N, --seed S"),
     "templates": ("dev.templates", "page", "save the shipped workflows anew, through a real page: [NAME ...]"),
     "images": ("dev.readme_images", "page", "make the images of README anew: [NAME ...]"),
 }

@@ -10,31 +10,30 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ..environment import SetupError
+from . import BulkError
 
 NAME = "manifest.jsonl"
 
 
 class Manifest:
-    """Context manager: the manifest, held against other runs, with `rows` as earlier runs have left them."""
+    """Context manager: the manifest, held against other runs, with `rows` by name as earlier runs have left them."""
 
     def __init__(self, path: Path, settings: dict):
-        """Raises SetupError if another run holds it, or if results there were made with other settings."""
+        """Raises BulkError if another run holds it, or if results there were made with other settings."""
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(path.with_name(f".{path.name}.lock"))
+        self.lock = FileLock(f"{path}.lock")
         try:
             self.lock.acquire(timeout=0)
         except Timeout:
-            raise SetupError(f"Another run is at work with {path}. Wait for it, or choose another OUTPUT.") from None
-        self.file = path.open("a+", encoding="utf-8")
+            raise BulkError(f"Another run is at work with {path}. Wait for it, or choose another OUTPUT.") from None
         try:
+            self.file = path.open("a+", encoding="ascii", errors="replace", newline="\n")
             lines = read_lines(self.file)
-            self.rows = {row["target"]: row for row in lines if "target" in row}
-            before = next((row["settings"] for row in lines if "settings" in row), None)
-            self.start(before, settings)
+            self.rows = {row["name"]: row for row in lines if "name" in row}
+            self.start(next((row["settings"] for row in lines if "settings" in row), None), settings)
         except BaseException:
-            self.__exit__()
+            self.lock.release()
             raise
 
     def start(self, before: dict | None, settings: dict):
@@ -43,17 +42,19 @@ class Manifest:
         elif before != settings:
             different = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
             other = [f"{key} {before.get(key)}" for key in different]
-            raise SetupError(
+            raise BulkError(
                 f"The results in {self.path.parent} were made with {', '.join(other)}. Choose another OUTPUT, or the "
                 "same settings to go on."
             )
 
     def add(self, row: dict):
-        self.file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        # In ASCII: what else ends a line to some readers, such as U+2028, is written as \u2028.
+        self.file.write(json.dumps(row) + "\n")
         self.file.flush()
 
     def done(self) -> set[str]:
-        return {target for target, row in self.rows.items() if "error" not in row}
+        """Results that were noted, whether they are still there or not."""
+        return {row["target"] for row in self.rows.values() if "error" not in row}
 
     def __enter__(self):
         return self
@@ -70,7 +71,7 @@ def read_lines(file) -> list[dict]:
     if text and not text.endswith("\n"):
         file.write("\n")
     lines = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         try:
             row = json.loads(line)
         except ValueError:

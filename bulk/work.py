@@ -9,20 +9,24 @@ import comfy.sd
 import comfy.utils
 import folder_paths
 import nodes
-import numpy as np
 import torch
-from PIL import Image, ImageOps
-from sdc_pack import codec
-from sdc_pack.nodes.decode import SDCDecode
-from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
-from sdc_pack.nodes.metadata.embedding import embed_metadata
-from sdc_pack.nodes.metadata.prompt_graph import find_generation
-from sdc_pack.nodes.regenerate import SDCRegenerate
+from PIL import Image
 
-from .places import place
+from .. import codec
+from ..codec.autoencoder.srgb import to_srgb
+from ..nodes.images.sizes import restore_size
+from ..nodes.latent_quantize import SDCLatentQuantize
+from ..nodes.latents.arrays import to_latent
+from ..nodes.metadata.embedding import embed_metadata
+from ..nodes.metadata.prompt_graph import find_generation
+from ..nodes.regenerate import SDCRegenerate
+from ..nodes.tiny import models as tiny
+from . import tiles
+from .places import Place
 
 # torch's word for what ends a process's use of its card; older ones have none.
 LOST = getattr(torch, "AcceleratorError", ())
+Image.MAX_IMAGE_PIXELS = None  # --max-megapixels takes its place
 
 
 class Work:
@@ -30,25 +34,35 @@ class Work:
 
     def __init__(self, settings: dict):
         self.settings = settings
-        self.source, self.output = place(settings["source"]), place(settings["output"])
+        self.source, self.output = Place(settings["source"]), Place(settings["output"])
         if settings["cpu"]:
             torch.set_num_threads(settings["cores"])
-        regenerates = settings["command"] == "regenerate"
         with torch.inference_mode():
-            if settings["vae"] is None or regenerates:
-                self.model, self.clip, self.vae, _ = comfy.sd.load_checkpoint_guess_config(
-                    settings["checkpoint"], output_vae=settings["vae"] is None, output_clip=regenerates,
-                    output_model=regenerates, embedding_directory=folder_paths.get_folder_paths("embeddings"),
-                )  # fmt: skip
-            if settings["vae"] is not None:
-                weights, metadata = comfy.utils.load_torch_file(settings["vae"], return_metadata=True)
-                self.vae = comfy.sd.VAE(sd=weights, metadata=metadata)
-                self.vae.throw_exception_if_invalid()
-            if regenerates:
-                controlnet = settings["controlnet"]
-                self.control_net = comfy.controlnet.load_controlnet(controlnet)
-                if self.control_net is None:
-                    raise ValueError(f"{controlnet} holds no ControlNet that ComfyUI knows")
+            self.load_models(settings["checkpoint"], settings["vae"], settings["controlnet"])
+
+    def load_models(self, checkpoint: str | None, vae: str | None, controlnet: str | None):
+        """Of the small models that come with the pack, where no files are given."""
+        regenerates = self.settings["command"] == "regenerate"
+        if regenerates or vae is None:
+            parts = {
+                "output_model": regenerates, "output_clip": regenerates, "output_vae": vae is None,
+                "embedding_directory": folder_paths.get_folder_paths("embeddings"),
+            }  # fmt: skip
+            if checkpoint is None:
+                loaded = comfy.sd.load_state_dict_guess_config(tiny.checkpoint(), **parts)
+            else:
+                loaded = comfy.sd.load_checkpoint_guess_config(checkpoint, **parts)
+            self.model, self.clip, self.vae = loaded[:3]
+        if vae is not None:
+            weights, metadata = comfy.utils.load_torch_file(vae, return_metadata=True)
+            self.vae = comfy.sd.VAE(sd=weights, metadata=metadata)
+            self.vae.throw_exception_if_invalid()
+        if regenerates and controlnet is None:
+            self.control_net = comfy.controlnet.load_controlnet_state_dict(tiny.controlnet())
+        elif regenerates:
+            self.control_net = comfy.controlnet.load_controlnet(controlnet)
+            if self.control_net is None:
+                raise ValueError(f"{controlnet} holds no ControlNet that ComfyUI knows")
 
     def do(self, name: str, target: str) -> dict:
         """Do one image and return its figures. Whatever is wrong with it is its "error", and costs no other one."""
@@ -84,31 +98,41 @@ class Work:
 
     def load(self, name: str) -> codec.EncodedImage:
         with self.source.open(name) as file:
-            return codec.load_file(file)
+            return codec.load_file(file, max_pixels=int(self.settings["max_megapixels"] * 1e6))
 
     def compress(self, name: str) -> tuple[codec.EncodedImage, bytes]:
         with self.source.open(name) as file, Image.open(file) as opened:
+            most = self.settings["max_megapixels"]
+            if opened.width * opened.height > most * 1e6:  # as its header says, before anything is decoded
+                raise ValueError(f"{opened.width}x{opened.height} is more than --max-megapixels {most:g}")
             generation = generation_of_file(opened) if self.settings["keep_prompts"] else None
-            pixels = np.array(ImageOps.exif_transpose(opened).convert("RGB"), np.float32) / 255
-        image = torch.from_numpy(pixels)[None]
-        (latent,) = nodes.VAEEncode().encode(self.vae, image)
+            pixels, _ = to_srgb(opened)
+        latent = {"samples": tiles.encode(self.vae, pixels)}
+        shape = torch.empty(1).expand(1, *pixels.shape)  # all that the node reads of an image
         chosen = {"preset": self.settings["preset"], "latent_format": self.settings["latent_format"]}
         if self.settings["bpp"] is not None:
             chosen["bits_per_pixel"] = self.settings["bpp"]
-        (encoded,) = run_node(SDCLatentQuantize, latent=latent, image=image, vae=self.vae, **chosen)[0]
+        (encoded,) = run_node(SDCLatentQuantize, latent=latent, image=shape, vae=self.vae, **chosen)[0]
         if generation:
             encoded, _ = embed_metadata(encoded, "", False, None, False, generation)
         return encoded, encoded.data
 
     def decompress(self, name: str) -> tuple[codec.EncodedImage, bytes]:
         encoded = self.load(name)
-        return encoded, png(run_node(SDCDecode, sdc=[encoded], vae=self.vae)[0])
+        if self.vae.latent_channels != encoded.channels:
+            raise ValueError(
+                f"it is a latent of {encoded.latent_format}, with {encoded.channels} channels, and this VAE works with "
+                f"{self.vae.latent_channels}: choose a VAE of {encoded.latent_format}"
+            )
+        image = tiles.decode(self.vae, to_latent([encoded])["samples"])
+        return encoded, png(restore_size(image, [encoded]))
 
     def regenerate(self, name: str) -> tuple[codec.EncodedImage, bytes]:
         encoded = self.load(name)
         (positive,) = nodes.CLIPTextEncode().encode(self.clip, encoded.metadata.get("prompt", ""))
         models = {"model": self.model, "positive": positive, "vae": self.vae, "control_net": self.control_net}
-        return encoded, png(run_node(SDCRegenerate, sdc=[encoded], **models)[0])
+        image = run_node(SDCRegenerate, sdc=[encoded], **models)[0]
+        return encoded, png((image.clamp(0, 1) * 255).round().byte())
 
 
 def figures(encoded: codec.EncodedImage) -> dict:
@@ -127,13 +151,12 @@ def generation_of_file(encoded: Image.Image) -> dict:
     try:
         graph = json.loads(encoded.info["prompt"])
         return find_generation(graph, next(key for key, node in graph.items() if "Save" in node["class_type"]))
-    except (AttributeError, KeyError, StopIteration, TypeError, ValueError):
+    except (AttributeError, KeyError, RecursionError, StopIteration, TypeError, ValueError):
         return {}
 
 
 def png(image: torch.Tensor) -> bytes:
-    """The file of an IMAGE (1, H, W, 3)."""
-    pixels = (image[0].clamp(0, 1) * 255).round().byte().cpu().numpy()
+    """The file of an image (1, H, W, 3) uint8."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    Image.fromarray(image[0].cpu().numpy()).save(buffer, "PNG")
     return buffer.getvalue()

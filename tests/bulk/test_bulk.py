@@ -1,4 +1,4 @@
-"""`run.py bulk` from end to end, with Ray itself."""
+"""Bulk work from end to end, with Ray itself, as somebody runs it who has the pack in custom_nodes."""
 
 import json
 import os
@@ -11,9 +11,9 @@ import sdc_pack.codec as codec
 import skimage.data
 from PIL import Image
 
-from dev import environment
+from dev.server import PACK_NAME, link_folder
 
-REPO = Path(environment.__file__).parents[1]
+REPO = Path(__file__).parents[2]
 # Python does not end by itself: a thread of Arrow now and then makes it abort then (apache/arrow, issue 34314).
 READ = """
 import json, os, sys, pyarrow.parquet
@@ -23,20 +23,24 @@ os._exit(0)
 """
 
 
-def test_a_folder_becomes_shards_and_a_bad_image_one_named_error(comfyui, tmp_path):
-    images, out, home = tmp_path / "images", tmp_path / "out", tmp_path / "home"
-    home.mkdir()
-    variables = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "SDC_CACHE": str(environment.cache_root())}
+def test_a_folder_becomes_shards_and_a_bad_image_one_named_error(tmp_path):
+    images, out, home, comfyui = (tmp_path / name for name in ("images", "out", "home", "comfyui"))
     (images / "sub").mkdir(parents=True)
+    (comfyui / "custom_nodes").mkdir(parents=True)
+    home.mkdir()
+    for path in Path(os.environ["SDC_COMFYUI"]).iterdir():  # the same ComfyUI, with the pack in it
+        if path.name != "custom_nodes":
+            (comfyui / path.name).symlink_to(path)
+    link_folder(REPO, comfyui / "custom_nodes" / PACK_NAME)
     for name in ("a.png", "b.jpg", "sub/a.png"):
         Image.fromarray(skimage.data.astronaut()[:64, :72]).save(images / name)
     (images / "bad.png").write_bytes(b"no image")
 
     def run():
-        command = [sys.executable, REPO / "run.py", "--comfyui", comfyui, "--python", sys.executable]
-        command += ["bulk", "compress"]
+        command = [sys.executable, comfyui / "custom_nodes" / PACK_NAME / "bulk", "compress"]
         command += [images.as_uri(), out, "--shards", "2", "--workers", "1", "--preset", "clean"]
-        return subprocess.run(command, capture_output=True, text=True, env=variables)
+        variables = {**os.environ, "HOME": str(home), "USERPROFILE": str(home)}
+        return subprocess.run(command, capture_output=True, text=True, env=variables, cwd=comfyui)
 
     done = run()
     if "Ray did not start:" in done.stderr:

@@ -1,21 +1,15 @@
 """The way of the jobs through Ray Data. Ray starts workers and replaces them, gives work out and holds it back."""
 
 import contextlib
-import functools
 import logging
 import os
-import re
 import secrets
 import shutil
 import tempfile
 import warnings
-from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 
-from .. import accelerator
-from ..environment import SetupError, say, tail
-from . import driver, worker
+from . import BulkError, worker
 
 STORE = 200 << 20  # bytes of shared memory; names and small files travel through it
 ATTEMPTS = 4
@@ -23,7 +17,6 @@ ATTEMPTS = 4
 PATIENCE = {"RAY_raylet_start_wait_time_s": "45", "RAY_agent_register_timeout_ms": "60000"}
 RETRIES = 2  # of what a worker was at when it ended
 RESTARTS = 5  # of a worker; then Ray makes a new one, unless it has never come up
-AHEAD = 16  # rows
 MAX_TOGETHER = 64  # images that are given out at once; fewer where there are few, so that all workers end together
 
 
@@ -32,15 +25,11 @@ def ray_running(address: str | None, processors: int | None):
     """Ray itself: that of a cluster, or one for this run alone, of which nothing is left afterwards."""
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
     # What its processes say is of no use to who has not built them; "info" brings it back.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    if address:
-        # By itself Ray's client shows no key, though there is one.
-        if address.startswith("ray://") and (Path.home() / ".ray" / "auth_token").is_file():
-            os.environ.setdefault("RAY_AUTH_MODE", "token")
-    else:
-        # Else Ray is on the network. What it does without being asked on these systems it does on all by this.
+    if not address:
+        # Else Ray is on the network. What it does by itself on these systems it does on all by this.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         # A key for this run alone. Else Ray makes one, and leaves it in the home folder.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -55,7 +44,7 @@ def ray_running(address: str | None, processors: int | None):
             try:
                 ray.init(address=address, log_to_driver=False)
             except Exception as error:
-                raise SetupError(f"Ray does not answer at {address}: {error}") from None
+                raise BulkError(f"Ray does not answer at {address}: {error}") from None
         else:
             start_here(ray, processors, closing)
         yield ray
@@ -65,12 +54,8 @@ def start_here(ray, processors: int | None, closing: contextlib.ExitStack):
     """Start Ray on this machine. `closing` ends it and removes its folder.
 
     Ray gives its own processes 15 seconds to start, which no setting changes, and on a machine that has much other work
-    they may need more. So two of them are left out, which would tell of logs and of machines to rent, and it is started
-    anew, several times if need be.
+    they may need more. So it is started anew, several times if need be.
     """
-    from ray._private import parameter
-
-    parameter.RayParams = functools.partial(parameter.RayParams, include_log_monitor=False, no_monitor=True)
     for attempt in range(1, ATTEMPTS + 1):
         with contextlib.ExitStack() as failing:
             # Not in the usual folder, whose name may be too long for that of a socket.
@@ -84,46 +69,36 @@ def start_here(ray, processors: int | None, closing: contextlib.ExitStack):
                 )  # fmt: skip
             except Exception as error:
                 if attempt == ATTEMPTS:
-                    raise SetupError(why_not(error, Path(folder))) from None
-                say(f"Ray did not start in time; trying again ({attempt + 1} of {ATTEMPTS})")
+                    more = "RAY_BACKEND_LOG_LEVEL=info in the environment says more."
+                    raise BulkError(f"Ray did not start: {error}\nOn a busy machine try again later. {more}") from None
+                print(f"Ray did not start in time; trying again ({attempt + 1} of {ATTEMPTS})", flush=True)
             else:
                 closing.push(failing.pop_all())
                 return
 
 
-def why_not(error: Exception, folder: Path) -> str:
-    logs = folder.glob("session_latest/logs/*.err")
-    fatal = [line for log in logs for line in tail(log, 100).splitlines() if re.match(r"\[.* [CF] ", line)]
-    more = "On a machine that is busy try again later. RAY_BACKEND_LOG_LEVEL=info in the environment tells more."
-    return "\n".join([f"Ray did not start: {error}", *fatal[:3], more])
+def share(machines: list[dict], cores: int, wanted: int | None, need: int) -> tuple[int, dict]:
+    """How many workers, and what Ray is to keep free for each.
 
-
-def share(resources: dict, cores: int, wanted: int | None) -> tuple[int, dict]:
-    """How many workers, and what Ray is to keep free for each: cards where there are any, else processor cores."""
-    if cards := int(resources.get("GPU", 0)):
-        count = wanted or cards
-        return count, {"num_gpus": 1 / -(-count // cards), "num_cpus": 0}
-    count = wanted or max(1, int(resources.get("CPU", 1)) // cores)
-    return count, {"num_cpus": cores}
-
-
-def lead(ray, address: str | None, repository: Path, *work) -> Iterator[dict]:
-    """The rows of `work_through(*work)`. With ray:// an actor of the cluster runs it: Ray's client has no Ray Data."""
-    if not (address or "").startswith("ray://"):
-        yield from work_through(*work)
-        return
-    ray.cloudpickle.register_pickle_by_value(driver)
-    inside = ray.remote(num_cpus=0)(driver.Driver).remote(str(repository), *work)
-    # Some rows are asked for ahead, or the way there and back would set the pace.
-    asked = deque(inside.next_row.remote() for _ in range(AHEAD))
-    try:
-        while row := ray.get(asked.popleft()):
-            if "stopped" in row:
-                raise SetupError(row["stopped"])
-            yield row
-            asked.append(inside.next_row.remote())
-    except ray.exceptions.RayError as error:
-        raise SetupError(f"What leads the work in the cluster has ended: {error}") from None
+    Parameters
+    ----------
+    machines : list of dict
+        What each has, by Ray's words: "CPU", "GPU", and "memory" in bytes.
+    cores : int
+        For each worker without a card.
+    wanted : int or None
+        Workers that somebody has asked for; else one for each card, or else for so many cores, that has memory.
+    need : int
+        Bytes of memory that a worker may take.
+    """
+    cards = sum(int(machine.get("GPU", 0)) for machine in machines)
+    room = 0
+    for machine in machines:
+        places = int(machine.get("GPU", 0)) if cards else int(machine.get("CPU", 0)) // cores
+        room += min(places, int(machine.get("memory", 0)) // need)
+    count = wanted or max(1, room)
+    each = {"num_gpus": 1 / -(-count // cards), "num_cpus": 0} if cards else {"num_cpus": cores}
+    return count, each if wanted or not room else {**each, "memory": need}
 
 
 def work_through(jobs: list[dict], settings: dict, workers: int, each: dict) -> Iterator[dict]:
@@ -135,7 +110,7 @@ def work_through(jobs: list[dict], settings: dict, workers: int, each: dict) -> 
     import ray.data
 
     # Ray gives no other way yet to say how often to try again: by itself it would try for ever.
-    warnings.filterwarnings("ignore", ".*ray_remote_args_fn.*")
+    warnings.filterwarnings("ignore", ".*ray_remote_args.*")
     ray.cloudpickle.register_pickle_by_value(worker)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -146,20 +121,15 @@ def work_through(jobs: list[dict], settings: dict, workers: int, each: dict) -> 
         if not waiting:
             return
         blocks = -(-len(waiting) // together)
-        results = ray.data.from_items(list(waiting.values()), override_num_blocks=blocks).map_batches(
-            worker.Worker, fn_constructor_args=(settings,), batch_size=1,
+        results = ray.data.from_items(list(waiting.values()), override_num_blocks=blocks).map(
+            worker.Worker, fn_constructor_args=(settings,),
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
-            ray_remote_args_fn=lambda: {"max_restarts": RESTARTS, "max_task_retries": RETRIES}, **each,
+            max_restarts=RESTARTS, max_task_retries=RETRIES, **each,
         )  # fmt: skip
         for row in results.iter_rows():
             if row["broken"]:
-                raise SetupError(f"The workers cannot start: {row['error']}")
+                raise BulkError(f"The workers cannot start: {row['error']}")
             waiting.pop(row["target"], None)
             yield row
     for job in waiting.values():
         yield {**job, "error": "its worker ended, each time that it was tried", "seconds": 0.0}
-
-
-def uses_processor(each: dict) -> bool:
-    """Whether workers compute on the processor: where Ray has no card to give, and this is no Mac."""
-    return not each.get("num_gpus") and accelerator.kind() != "mps"
