@@ -19,7 +19,6 @@ COMMANDS = {
     "bulk": ("sdc_pack.bulk.command", "bulk", "a folder of images to .sdc files, or back, by all cores and cards"),
     "train": ("dev.train.command", "train", "train the tiny models of weights/"),
     "models": ("dev.models", "demo", "write the tiny models into a models folder of ComfyUI"),
-    "fuzz": ("dev.fuzz", "pack", "damaged .sdc files and hostile names: --seconds N, --seed S"),
     "templates": ("dev.templates", "page", "save the shipped workflows anew, through a real page: [NAME ...]"),
     "images": ("dev.readme_images", "page", "make the images of README anew: [NAME ...]"),
 }

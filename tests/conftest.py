@@ -41,6 +41,8 @@ CHAINS = (
     ("bulk/",), ("nodes/",), ("contracts/",), ("",),
 )  # fmt: skip
 SHARING = CHAINS[:3]
+FUZZ_INPUTS = 2000  # in an ordinary run
+FUZZ_PART = 10_000  # inputs that hypothesis may remember at once
 
 
 def place(nodeid: str) -> tuple[int, int, str]:
@@ -50,8 +52,14 @@ def place(nodeid: str) -> tuple[int, int, str]:
     return next((chain, number, file) for chain, number, start in starts if file.startswith(start))
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: place(item.nodeid))
+    if config.getoption("fuzz"):
+        config.hook.pytest_deselected(items=[item for item in items if not item.get_closest_marker("fuzz")])
+        items[:] = [item for item in items if item.get_closest_marker("fuzz")]
+    for item in items:
+        if item.get_closest_marker("release") and not config.getoption("release"):
+            item.add_marker(pytest.mark.skip(reason="only run before a release, by --release"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -67,7 +75,14 @@ def pytest_xdist_make_scheduler(config, log):
     return ByFile(config, log)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--release", action="store_true", help="also what is only run before a release")
+    parser.addoption("--fuzz", type=int, metavar="N", help="only the fuzzing, with so many inputs")
+
+
 def pytest_configure(config):
+    config.addinivalue_line("markers", "release: only run before a release, by --release")
+    config.addinivalue_line("markers", "fuzz: what --fuzz N runs, and nothing else")
     if hasattr(config, "workerinput"):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -89,6 +104,22 @@ def pytest_terminal_summary(terminalreporter):
     if lines:
         terminalreporter.section("checkers")
         terminalreporter.write_line("\n".join(sorted(lines)))
+
+
+@pytest.fixture
+def fuzz(request):
+    """Run `check` on `count` inputs of hypothesis' strategies, or as many in proportion as --fuzz says."""
+    from hypothesis import HealthCheck, given, seed, settings
+
+    options = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+    def fuzz(count, check, *strategies):
+        count = request.config.getoption("fuzz") * count // FUZZ_INPUTS if request.config.getoption("fuzz") else count
+        for start in range(0, count, FUZZ_PART):
+            part = settings(options, max_examples=min(FUZZ_PART, count - start))
+            seed(start)(part(given(*strategies)(check)))()
+
+    return fuzz
 
 
 @pytest.fixture(scope="session")

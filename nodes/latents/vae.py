@@ -27,16 +27,16 @@ class Start:
 
 def vae_notes(images: list[codec.EncodedImage], vae) -> list[str]:
     """A warning for each VAE other than `vae` that the images were made with; images that name no VAE are skipped."""
-    marked = [image for image in images if image.vae is not None]
+    marked = [(image, image.vae) for image in images if image.vae is not None]
     if not marked:
         return []
     connected = fingerprint_of(vae)
-    others = [image for image in marked if not codec.same_vae(image.vae, connected)]
-    return list(dict.fromkeys(note(image, connected) for image in others))
+    others = [(image, found) for image, found in marked if not codec.same_vae(found, connected)]
+    return list(dict.fromkeys(note(image, found, connected) for image, found in others))
 
 
-def note(image: codec.EncodedImage, connected: bytes) -> str:
-    name, identity = image.metadata.get("vae"), image.vae.hex()
+def note(image: codec.EncodedImage, found: bytes, connected: bytes) -> str:
+    name, identity = image.metadata.get("vae"), found.hex()
     vae = f"{name} ({identity})" if isinstance(name, str) and name else identity
     return (
         f"{WARNING} This image was made with the {image.latent_format} VAE {vae}, but the connected VAE is "
