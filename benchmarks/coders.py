@@ -22,7 +22,7 @@ from dev.train.coder import FAMILIES, photographs
 
 from .harness import comfy, faces
 from .harness.quantizers import Codebook, Prediction, Scalars, palette_bytes
-from .harness.stored import HEADER, UNDITHERED, StoredImage, cells, figures, means
+from .harness.stored import HEADER, UNDITHERED, StoredImage, cells, encode_latent, figures, means
 
 FRAME = container.FRAMING + 4 + 5  # a section's head, and the name of weights with the quality
 SIDE = 512
@@ -72,7 +72,7 @@ def stored(image: StoredImage, settings: dict) -> dict:
 
     def measure():
         mask = {"mask": np.zeros(image.latent.shape[1:])} if "mask" in settings else {}
-        encoded = (codec.encode_learned if "size" in settings else codec.encode)(image.latent, **settings | mask)
+        encoded = encode_latent(image.latent, {k: v for k, v in settings.items() if k != "mask"}, **mask)
         return {"bytes": encoded.size, **of_latent(image, codec.decode(encoded))}
 
     return image.get({"row": FILE, **settings}, measure)
@@ -111,7 +111,7 @@ def tried(options, learn: list, shown: list[StoredImage]):
         each(SCALAR, {"step": step, "dead": dead}, scalars.decode, lambda grid, made=scalars: (made.bytes(grid),) * 2)
     for colors in PALETTES:
         settings = {**UNDITHERED, "colors": colors}
-        decoded = [codec.decode(codec.encode(grid.transpose(2, 0, 1), **settings)) for grid in grids]
+        decoded = [codec.decode(codec.encode([grid.transpose(2, 0, 1)], "custom", **settings)[0]) for grid in grids]
         prediction = Prediction([latent.transpose(1, 2, 0) for latent in decoded])
         for image in shown:
             measure = functools.partial(palette_row, image, settings, prediction)
@@ -120,9 +120,9 @@ def tried(options, learn: list, shown: list[StoredImage]):
 
 def palette_row(image: StoredImage, settings: dict, prediction: Prediction) -> dict:
     """The same image as the file's, with other bytes for its indices."""
-    encoded = codec.encode(image.latent, **settings)
-    section = len(container.split(encoded.data, math.inf)[1][container.PALETTE])
-    palette = encoded.quantized
+    encoded = codec.encode([image.latent], "custom", **settings)[0]
+    section = len(container.parse(encoded.data, math.inf)[1]["P"])
+    palette = encoded.stored
     size = container.FRAMING + 8 + section + palette_bytes(prediction, palette.values.astype(float), palette.indices)
     return {**stored(image, settings), "bytes": size}
 

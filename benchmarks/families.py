@@ -4,6 +4,7 @@ All decoded and not regenerated, beside the autoencoder alone. Sizes of prompts 
 where the images carry any.
 """
 
+from sdc_pack import codec
 from tqdm import tqdm
 
 from dev import images
@@ -26,15 +27,14 @@ def add_arguments(parser):
 
 
 def run(options, results):
-    from sdc_pack.nodes.latent_quantize import DEFAULTS
-
+    bits_per_pixel = codec.PRESETS["best"].defaults["bits_per_pixel"]
     crops = images.load_crops(options.images, options.size)
     for family in options.families:
         autoencoder = comfy.Autoencoder(AUTOENCODERS[family])
         for name, pixels in tqdm(crops.items(), desc=family, unit="image", disable=None):
             image = StoredImage(name, pixels, autoencoder, options.shared, results)
             image.bound()
-            best = {"size": int(DEFAULTS["bits_per_pixel"] * pixels.shape[0] * pixels.shape[1] / 8)}
+            best = {"size": int(bits_per_pixel * pixels.shape[0] * pixels.shape[1] / 8)}
             for settings in (best, *PALETTES.values()):
                 image.sdc(settings)
     metadata.run(options, results)

@@ -201,7 +201,7 @@ def quantized(latent: dict):
     """A LATENT of one image, as the preset `paper` gives it back, and its file."""
     from sdc_pack import codec
 
-    image = codec.encode(latent["samples"][0].float().cpu().numpy(), **codec.PAPER_PRESET)
+    image = codec.encode([latent["samples"][0].float().cpu().numpy()], "paper")[0]
     return {"samples": torch.from_numpy(codec.decode(image))[None]}, [image]
 
 

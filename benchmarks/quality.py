@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sdc_pack import codec
 from sdc_pack.nodes.comparison import metrics
 from tqdm import tqdm
 
@@ -20,10 +19,10 @@ from dev.tables import Table, show
 from .harness import comfy, plots
 from .harness.measures import OTHERS, SOURCES, is_better
 from .harness.regenerator import BEST, PAPER, Setting, add_options, load_regenerator
-from .harness.stored import HEADER, UNDITHERED, StoredImage, cells, figures, means
+from .harness.stored import DITHERED, HEADER, UNDITHERED, StoredImage, cells, figures, means
 
 NEEDS_IMAGES = True
-PRESETS = {"paper": codec.PAPER_PRESET, "64 colors, no dither": UNDITHERED, "best, 3200 bytes": {"size": 3200}}
+PRESETS = {"paper": DITHERED, "64 colors, no dither": UNDITHERED, "best, 3200 bytes": {"size": 3200}}
 UNCHANGED = "decoded"
 PARTS = {  # of the ablation
     "the ControlNet alone, one call without inversion": Setting(0, 0.35, 1.0),

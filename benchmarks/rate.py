@@ -16,6 +16,7 @@ from dev.tables import Table
 
 from .harness import comfy, plots
 from .harness.stored import (
+    DITHERED,
     HEADER,
     UNDITHERED,
     USABLE_BASELINES,
@@ -33,7 +34,7 @@ DITHERS = {
 PALETTES = {"no dither": (16, 64, 256, 512), "Floyd–Steinberg": (16, 64, 256)}
 SETTINGS = [{"colors": colors, **DITHERS[name]} for name, palettes in PALETTES.items() for colors in palettes]
 SIZES = (1000, 1700, 2400, 3200, 4800, 8000)  # of the learned codec
-PRESETS = {"the preset paper": codec.PAPER_PRESET, "64 colors without dither": UNDITHERED}
+PRESETS = {"the preset paper": DITHERED, "64 colors without dither": UNDITHERED}
 QUALITIES = (0, 10, 30)
 SHOWN = ("AVIF", "WebP", "JPEG")  # in sentences
 BOUND = ("autoencoder", "alone")
@@ -52,7 +53,7 @@ def run(options, results):
         image.bound()
         for settings in SETTINGS:
             image.sdc(settings)
-        size = image.sdc(codec.PAPER_PRESET)["bytes"]
+        size = image.sdc(DITHERED)["bytes"]
         if autoencoder.latent_format in codec.LEARNED_FORMATS:
             for most in (*SIZES, size, image.sdc(UNDITHERED)["bytes"]):
                 image.sdc({"size": most})

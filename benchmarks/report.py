@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from sdc_pack import codec
 from sdc_pack.nodes.comparison import baselines, metrics
 from tqdm import tqdm
 
@@ -28,7 +27,7 @@ from .harness.measures import OTHERS
 from .harness.page import make_page
 from .harness.regenerator import PAPER, Regenerator, Setting, add_options, listed, load_regenerator
 from .harness.results import Results
-from .harness.stored import HEADER, USABLE_BASELINES, StoredImage, cells, load_lpips, means
+from .harness.stored import DITHERED, HEADER, USABLE_BASELINES, StoredImage, cells, load_lpips, means
 from .quality import UNCHANGED, ablation, other_measures
 from .table1 import PRINTED
 
@@ -83,7 +82,7 @@ class Report:
 
     def sdc(self, name: str, setting: Setting | None) -> dict:
         look = partial(self.keep, name, str(setting or UNCHANGED))
-        return self.images[name].sdc(codec.PAPER_PRESET, self.regenerator, setting, look)
+        return self.images[name].sdc(DITHERED, self.regenerator, setting, look)
 
     def find_best(self) -> Setting:
         """The setting of the grid with the best mean, by LPIPS where its weights are here."""

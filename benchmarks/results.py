@@ -23,7 +23,7 @@ from . import list_benches, load_bench
 from .harness import comfy, stale
 from .harness.regenerator import BEST, PAPER, add_options, load_regenerator
 from .harness.results import REPO
-from .harness.stored import UNDITHERED, add_autoencoder_option, load_lpips
+from .harness.stored import add_autoencoder_option, load_lpips
 from .harness.summary import first_screen, unfold_tables
 
 TRIED = "13:0.15:1 13:0.15:0 0:0.35:1 20:0.15:1 50:0.1:1 10:0.2:1"  # the others take up to ten times as long
@@ -202,8 +202,9 @@ def gallery(options) -> tuple[str, Table]:
     parts, lines = [GALLERY], []
     for name, pixels in samples().items():
         entries = []
-        for label, settings in {"SDC, preset paper": codec.PAPER_PRESET, "SDC, 64 undithered": UNDITHERED}.items():
-            encoded = codec.encode(autoencoder.encode(pixels), **settings, latent_format=autoencoder.latent_format)
+        for label, preset in {"SDC, preset paper": "paper", "SDC, 64 undithered": "clean"}.items():
+            latent_format = autoencoder.latent_format
+            (encoded,) = codec.encode([autoencoder.encode(pixels)], preset, latent_format=latent_format)
             latent = codec.decode(encoded)
             decoded = autoencoder.decode(latent)
             entries.append(Entry(label, decoded, encoded.size))

@@ -6,7 +6,6 @@ compared with ours. Ours are measured here, with the autoencoder and the diffusi
 
 from dataclasses import asdict
 
-from sdc_pack import codec
 from tqdm import tqdm
 
 from dev import images
@@ -14,7 +13,7 @@ from dev.tables import Table
 
 from .harness import comfy
 from .harness.regenerator import BEST, PAPER, add_options, load_regenerator
-from .harness.stored import HEADER, UNDITHERED, USABLE_BASELINES, StoredImage, add_autoencoder_option, cells
+from .harness.stored import DITHERED, HEADER, UNDITHERED, USABLE_BASELINES, StoredImage, add_autoencoder_option, cells
 
 NEEDS_IMAGES = True
 # Jin et al., Table 1: SSIM, LPIPS, kilobytes.
@@ -45,11 +44,11 @@ def run(options, results):
     regenerator = load_regenerator(options)
     for name, pixels in tqdm(images.load_crops(options.images, options.size).items(), unit="image", disable=None):
         image = StoredImage(name, pixels, autoencoder, options.shared, results)
-        size = image.sdc(codec.PAPER_PRESET)["bytes"]
+        size = image.sdc(DITHERED)["bytes"]
         for baseline in USABLE_BASELINES:
             image.baseline_of_size(baseline, size)
         for setting in (BEST, PAPER):
-            image.sdc(codec.PAPER_PRESET, regenerator, setting)
+            image.sdc(DITHERED, regenerator, setting)
         image.sdc(UNDITHERED)
         image.bound()
 

@@ -2,18 +2,12 @@
 
 import struct
 import zlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from .errors import (
-    SdcArgumentError,
-    SdcChecksumError,
-    SdcHeaderError,
-    SdcLimitError,
-    SdcSectionError,
-    SdcSignatureError,
-    SdcTruncatedError,
-    SdcUnsupportedError,
-)
+from . import registry
+from .errors import SdcArgumentError, SdcChecksumError, SdcFormatError, SdcLimitError, SdcUnsupportedError
 from .latent_formats import by_id
 
 SIGNATURE = b"\x93SDC\r\n\x1a"
@@ -22,17 +16,19 @@ MAX_SECTION = (1 << 24) - 1
 MAX_FILE_BYTES = 32 << 20
 MAX_SECTIONS = 52  # as many as there are tags
 MAX_IMAGES = 255
-PALETTE, INDICES, LEARNED, SEQUENCE = "P", "I", "L", "A"
-# Coder of the header -> the sections that it needs, in their order.
-REQUIRED = {0: (PALETTE, INDICES), 1: (PALETTE, INDICES), 2: (LEARNED,)}
-SEVERAL = 3  # coder of a file of many images, of which each has its own
-REQUIRED_OF_FILE = {**REQUIRED, SEVERAL: (SEQUENCE,)}
-CODER_NAMES = {0: "fixed", 1: "zstd", 2: "learned", SEVERAL: "several"}
+# Byte of an image sequence in the header, whose images have coders of their own; and the tag of its section.
+SEQUENCE_ID, SEQUENCE = 3, "A"
+# Coder of an image, or of a file -> the sections that it requires, in their order.
+REQUIRED = {coder_id: tuple(coder.sections) for coder_id, coder in registry.BY_ID.items()}
+REQUIRED_OF_FILE = {**REQUIRED, SEQUENCE_ID: (SEQUENCE,)}
+CODER_NAMES = {coder_id: coder.ids[coder_id] for coder_id, coder in registry.BY_ID.items()}
+CODER_NAMES[SEQUENCE_ID] = "image sequence"
 
 _HEADER = struct.Struct("<BBHHHHBB")
 _HEADER_END = len(SIGNATURE) + 1 + _HEADER.size
 _CHECKSUM = struct.Struct("<I")
-FRAMING = _HEADER_END + _CHECKSUM.size  # bytes of a file beside its sections
+FRAMING = _HEADER_END + _CHECKSUM.size  # bytes of a file without its sections
+SECTION_FRAMING = 4  # bytes of a section without its payload
 _SMALLEST = FRAMING + 8  # the header of two sections; one of coder 2 has more in it
 
 
@@ -50,13 +46,13 @@ class Header:
     coder: int
 
 
-def join(header, sections):
-    """Return a whole file as bytes.
+def pack(header: Header, sections: Mapping[str, Any]) -> bytes:
+    """Return a whole file.
 
     Parameters
     ----------
     header : Header
-    sections : dict of str to bytes
+    sections : mapping of str to bytes-like
         Payload by tag, in file order: those that the coder needs, then optional ones.
 
     Raises
@@ -64,17 +60,23 @@ def join(header, sections):
     SdcArgumentError
         A payload above 16 777 215 bytes, or a file above 32 MiB.
     """
-    parts = [SIGNATURE, bytes([VERSION]), _HEADER.pack(*vars(header).values()), *spell(sections)]
-    size = sum(map(len, parts)) + _CHECKSUM.size
-    if size > MAX_FILE_BYTES:
-        raise SdcArgumentError(f"the file would take {size} bytes and the format allows {MAX_FILE_BYTES}")
+    parts = [SIGNATURE, bytes([VERSION]), _HEADER.pack(*vars(header).values()), *pack_sections(sections)]
+    num_bytes = sum(map(len, parts)) + _CHECKSUM.size
+    if num_bytes > MAX_FILE_BYTES:
+        raise SdcArgumentError(f"the file would take {num_bytes} bytes and the format allows {MAX_FILE_BYTES}")
     body = b"".join(parts)
     return body + _CHECKSUM.pack(zlib.crc32(body))
 
 
-def spell(sections):
-    """Return sections, a dict of tag to payload, as the pieces of a file that they are, in a list."""
-    parts = []
+def pack_sections(sections: Mapping[str, Any]) -> list[Any]:
+    """Return sections, payload by tag, as the pieces of a file (bytes-like) that follow one another.
+
+    Raises
+    ------
+    SdcArgumentError
+        A payload above 16 777 215 bytes.
+    """
+    parts: list[Any] = []
     for tag, payload in sections.items():
         if len(payload) > MAX_SECTION:
             advice = "fewer or smaller images" if tag == SEQUENCE else "fewer colors or a smaller latent"
@@ -85,13 +87,13 @@ def spell(sections):
     return parts
 
 
-def split(data, max_pixels):
-    """Split a whole file into a checked header and its section payloads.
+def parse(data: bytes, max_pixels: float) -> tuple[Header, dict[str, memoryview]]:
+    """Take a whole file apart into a checked header and the payloads of its sections.
 
     Parameters
     ----------
     data : bytes
-    max_pixels : int
+    max_pixels : int or infinity
         Most pixels that all images together, or their latents' full areas in pixels, may have.
 
     Returns
@@ -99,31 +101,36 @@ def split(data, max_pixels):
     (Header, dict of str to memoryview)
         All header fields are within bounds and consistent with each other; section contents are not looked at,
         unknown optional sections are included.
+
+    Raises
+    ------
+    SdcFormatError, SdcChecksumError, SdcUnsupportedError, SdcLimitError
+        As FORMAT.md lists them, in its order.
     """
-    data = memoryview(data)
-    _check_start(bytes(data[:_HEADER_END]), len(data))
+    view = memoryview(data)
+    _check_start(data[:_HEADER_END], len(data))
     # Lengths come before the checksum, because a file cut short should be called that. Nothing else is believed
     # until the checksum has vouched for it.
-    spans = section_spans(data, _HEADER_END, len(data) - _CHECKSUM.size, _cut_short)
-    (stored,) = _CHECKSUM.unpack(data[-_CHECKSUM.size :])
-    actual = zlib.crc32(data[: -_CHECKSUM.size])
+    spans = section_spans(view, _HEADER_END, len(view) - _CHECKSUM.size, _cut_short)
+    (stored,) = _CHECKSUM.unpack(view[-_CHECKSUM.size :])
+    actual = zlib.crc32(view[: -_CHECKSUM.size])
     if stored != actual:
         raise SdcChecksumError(
             f"the checksum is {actual:08x} but the file says {stored:08x}: it was damaged after it was written, "
             "fetch it again from where it came"
         )
-    header = Header(*_HEADER.unpack(data[len(SIGNATURE) + 1 : _HEADER_END]))
+    header = Header(*_HEADER.unpack(view[len(SIGNATURE) + 1 : _HEADER_END]))
     _check_header(header, max_pixels)
     check_order([tag for tag, _, _ in spans], header.coder, REQUIRED_OF_FILE)
-    if (header.coder == SEVERAL) != (header.images > 1):
-        raise SdcHeaderError(
-            f"the header says {header.images} images by coder {header.coder}; coder {SEVERAL} is for 2 to "
+    if (header.coder == SEQUENCE_ID) != (header.images > 1):
+        raise SdcFormatError(
+            f"the header says {header.images} images by coder {header.coder}; coder {SEQUENCE_ID} is for 2 to "
             f"{MAX_IMAGES} images and every other one for 1"
         )
-    return header, {chr(tag): data[start:end] for tag, start, end in spans}
+    return header, {chr(tag): view[start:end] for tag, start, end in spans}
 
 
-def _check_start(data, length):
+def _check_start(data: bytes, length: int) -> None:
     start = data[: len(SIGNATURE)]
     if not SIGNATURE.startswith(start):
         if start[:4] == SIGNATURE[:4]:
@@ -132,23 +139,25 @@ def _check_start(data, length):
             reason = "it looks like a StarOffice Calc document, which has the same extension"
         else:
             reason = "another kind of file may have the same extension"
-        raise SdcSignatureError(f"not an SDC file: it starts with {start.hex(' ')}, not {SIGNATURE.hex(' ')}; {reason}")
+        raise SdcFormatError(f"not an SDC file: it starts with {start.hex(' ')}, not {SIGNATURE.hex(' ')}; {reason}")
     if len(data) > len(SIGNATURE) and data[len(SIGNATURE)] != VERSION:
         raise SdcUnsupportedError(
             f"the file has format version {data[len(SIGNATURE)]}; this reader knows version {VERSION} alone, update it"
         )
     if length < _SMALLEST:
-        raise SdcTruncatedError(f"the file has {length} bytes; even the smallest has {_SMALLEST}, fetch it again")
+        raise SdcFormatError(f"the file has {length} bytes; even the smallest has {_SMALLEST}, fetch it again")
 
 
-def section_spans(data, position, end, short):
+def section_spans(
+    data: memoryview, position: int, end: int, cut_short: Callable[[memoryview, int, int], Exception]
+) -> list[tuple[int, int, int]]:
     """Walk the sections from `position` to `end` by their lengths.
 
     Parameters
     ----------
     data : memoryview
     position, end : int
-    short : callable
+    cut_short : callable
         Gives the error for a section beyond `end`, from (data, its position, the first byte that has to be there).
 
     Returns
@@ -158,40 +167,40 @@ def section_spans(data, position, end, short):
     spans: list[tuple[int, int, int]] = []
     while position < end:
         if len(spans) == MAX_SECTIONS:
-            raise SdcSectionError(f"there are more than {MAX_SECTIONS} sections; there are no more tags than that")
+            raise SdcFormatError(f"there are more than {MAX_SECTIONS} sections; there are no more tags than that")
         start = position + 4
         after = start + int.from_bytes(data[position + 1 : start], "little")
         if start > end or after > end:
-            raise short(data, position, max(start, after))
+            raise cut_short(data, position, max(start, after))
         spans.append((data[position], start, after))
         position = after
     return spans
 
 
-def _cut_short(data, position, needed):
-    return SdcTruncatedError(
+def _cut_short(data: memoryview, position: int, needed: int) -> SdcFormatError:
+    return SdcFormatError(
         f"the file has {len(data)} bytes but its section at byte {position} and the checksum need at least "
         f"{needed + _CHECKSUM.size}: it was cut short, fetch it again"
     )
 
 
-def _check_header(header, max_pixels):
+def _check_header(header: Header, max_pixels: float) -> None:
     latent_format = by_id(header.latent_format)
     if header.images == 0:
-        raise SdcHeaderError("the header says that the file holds no image")
+        raise SdcFormatError("the header says that the file holds no image")
     if header.channels != latent_format.channels:
-        raise SdcHeaderError(
+        raise SdcFormatError(
             f"the header says {header.channels} channels; {latent_format.name} has {latent_format.channels}"
         )
     if not all((header.latent_height, header.latent_width, header.width, header.height)):
-        raise SdcHeaderError(
+        raise SdcFormatError(
             f"the header has an empty size: latent {header.latent_width} x {header.latent_height}, "
             f"image {header.width} x {header.height}"
         )
     check_pixels(header, max_pixels)
 
 
-def check_pixels(header, max_pixels):
+def check_pixels(header: Header, max_pixels: float) -> None:
     """Refuse images that have more pixels together, or latents of larger areas, than the caller allows."""
     latent_area = header.latent_height * header.latent_width * by_id(header.latent_format).spatial_factor ** 2
     pixels = header.images * max(latent_area, header.width * header.height)
@@ -202,11 +211,12 @@ def check_pixels(header, max_pixels):
         )
 
 
-def check_order(tags, coder, known):
+def check_order(tags: Iterable[int], coder: int, known: Mapping[int, tuple[str, ...]]) -> None:
     """Check the tags (bytes, in their order) of a coder's sections; `known` is REQUIRED, or REQUIRED_OF_FILE."""
+    tags = list(tags)
     for position, tag in enumerate(tags):
         if not bytes([tag]).isalpha():
-            raise SdcSectionError(f"section {position} has the tag byte {tag:#04x}; tags are ASCII letters")
+            raise SdcFormatError(f"section {position} has the tag byte {tag:#04x}; tags are ASCII letters")
     names = [chr(tag) for tag in tags]
     needed = [name for name in names if name.isupper()]
     sections = sorted({name for required in known.values() for name in required})
@@ -224,7 +234,7 @@ def check_order(tags, coder, known):
         )
     required = known[coder]
     if tuple(names[: len(required)]) != required or len(set(names)) != len(names) or len(needed) != len(required):
-        raise SdcSectionError(
+        raise SdcFormatError(
             f"the sections are {''.join(names)!r}; they must be {', '.join(required)}, then optional ones, each at "
             "most once"
         )

@@ -1,282 +1,218 @@
-"""From a latent to an encoded image: checks what it is given, and leaves the quantizing to a coder."""
+"""From latents to encoded images: checks what it is given, and leaves the coding to the coder of a preset."""
 
 import math
-import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from . import container, learned, palette, vae_identity
+from . import container, presets, registry, vae_identity
 from . import metadata as metadata_section
+from .checks import checked_integer, checked_number
 from .errors import SdcArgumentError
-from .image import load
-from .latent_formats import by_name
+from .image import EncodedImage, assemble
+from .latent_formats import LatentFormat, by_name
+from .masks import mask_to_latent
 
 FLOAT16_MAX = 65504.0
+MAX_BITS_PER_PIXEL = 64
 
 
 def encode(
-    latent,
+    latents: Sequence[np.ndarray] | np.ndarray,
+    preset: str = presets.DEFAULT,
     *,
-    colors=64,
-    dither="floyd-steinberg",
-    dither_strength=1.0,
-    seed=0,
-    latent_format="SD1.x",
-    width=None,
-    height=None,
-    metadata=None,
-    vae=None,
-):
-    """Encode one latent.
+    bits_per_pixel: float | None = None,
+    max_bytes: int | None = None,
+    quality: float | None = None,
+    mask: np.ndarray | Sequence[np.ndarray] | None = None,
+    colors: int | None = None,
+    dither: str | None = None,
+    dither_strength: float | None = None,
+    seed: int | None = None,
+    shared_palette: bool | None = None,
+    latent_format: str = presets.DEFAULT_FORMAT,
+    width: int | None = None,
+    height: int | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    vae: bytes | None = None,
+    step: Callable[[], object] | None = None,
+) -> list[EncodedImage]:
+    """Encode latents, each to an image of its own.
 
     Parameters
     ----------
-    latent : (C, H, W) real array
-        In ComfyUI's unscaled convention: what VAEEncode puts in LATENT["samples"], before any scale factor. All
-        channels count equally. Finite and within the float16 range (+-65504).
-    colors : int
-        Most palette entries to use, 2 to 4096.
-    dither : str
-        "floyd-steinberg" or "none".
-    dither_strength : float
-        Share of the error that is diffused, 0 to 1. Without effect when `dither` is "none".
-    seed : int
-        Seed of the palette's random start, 0 or more.
+    latents : (B, C, H, W) real array, or sequence of (C, H, W) real arrays
+        At least one, all of one shape, in ComfyUI's unscaled convention: what VAEEncode puts in LATENT["samples"],
+        before any scale factor. All channels count equally. Finite and within the float16 range (+-65504).
+    preset : str
+        "best": the learned codec, much closer to the latent than a palette of as many bytes; sides of the latent at
+        most 2048. "fine": 256 colors. "clean": 64 colors. "paper": 64 colors with dither. "custom": a palette by the
+        settings below. For a latent format without weights, *fine* takes the place of *best*.
+    bits_per_pixel : float, optional
+        For *best*: most bits of a file for each pixel of the true image, above 0, 64 at most; by default 0.095, which
+        is 3.1 kB for 512x512. Met within 2 % as a rule, never exceeded. Metadata are not counted, the fingerprint of
+        a VAE is.
+    max_bytes : int, optional
+        The same in bytes of each file, instead.
+    quality : float, optional
+        Instead of a size, the same quality for all: 1, coarse, to 100, fine. For SD1.x 32 takes about 1.7 kB for a
+        photograph of 512x512, 55 takes 3.2 kB; other latent formats differ.
+    mask : array, optional
+        For *best*: what is to keep more detail at the expense of the rest, 0 to 1. One (H, W) array of any size that
+        covers the image or the latent, or one for each latent.
+    colors : int, optional
+        For *custom*: most palette entries, 2 to 4096; 64 by default.
+    dither : str, optional
+        For *custom*: "floyd-steinberg", the default, or "none".
+    dither_strength : float, optional
+        For *custom*: share of the error that is diffused, 0 to 1, the default.
+    seed : int, optional
+        For palettes: seed of the random start, 0 or more; 0 by default.
+    shared_palette : bool, optional
+        For palettes: one palette for all latents, which `join_images` then stores once. False by default.
     latent_format : str
         "SD1.x", "SDXL", "SD3" or "Flux".
     width, height : int, optional
-        True size of the image in pixels, 1 to 65535; by default the latent's size times its spatial factor.
-    metadata : dict, optional
-        JSON values to store beside the image, at most 512 KiB as text. "prompt" must be a string and "workflow" a
-        dict; other keys are free.
+        True size of the images in pixels, 1 to 65535; by default the latents' size times their spatial factor.
+    metadata : mapping, optional
+        JSON values to store with each image, at most 512 KiB as text. "prompt" must be a string and "workflow" a dict;
+        other keys are free.
     vae : bytes, optional
-        Which VAE made the latent, as `fingerprint` gives it.
-
-    Returns
-    -------
-    EncodedImage
-        The same arguments give the same image on one machine. On another one the last bits of matrix products may
-        differ, and so may the choice of palette; what a given file decodes to never does.
-
-    Raises
-    ------
-    SdcArgumentError
-        An argument that cannot be used.
-    """
-    return encode_together(
-        [latent],
-        colors=colors,
-        dither=dither,
-        dither_strength=dither_strength,
-        seed=seed,
-        latent_format=latent_format,
-        width=width,
-        height=height,
-        metadata=metadata,
-        vae=vae,
-    )[0]
-
-
-def encode_together(
-    latents,
-    *,
-    colors=64,
-    dither="floyd-steinberg",
-    dither_strength=1.0,
-    seed=0,
-    latent_format="SD1.x",
-    width=None,
-    height=None,
-    metadata=None,
-    vae=None,
-    each=None,
-):
-    """Encode latents by one palette, which `join_images` then stores once for all of them.
-
-    Parameters
-    ----------
-    latents : sequence of (C, H, W) real arrays
-        At least one, all of one shape.
-    colors, dither, dither_strength, seed, latent_format, width, height, metadata, vae
-        As for `encode`; the palette has so many entries for all images together.
-    each : callable, optional
+        Which VAE made the latents, as `fingerprint` gives it.
+    step : callable, optional
         Called without arguments after each latent, to show progress; what it raises ends the work.
 
     Returns
     -------
     list of EncodedImage
+        The same arguments give the same images on one machine. On another one the last bits of matrix products may
+        differ, and so may a few bits of a file; what a given file decodes to never does.
 
     Raises
     ------
     SdcArgumentError
-        An argument that cannot be used.
+        An argument that cannot be used, or that the preset does not use.
     """
-    space = by_name(latent_format)
-    latents = [_checked_latent(latent, space) for latent in latents]
-    shapes = sorted({latent.shape for latent in latents})
-    if len(shapes) != 1:
-        raise SdcArgumentError(f"latents have {len(shapes)} shapes {shapes or ''}; pass some of one shape")
-    colors = _checked_integer("colors", colors, 2, palette.MAX_ENTRIES)
-    seed = _checked_integer("seed", seed, 0, math.inf)
-    strength = _checked_strength(dither, dither_strength)
-    width, height = _checked_size(latents[0], space, width, height)
-    described = vae_identity.to_sections(vae) | metadata_section.to_sections(metadata)
-    payload, coded = palette.encode_latents(latents, colors, strength, seed, each)
+    known = by_name(latent_format)
+    chosen = {
+        "bits_per_pixel": bits_per_pixel,
+        "max_bytes": max_bytes,
+        "quality": quality,
+        "mask": mask,
+        "colors": colors,
+        "dither": dither,
+        "dither_strength": dither_strength,
+        "seed": seed,
+        "shared_palette": shared_palette,
+    }
+    settings = {name: value for name, value in chosen.items() if value is not None}
+    used, settings, _ = presets.settle(preset, latent_format, settings)
+    arrays = _checked_latents(latents, known)
+    latent_height, latent_width = arrays[0].shape[1:]
+    width = _checked_side("width", width, latent_width * known.spatial_factor)
+    height = _checked_side("height", height, latent_height * known.spatial_factor)
+    if mask is not None:
+        settings["mask"] = _masks(mask, len(arrays), (latent_height, latent_width), (height, width), known)
+    coder = registry.coder_by_name(used.coder)
+    marks = vae_identity.to_sections(vae)
+    described = metadata_section.to_sections(metadata)
+    parsed = metadata_section.from_sections(described)
+    most = _max_bytes(settings, width * height)
+    framing = container.FRAMING + container.SECTION_FRAMING * (len(coder.sections) + len(marks))
+    framing += sum(map(len, marks.values()))
+    max_payload = None if most is None else most - framing
     images = []
-    for latent, (coder, indices) in zip(latents, coded, strict=True):
-        sections = {container.PALETTE: payload, container.INDICES: indices, **described}
-        images.append(_assemble(latent, space, width, height, coder, sections))
+    for coder_id, payloads in coder.encode(arrays, latent_format, settings, max_payload, step or _nothing):
+        if most is not None:
+            _check_rate(settings, most, framing + sum(map(len, payloads.values())), width * height)
+        header = container.Header(
+            latent_format=known.id,
+            channels=known.channels,
+            latent_height=latent_height,
+            latent_width=latent_width,
+            width=width,
+            height=height,
+            images=1,
+            coder=coder_id,
+        )
+        sections = {**payloads, **marks, **described}
+        images.append(assemble(container.pack(header, sections), header, sections, lambda _: parsed))
     return images
 
 
-def encode_learned(
-    latent,
-    *,
-    quality=None,
-    size=None,
-    bits_per_pixel=None,
-    mask=None,
-    latent_format="SD1.x",
-    width=None,
-    height=None,
-    metadata=None,
-    vae=None,
-):
-    """Encode one latent by the learned codec: much nearer than a palette of as many bytes.
-
-    Parameters
-    ----------
-    latent : (C, H, W) real array
-        As for `encode`, sides at most 2048.
-    quality : int, optional
-        0, coarse, to 255, fine. For SD1.x about 80 takes 1.7 kB for a photograph of 512x512, 140 takes 3.2 kB; the
-        same quality of another latent format is another size.
-    size : int, optional
-        Most bytes of the whole file, metadata aside, instead of a quality. Met within 2 % as a rule, never passed.
-    bits_per_pixel : float, optional
-        The same, as bits for each pixel of the true image.
-    mask : (H, W) real array, optional
-        0 to 1 for each place of the latent: what is 1 is kept finer, and the rest pays for it.
-    latent_format, width, height, metadata, vae
-        As for `encode`. The fingerprint of a VAE counts as part of `size`.
-
-    Returns
-    -------
-    EncodedImage
-        What a given file decodes to never differs between machines; which file is made may, in a few bits.
-
-    Raises
-    ------
-    SdcArgumentError
-        An argument that cannot be used.
-    """
-    space = by_name(latent_format)
-    latent = _checked_latent(latent, space)
-    width, height = _checked_size(latent, space, width, height)
-    if (quality, size, bits_per_pixel).count(None) != 2:
-        raise SdcArgumentError("give one of quality, size and bits_per_pixel")
-    if quality is not None:
-        quality = _checked_integer("quality", quality, 0, learned.QUALITIES - 1)
-    else:
-        if size is None:
-            if not (isinstance(bits_per_pixel, int | float) and 0 < bits_per_pixel <= 64):
-                raise SdcArgumentError(f"bits_per_pixel is {bits_per_pixel!r}; it must be a number above 0, 64 at most")
-            size = max(1, int(bits_per_pixel * width * height / 8))
-        size = _checked_integer("size", size, 1, container.MAX_FILE_BYTES)
-    if mask is not None:
-        mask = _checked_mask(mask, latent.shape[1:])
-    described = vae_identity.to_sections(vae) | metadata_section.to_sections(metadata)
-    marks = sum(4 + len(payload) for payload in vae_identity.to_sections(vae).values())
-    room = None if size is None else size - container.FRAMING - 4 - marks
-    payload = learned.encode_latent(latent, space.name, quality=quality, size=room, mask=mask)
-    if room is not None and len(payload) > room:
-        least = size + len(payload) - room
-        message = f"even at its coarsest this latent takes {least}"
-        if bits_per_pixel is None:
-            raise SdcArgumentError(f"size is {size} bytes; {message}")
-        enough = math.ceil(8e4 * least / (width * height)) / 1e4
-        raise SdcArgumentError(
-            f"bits_per_pixel is {bits_per_pixel}, {size} bytes here; {message}: ask for {enough} or more"
-        )
-    sections = {container.LEARNED: payload, **described}
-    return _assemble(latent, space, width, height, learned.CODER, sections)
+def _nothing() -> None:
+    pass
 
 
-def _assemble(latent, space, width, height, coder, sections):
-    header = container.Header(
-        latent_format=space.id,
-        channels=space.channels,
-        latent_height=latent.shape[1],
-        latent_width=latent.shape[2],
-        width=width,
-        height=height,
-        images=1,
-        coder=coder,
+def _max_bytes(settings: Mapping[str, Any], pixels: int) -> int | None:
+    """Most bytes of a file by max_bytes or bits_per_pixel; None where neither counts."""
+    if settings.get("max_bytes") is not None:
+        return checked_integer("max_bytes", settings["max_bytes"], 1, container.MAX_FILE_BYTES)
+    bits_per_pixel = settings.get("bits_per_pixel")
+    if bits_per_pixel is None:
+        return None
+    if not checked_number("bits_per_pixel", bits_per_pixel, 0, MAX_BITS_PER_PIXEL):
+        raise SdcArgumentError("bits_per_pixel is 0; it must be above")
+    return min(max(1, int(bits_per_pixel * pixels / 8)), container.MAX_FILE_BYTES)
+
+
+def _check_rate(settings: Mapping[str, Any], most: int, num_bytes: int, pixels: int) -> None:
+    """Refuse a file above the size that was requested, and say which size is possible."""
+    if num_bytes <= most:
+        return
+    message = f"even at its coarsest this latent takes {num_bytes}"
+    if settings.get("max_bytes") is not None:
+        raise SdcArgumentError(f"max_bytes is {most}; {message}")
+    enough = math.ceil(8e4 * num_bytes / pixels) / 1e4
+    raise SdcArgumentError(
+        f"bits_per_pixel is {settings['bits_per_pixel']}, {most} bytes here; {message}: use {enough} or more"
     )
-    return load(container.join(header, sections), max_pixels=math.inf)
 
 
-def _checked_size(latent, space, width, height):
-    """The true size of the image, by default that of the latent."""
-    sides = (("width", width, latent.shape[2]), ("height", height, latent.shape[1]))
-    return [
-        _checked_integer(name, latents * space.spatial_factor if given is None else given, 1, 65535)
-        for name, given, latents in sides
-    ]
+def _masks(
+    mask: Any, count: int, latent_size: tuple[int, int], image_size: tuple[int, int], known: LatentFormat
+) -> list[np.ndarray]:
+    """One mask of the latent's size for each of `count` latents."""
+    masks = [mask] if isinstance(mask, np.ndarray) and mask.ndim < 3 else list(mask)
+    if len(masks) not in (1, count):
+        raise SdcArgumentError(f"there are {len(masks)} masks for {count} latents; pass one mask, or one for each")
+    small = [mask_to_latent(each, latent_size, image_size, known.spatial_factor) for each in masks]
+    return small if len(small) == count else small * count
 
 
-def _checked_mask(mask, shape):
-    mask = np.asarray(mask, np.float32)
-    if mask.shape != tuple(shape):
-        raise SdcArgumentError(f"mask has shape {mask.shape}; it needs one value for each place of the latent, {shape}")
-    if not (np.isfinite(mask).all() and mask.min() >= 0 and mask.max() <= 1):
-        raise SdcArgumentError("mask holds values outside of 0 to 1")
-    return mask
+def _checked_side(name: str, side: Any, default: int) -> int:
+    return checked_integer(name, default if side is None else side, 1, 65535)
 
 
-def _checked_latent(latent, space):
+def _checked_latents(latents: Any, known: LatentFormat) -> list[np.ndarray]:
+    arrays = [_checked_latent(latent, known) for latent in latents]
+    shapes = sorted({latent.shape for latent in arrays})
+    if len(shapes) != 1:
+        raise SdcArgumentError(f"latents have {len(shapes)} shapes {shapes or ''}; pass some of one shape")
+    return arrays
+
+
+def _checked_latent(latent: Any, known: LatentFormat) -> np.ndarray:
     latent = np.asarray(latent)
     if latent.dtype.kind not in "fiu":
-        raise SdcArgumentError(f"latent holds {latent.dtype}; pass real numbers such as float32")
+        raise SdcArgumentError(f"a latent holds {latent.dtype}; pass real numbers such as float32")
     if latent.ndim != 3:
         raise SdcArgumentError(
-            f"latent has shape {latent.shape}; pass one image as (channels, height, width), without a batch axis"
+            f"a latent has shape {latent.shape}; pass a list of (channels, height, width), or an array with a batch "
+            "axis before these"
         )
-    if latent.shape[0] != space.channels:
+    if latent.shape[0] != known.channels:
         raise SdcArgumentError(
-            f"latent has shape {latent.shape} but {space.name} has {space.channels} channels, which come first; "
+            f"a latent has shape {latent.shape} but {known.name} has {known.channels} channels, which come first; "
             "pass the latent_format that the latent was made with"
         )
     if not all(1 <= side <= 65535 for side in latent.shape[1:]):
-        raise SdcArgumentError(f"latent has shape {latent.shape}; height and width must be 1 to 65535")
+        raise SdcArgumentError(f"a latent has shape {latent.shape}; height and width must be 1 to 65535")
     latent = latent.astype(np.float64)
     if not np.isfinite(latent).all():
-        raise SdcArgumentError("latent holds NaN or infinity; check the autoencoder that made it")
+        raise SdcArgumentError("a latent holds NaN or infinity; check the autoencoder that made it")
     largest = np.abs(latent).max()
     if largest > FLOAT16_MAX:
-        raise SdcArgumentError(f"latent reaches {largest:g}; the format stores up to {FLOAT16_MAX:g} in size")
+        raise SdcArgumentError(f"a latent reaches {largest:g}; the format stores up to {FLOAT16_MAX:g} in size")
     return latent
-
-
-def _checked_integer(name, value, lowest, highest):
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise SdcArgumentError(f"{name} is {value!r}; pass an integer") from None
-    if not lowest <= number <= highest:
-        allowed = f"{lowest} to {highest}" if highest < math.inf else f"{lowest} or more"
-        raise SdcArgumentError(f"{name} is {number}; it must be {allowed}")
-    return number
-
-
-def _checked_strength(dither, dither_strength):
-    """Return the share of the error to diffuse, 0 for no dither."""
-    if dither not in palette.DITHERS:
-        raise SdcArgumentError(f"dither is {dither!r}; choose one of: {', '.join(palette.DITHERS)}")
-    try:
-        strength = float(dither_strength)
-    except (TypeError, ValueError):
-        strength = math.nan
-    if not 0 <= strength <= 1:
-        raise SdcArgumentError(f"dither_strength is {dither_strength!r}; it must be a number from 0 to 1")
-    return 0.0 if dither == "none" else strength

@@ -1,23 +1,19 @@
-"""Everything that can be wrong with a `.sdc` file, or with what it is to be made from.
+"""Everything that can be wrong with a `.sdc` file, or with what one is to be made from.
 
-All are `ValueError`; `except SdcError` catches the whole family. FORMAT.md lists which check gives which.
+FORMAT.md lists which check raises which; the messages say what was found and what was expected.
 """
 
 
 class SdcError(ValueError):
-    """Base class of every error this package raises on purpose."""
+    """Base class of every error that this package raises on purpose."""
 
 
 class SdcArgumentError(SdcError):
-    """An argument cannot be used; the message names it, says what was found and what would do."""
+    """An argument cannot be used."""
 
 
-class SdcSignatureError(SdcError):
-    """The data does not start like an SDC file."""
-
-
-class SdcTruncatedError(SdcError):
-    """The data ends before the file does."""
+class SdcFormatError(SdcError):
+    """The data is not a `.sdc` file, is cut short, or contradicts itself or the specification."""
 
 
 class SdcChecksumError(SdcError):
@@ -25,36 +21,8 @@ class SdcChecksumError(SdcError):
 
 
 class SdcUnsupportedError(SdcError):
-    """The file may be sound but needs a feature that came after this reader; the message names it."""
+    """The file may be sound but needs a feature that this reader does not have."""
 
 
 class SdcLimitError(SdcError):
-    """The file asks for more than the reader is willing to spend."""
-
-
-class SdcCorruptError(SdcError):
-    """The file contradicts itself or the specification; always one of the classes below, which say where."""
-
-
-class SdcHeaderError(SdcCorruptError):
-    """A field of the fixed header has a value that no image has."""
-
-
-class SdcSectionError(SdcCorruptError):
-    """A section has no proper tag, stands in the wrong place, is there twice or is missing."""
-
-
-class SdcPaletteError(SdcCorruptError):
-    """The palette has the wrong length or impossible ranges."""
-
-
-class SdcIndexError(SdcCorruptError):
-    """The indices have the wrong length, cannot be inflated, or point beyond the palette."""
-
-
-class SdcLatentError(SdcCorruptError):
-    """What the learned codec has coded ends too early or too late, or is none of its payloads."""
-
-
-class SdcMetadataError(SdcCorruptError):
-    """The metadata cannot be inflated, or are not the JSON that the specification asks for."""
+    """The file requests more than the reader is willing to spend."""

@@ -4,19 +4,21 @@ import os
 import sys
 import time
 from contextlib import suppress
+from typing import BinaryIO
 
 from .container import MAX_FILE_BYTES
 from .errors import SdcLimitError
-from .image import MAX_PIXELS, load
+from .image import MAX_PIXELS, EncodedImage, load
 
 if sys.platform != "win32":
     import fcntl
 
+File = str | os.PathLike[str] | BinaryIO
 PART = ".part"
 FRESH = 10  # seconds for which a part is left alone: its writer may not have locked it yet
 
 
-def load_file(file, *, max_pixels=MAX_PIXELS):
+def load_file(file: File, *, max_pixels: float = MAX_PIXELS) -> EncodedImage:
     """Return the `EncodedImage` in a path or an open binary file.
 
     Raises
@@ -29,12 +31,12 @@ def load_file(file, *, max_pixels=MAX_PIXELS):
     return load(read_bounded(file), max_pixels=max_pixels)
 
 
-def save_file(image, path, *, overwrite=False):
+def save_file(image: EncodedImage, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write an `EncodedImage` to `path`, whole or not at all; as `write_whole`, which says what is raised."""
     write_whole(path, image.data, overwrite=overwrite)
 
 
-def read_bounded(file):
+def read_bounded(file: File) -> bytes:
     """Return the bytes of a path or of an open binary file, but never take in more than a .sdc file may have.
 
     Raises
@@ -44,7 +46,7 @@ def read_bounded(file):
     OSError
         From opening or reading.
     """
-    if hasattr(file, "read"):
+    if not isinstance(file, str | os.PathLike):
         data = file.read(MAX_FILE_BYTES + 1)
     else:
         with open(file, "rb") as stream:
@@ -54,7 +56,7 @@ def read_bounded(file):
     return data
 
 
-def write_whole(path, data, *, overwrite=False):
+def write_whole(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False) -> None:
     """Write a whole file or none: first beside it, as `path` + ".part", then under its own name.
 
     The ".part" file is also the reservation of the name, so of any number of writers at once one succeeds. It is
@@ -97,7 +99,7 @@ def write_whole(path, data, *, overwrite=False):
         raise
 
 
-def remove_strays(folder):
+def remove_strays(folder: str | os.PathLike[str]) -> None:
     """Remove what processes that were killed while writing a `.sdc` file have left in a folder.
 
     What another process is writing is left alone: it holds a lock on it, which the system takes back when it ends,

@@ -2,10 +2,15 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from . import container, learned, palette, vae_identity
+import numpy as np
+
+from . import container, registry, vae_identity
 from . import metadata as metadata_section
+from .coder import StoredLatent
 from .errors import SdcArgumentError, SdcLimitError, SdcUnsupportedError
 from .latent_formats import by_id, by_name
 
@@ -28,7 +33,7 @@ class EncodedImage:
         Shape of the latent.
     width, height : int
         True size of the image in pixels, before any padding or cropping that the autoencoder needed.
-    quantized : PaletteLatent or LearnedLatent
+    stored : StoredLatent
         The latent as its coder stores it.
     metadata : dict
         Parsed metadata, empty when there are none. Treat it as read-only and use `with_metadata`.
@@ -43,38 +48,43 @@ class EncodedImage:
     latent_width: int = field(compare=False)
     width: int = field(compare=False)
     height: int = field(compare=False)
-    quantized: palette.PaletteLatent | learned.LearnedLatent = field(compare=False, repr=False)
-    metadata: dict = field(compare=False, repr=False)
+    stored: StoredLatent = field(compare=False, repr=False)
+    metadata: dict[str, Any] = field(compare=False, repr=False)
     vae: bytes | None = field(compare=False)
 
     @property
-    def coder(self):
+    def coder(self) -> str:
         """How the latent is coded: "fixed" or "zstd" for the indices of a palette, or "learned"."""
-        return self.quantized.coder
+        return self.stored.coder
 
     @property
-    def colors(self):
+    def colors(self) -> int | None:
         """Entries in the stored palette; None where there is none."""
-        return self.quantized.colors
+        return self.stored.details().get("colors")
 
     @property
-    def size(self):
+    def quality(self) -> int | None:
+        """Quality of the learned codec, 1 to 100; None for the other coders."""
+        return self.stored.details().get("quality")
+
+    @property
+    def size(self) -> int:
         """Size of the file in bytes."""
         return len(self.data)
 
     @property
-    def bits_per_pixel(self):
+    def bits_per_pixel(self) -> float:
         """Bits of file for each pixel of the true image."""
         return 8 * self.size / (self.width * self.height)
 
 
-def load(data, *, max_pixels=MAX_PIXELS):
+def load(data: bytes, *, max_pixels: float = MAX_PIXELS) -> EncodedImage:
     """Parse and check a whole `.sdc` file of one image; `load_all` reads those of many too.
 
     Parameters
     ----------
     data : bytes
-    max_pixels : int
+    max_pixels : int or infinity
         Refuse images with more pixels than this before allocating anything for them. With the default, reading and
         decoding take at most 64 MB beyond the data and the latent.
 
@@ -88,43 +98,46 @@ def load(data, *, max_pixels=MAX_PIXELS):
         One of its subclasses, which says what is wrong. No other exception comes from the content of `data`.
     """
     data = checked_bytes(data)
-    header, sections = container.split(data, max_pixels)
+    header, sections = container.parse(data, max_pixels)
     if header.images > 1:
         raise SdcUnsupportedError(
-            f"the file holds {header.images} images and one is asked for: load_all reads them, "
+            f"the file holds {header.images} images and one is requested: load_all reads them, "
             "`python -m codec split` makes a file of each"
         )
-    return parse(data, header, sections)
+    return assemble(data, header, sections, metadata_section.from_sections)
 
 
-def checked_bytes(data):
+def checked_bytes(data: Any) -> bytes:
     """Return `data` as bytes, or raise SdcArgumentError or SdcLimitError when they are none or too many."""
     if not isinstance(data, bytes | bytearray | memoryview):
         raise SdcArgumentError(f"data is {type(data).__name__}; pass the content of the file as bytes")
-    size = memoryview(data).nbytes
-    if size > container.MAX_FILE_BYTES:  # before copying it
-        raise SdcLimitError(f"the data has {size} bytes; a .sdc file has at most {container.MAX_FILE_BYTES}")
+    num_bytes = memoryview(data).nbytes
+    if num_bytes > container.MAX_FILE_BYTES:  # before copying it
+        raise SdcLimitError(f"the data has {num_bytes} bytes; a .sdc file has at most {container.MAX_FILE_BYTES}")
     return bytes(data)
 
 
-def parse(data, header, sections, read_metadata=metadata_section.from_sections):
-    """Return the EncodedImage of a file of one image that `container.split` has taken apart.
+def assemble(data: bytes, header: container.Header, sections: Mapping[str, Any], read_metadata) -> EncodedImage:
+    """Return the EncodedImage of a file of one image.
 
     Parameters
     ----------
     data : bytes
+        What `container.pack` makes of the header and the sections.
     header : container.Header
-    sections : dict of str to bytes-like
+    sections : mapping of str to bytes-like
+        In order, with those that the coder requires.
     read_metadata : callable
         Gives the metadata of such sections.
+
+    Raises
+    ------
+    SdcFormatError, SdcUnsupportedError
+        What the sections hold.
     """
     shape = (header.channels, header.latent_height, header.latent_width)
     latent_format = by_id(header.latent_format).name
-    if header.coder == learned.CODER:
-        quantized = learned.parse_section(sections[container.LEARNED], shape, latent_format)
-    else:
-        parts = sections[container.PALETTE], sections[container.INDICES]
-        quantized = palette.parse_sections(header.coder, *parts, shape)
+    coder = registry.BY_ID[header.coder]
     return EncodedImage(
         data=data,
         latent_format=latent_format,
@@ -133,40 +146,42 @@ def parse(data, header, sections, read_metadata=metadata_section.from_sections):
         latent_width=header.latent_width,
         width=header.width,
         height=header.height,
-        quantized=quantized,
+        stored=coder.parse(header.coder, {tag: sections[tag] for tag in coder.sections}, shape, latent_format),
         metadata=read_metadata(sections),
         vae=vae_identity.from_sections(sections),
     )
 
 
-def decode(image):
+def decode(image: EncodedImage) -> np.ndarray:
     """Return the latent of an `EncodedImage`.
 
     Returns
     -------
     (C, H, W) float32 array
-        In ComfyUI's unscaled convention, the same bytes on every machine.
+        In ComfyUI's unscaled convention, the same bytes on every machine; a new one each time. A second call is fast:
+        the learned codec keeps a latent of up to 1 MiB with the image, and with those that `with_metadata` and
+        `with_vae` make of it.
 
     Raises
     ------
-    SdcLatentError
+    SdcFormatError
         What the learned codec has coded is damaged; palettes were checked when the image was loaded.
     """
-    return image.quantized.dequantize()
+    return image.stored.decode()
 
 
-def estimate_error(image):
+def estimate_error(image: EncodedImage) -> float:
     """RMS error that encoding made in the latent of an `EncodedImage`, in its units; within about 10 %."""
-    return image.quantized.estimate_error()
+    return image.stored.estimate_error()
 
 
-def with_metadata(image, metadata):
+def with_metadata(image: EncodedImage, metadata: Mapping[str, Any] | None) -> EncodedImage:
     """Return the image with other metadata; every other section keeps its bytes.
 
     Parameters
     ----------
     image : EncodedImage
-    metadata : dict or None
+    metadata : mapping or None
         As for `encode`; None or an empty dict removes the section.
 
     Raises
@@ -174,20 +189,32 @@ def with_metadata(image, metadata):
     SdcArgumentError
         Metadata that cannot be stored.
     """
-    header, sections = container.split(image.data, math.inf)
-    for tag in (metadata_section.PLAIN, metadata_section.BY_DICTIONARY):
-        sections.pop(tag, None)
-    return load(container.join(header, sections | metadata_section.to_sections(metadata)), max_pixels=math.inf)
+    sections = metadata_section.to_sections(metadata)
+    data = _with_sections(image, (metadata_section.PLAIN, metadata_section.BY_DICTIONARY), sections)
+    return dataclasses.replace(image, data=data, metadata=metadata_section.from_sections(sections))
 
 
-def with_vae(image, vae):
-    """Return the image with the fingerprint of its VAE, as `fingerprint` gives it; None removes it."""
-    header, sections = container.split(image.data, math.inf)
-    sections.pop(vae_identity.TAG, None)
-    return load(container.join(header, sections | vae_identity.to_sections(vae)), max_pixels=math.inf)
+def with_vae(image: EncodedImage, vae: bytes | None) -> EncodedImage:
+    """Return the image with the fingerprint of its VAE, as `fingerprint` gives it; None removes it.
+
+    Raises
+    ------
+    SdcArgumentError
+        Bytes that are no fingerprint.
+    """
+    return dataclasses.replace(
+        image, data=_with_sections(image, (vae_identity.TAG,), vae_identity.to_sections(vae)), vae=vae
+    )
 
 
-def relabeled(image, latent_format):
+def _with_sections(image: EncodedImage, removed: tuple[str, ...], added: Mapping[str, bytes]) -> bytes:
+    """Return the file of an image with some optional sections removed and others added at its end."""
+    header, sections = container.parse(image.data, math.inf)
+    kept = {tag: payload for tag, payload in sections.items() if tag not in removed}
+    return container.pack(header, {**kept, **added})
+
+
+def relabeled(image: EncodedImage, latent_format: str) -> EncodedImage:
     """Return the image as one of another latent format: for files that were labeled wrongly. The latent stays.
 
     Parameters
@@ -201,18 +228,15 @@ def relabeled(image, latent_format):
     SdcArgumentError
         The latent format is unknown, has another number of channels, or the image was coded by weights for one.
     """
-    space = by_name(latent_format)
+    wanted = by_name(latent_format)
     if latent_format == image.latent_format:
         return image
-    if space.channels != image.channels:
+    if wanted.channels != image.channels:
         raise SdcArgumentError(
-            f"the latent has {image.channels} channels and {latent_format} has {space.channels}: it is none"
+            f"the latent has {image.channels} channels and {latent_format} has {wanted.channels}; the formats are "
+            "incompatible"
         )
-    if image.quantized.coder == "learned":
-        raise SdcArgumentError(
-            f"the learned codec has stored it by weights for {image.latent_format}: "
-            f"encode the image again, as {latent_format}"
-        )
-    header, sections = container.split(image.data, math.inf)
-    header = dataclasses.replace(header, latent_format=space.id)
-    return load(container.join(header, sections), max_pixels=math.inf)
+    image.stored.check_relabel(latent_format)
+    header, sections = container.parse(image.data, math.inf)
+    data = container.pack(dataclasses.replace(header, latent_format=wanted.id), sections)
+    return dataclasses.replace(image, data=data, latent_format=latent_format)

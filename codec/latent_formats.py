@@ -1,4 +1,4 @@
-"""The latent spaces a file can hold. Identifiers are part of the file format: add to the table, never change it."""
+"""The latent formats a file can hold. Identifiers are part of the file format: add to the table, never change it."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from .errors import SdcArgumentError, SdcUnsupportedError
 
 @dataclass(frozen=True)
 class LatentFormat:
-    """One latent space: its byte in the file, and the shape it gives an image."""
+    """One latent format: its byte in the file, and the shape that it gives an image."""
 
     id: int
     name: str
@@ -23,7 +23,7 @@ LATENT_FORMATS = (
 )
 
 
-def by_name(name):
+def by_name(name: str) -> LatentFormat:
     """Return the latent format called `name`, or raise `SdcArgumentError`."""
     for latent_format in LATENT_FORMATS:
         if latent_format.name == name:
@@ -32,7 +32,7 @@ def by_name(name):
     raise SdcArgumentError(f"latent_format is {name!r}; choose one of: {known}")
 
 
-def by_id(identifier):
+def by_id(identifier: int) -> LatentFormat:
     """Return the latent format with this byte, or raise `SdcUnsupportedError`."""
     for latent_format in LATENT_FORMATS:
         if latent_format.id == identifier:

@@ -2,9 +2,13 @@
 
 import json
 import math
+from collections.abc import Mapping
+from typing import Any
+
+import zstandard
 
 from . import dictionaries, zstd_frame
-from .errors import SdcArgumentError, SdcMetadataError
+from .errors import SdcArgumentError, SdcFormatError
 
 PLAIN, BY_DICTIONARY = "m", "d"  # tags of the sections
 # Parsed JSON can take sixty times the room of its text, so this may cost 30 MB and a quarter of a second. ComfyUI
@@ -12,11 +16,11 @@ PLAIN, BY_DICTIONARY = "m", "d"  # tags of the sections
 MAX_BYTES = 512 << 10
 MAX_DEPTH = 100
 TOO_DEEP = f"are nested more than {MAX_DEPTH} levels deep"
-KNOWN_TYPES = {"prompt": str, "workflow": dict}
+KNOWN_TYPES: dict[str, type] = {"prompt": str, "workflow": dict}
 
 
-def to_sections(metadata):
-    """Return the shortest section for `metadata`, as a dict of tag to payload; an empty one for None and {}.
+def to_sections(metadata: Mapping[str, Any] | None) -> dict[str, bytes]:
+    """Return the shortest section for `metadata` as {tag: payload}; an empty dict for None and {}.
 
     Raises SdcArgumentError as `check_metadata` does.
     """
@@ -32,37 +36,37 @@ def to_sections(metadata):
     return dict([min(found, key=lambda section: len(section[1]))])
 
 
-def from_sections(sections):
+def from_sections(sections: Mapping[str, Any]) -> dict[str, Any]:
     """Return the metadata of a file, {} where it has none, or none that this reader has the dictionary for.
 
     Parameters
     ----------
-    sections : dict of str to bytes-like
+    sections : mapping of str to bytes-like
         Payload by tag.
 
     Raises
     ------
-    SdcMetadataError
+    SdcFormatError
         What is there is damaged.
     """
     text = inflate(sections)
     return {} if text is None else parse(text)
 
 
-def inflate(sections, most=MAX_BYTES):
-    """Return the metadata of these sections as text of at most `most` bytes, None where `from_sections` gives {}."""
+def inflate(sections: Mapping[str, Any], max_bytes: int = MAX_BYTES) -> bytes | None:
+    """Return the metadata of these sections as text of at most `max_bytes`, None where `from_sections` gives {}."""
     if PLAIN in sections:
-        return _inflate(sections[PLAIN], most)
+        return _inflate(sections[PLAIN], max_bytes)
     if BY_DICTIONARY not in sections:
         return None
     payload = sections[BY_DICTIONARY]
     name, rest = bytes(payload[: dictionaries.NAME_BYTES]), bytes(payload[dictionaries.NAME_BYTES :])
     dictionary = dictionaries.load_dictionary(name)
-    return None if dictionary is None else _inflate(zstd_frame.MAGIC + rest, most, dictionary)
+    return None if dictionary is None else _inflate(zstd_frame.MAGIC + rest, max_bytes, dictionary)
 
 
-def check_metadata(metadata):
-    """Return `metadata`, a dict of JSON values with string keys, as the text that a file may store.
+def check_metadata(metadata: Mapping[str, Any]) -> bytes:
+    """Return `metadata`, JSON values with string keys, as the text that a file may store.
 
     Raises
     ------
@@ -80,19 +84,19 @@ def check_metadata(metadata):
     return text
 
 
-def parse(text):
-    """Parse what `inflate` gives into a dict, or raise `SdcMetadataError`."""
+def parse(text: bytes) -> dict[str, Any]:
+    """Parse what `inflate` gives into a dict, or raise `SdcFormatError`."""
     try:
         metadata = _from_text(text)
         if b"\\u" in text:
             _to_text(metadata)  # what is read must be writable: this finds unpaired surrogates
     except ValueError as error:
-        raise SdcMetadataError(f"the metadata {error}") from None
+        raise SdcFormatError(f"the metadata {error}") from None
     return metadata
 
 
-def _inflate(frame, most, dictionary=None):
-    return zstd_frame.decompress(frame, most, "metadata", SdcMetadataError, dictionary)
+def _inflate(frame: Any, max_bytes: int, dictionary: zstandard.ZstdCompressionDict | None = None) -> bytes:
+    return zstd_frame.decompress(frame, max_bytes, "metadata", dictionary)
 
 
 # In both directions the message of a ValueError completes a sentence that starts with "metadata".

@@ -1,6 +1,10 @@
 """One Zstandard frame (RFC 8878), written small and read with every cost bounded in advance."""
 
+from typing import Any
+
 import zstandard
+
+from .errors import SdcFormatError
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 # RFC 8878 asks every decoder to support at least this much, so no conforming decoder is shut out.
@@ -8,7 +12,7 @@ MAX_WINDOW = 1 << 23
 LEVEL = 19
 
 
-def compress(data, dictionary=None):
+def compress(data: bytes, dictionary: zstandard.ZstdCompressionDict | None = None) -> bytes:
     """Return `data` (bytes) as one frame without content size, checksum or name of a dictionary."""
     params = zstandard.ZstdCompressionParameters.from_level(
         LEVEL,
@@ -22,7 +26,7 @@ def compress(data, dictionary=None):
     return zstandard.ZstdCompressor(compression_params=params, dict_data=dictionary).compress(data)
 
 
-def decompress(frame, max_size, what, error, dictionary=None):
+def decompress(frame: Any, max_size: int, what: str, dictionary: zstandard.ZstdCompressionDict | None = None) -> bytes:
     """Inflate exactly one frame that fills `frame` from its first byte to its last.
 
     Parameters
@@ -32,33 +36,31 @@ def decompress(frame, max_size, what, error, dictionary=None):
         Most bytes the content may have; nothing larger is ever allocated.
     what : str
         Name of the content, for messages.
-    error : class
-        What to raise.
     dictionary : zstandard.ZstdCompressionDict, optional
         What it was compressed with. The frame itself names none.
 
     Raises
     ------
-    error
+    SdcFormatError
         Not one whole frame, a window above 8 MiB, a dictionary by name, or content above `max_size`.
     """
     if frame[:4] != MAGIC:
-        raise error(f"the {what} should be a zstd frame but start with {frame[:4].hex(' ') or 'nothing'}")
+        raise SdcFormatError(f"the {what} should be a zstd frame but start with {frame[:4].hex(' ') or 'nothing'}")
     try:
         parameters = zstandard.get_frame_parameters(frame)
     except zstandard.ZstdError as reason:
-        raise error(f"the {what} have a damaged zstd frame header ({reason})") from None
+        raise SdcFormatError(f"the {what} have a damaged zstd frame header ({reason})") from None
     if parameters.dict_id:
-        raise error(f"the {what} ask for zstd dictionary {parameters.dict_id}; version 1 names none")
+        raise SdcFormatError(f"the {what} ask for zstd dictionary {parameters.dict_id}; version 1 names none")
     # A frame that declares its size may use one segment, whose window is that size: look at the size first.
     # It is also what the library would allocate, whatever max_output_size says.
     declared = parameters.content_size
     if declared != zstandard.CONTENTSIZE_UNKNOWN and declared > max_size:
-        raise error(f"the {what} declare {declared} bytes; at most {max_size} may be here")
+        raise SdcFormatError(f"the {what} declare {declared} bytes; at most {max_size} may be here")
     if parameters.window_size > MAX_WINDOW:
-        raise error(f"the {what} need a zstd window of {parameters.window_size} bytes; 8 MiB is the most")
+        raise SdcFormatError(f"the {what} need a zstd window of {parameters.window_size} bytes; 8 MiB is the most")
     try:
         decompressor = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=MAX_WINDOW)
         return decompressor.decompress(frame, max_output_size=max_size, allow_extra_data=False)
     except zstandard.ZstdError as reason:
-        raise error(f"the {what} are not one zstd frame of at most {max_size} bytes ({reason})") from None
+        raise SdcFormatError(f"the {what} are not one zstd frame of at most {max_size} bytes ({reason})") from None

@@ -89,7 +89,7 @@ def contact_sheet(name: str, _page, server: Server) -> Path:
         small = Image.fromarray(getattr(skimage.data, file)())
         small.thumbnail((256, 256))
         latent = tiny_vae.encode_pixels(np.asarray(small))
-        encoded = codec.encode_learned(latent, quality=140, width=small.width, height=small.height)
+        encoded = codec.encode([latent], quality=55, width=small.width, height=small.height)[0]
         (folder / f"{file}.sdc").write_bytes(encoded.data)
     values = {"place": "input", "folder": folder.name, "columns": 4}
     only = "SDCLoadFolder", "SDCContactSheet", "PreviewImage"

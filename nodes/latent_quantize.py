@@ -1,6 +1,4 @@
 import comfy.model_management
-import numpy as np
-import torch
 from comfy.utils import ProgressBar
 from comfy_api.v0_0_2 import io
 
@@ -9,31 +7,11 @@ from . import CATEGORY, plain_errors
 from .latents.arrays import check_images, to_arrays, to_latent
 from .latents.formats import AUTO, settle_format
 from .latents.vae import fingerprint_of
-from .sockets.sdc import SDC, quality_for_codec, size_line
+from .sockets.sdc import SDC, size_line
 
-PALETTES = {
-    "fine": {"colors": 256, "dither": "none"},
-    "clean": {"colors": 64, "dither": "none"},
-    "paper": codec.PAPER_PRESET,
-}
-# Which settings each preset goes by; the page grays the others.
-SETTINGS = {
-    "best": ["bits_per_pixel", "max_bytes", "quality", "mask"],
-    "fine": ["seed", "one_palette"],
-    "clean": ["seed", "one_palette"],
-    "paper": ["seed", "one_palette"],
-    "custom": ["colors", "dither", "dither_strength", "seed", "one_palette"],
-}
-DEFAULTS = {
-    "colors": 64,
-    "dither": "floyd-steinberg",
-    "dither_strength": 1.0,
-    "bits_per_pixel": 0.095,
-    "max_bytes": 0,
-    "quality": 0,
-    "mask": None,
-    "one_palette": False,
-}
+# What the page grays by: which inputs each preset uses.
+USED = {name: list(preset.defaults) for name, preset in codec.PRESETS.items()}
+DEFAULTS = {**codec.PRESETS["custom"].defaults, **codec.PRESETS["best"].defaults, "max_bytes": 0, "quality": 0}
 LARGE = 2 * 10**6  # pixels; twice what SDXL, SD3 and Flux were made for
 
 
@@ -51,13 +29,10 @@ class SDCLatentQuantize(io.ComfyNode):
             search_aliases=[
                 "sdc",
                 "compress image",
-                "compress image",
                 "codec",
                 "encode",
                 "quantize",
-                "quantize",
                 "palette",
-                "reduce colors",
                 "reduce colors",
                 "posterize",
                 "small file",
@@ -72,9 +47,9 @@ class SDCLatentQuantize(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "preset",
-                    options=list(SETTINGS),
-                    default="best",
-                    extra_dict={"sdc_settings": SETTINGS},
+                    options=list(USED),
+                    default=codec.DEFAULT_PRESET,
+                    extra_dict={"sdc_settings": USED},
                     tooltip=(
                         "best: the learned codec, far nearer to the image at the same size, and of the size that you "
                         f"choose; for {' and '.join(codec.LEARNED_FORMATS)}, others get fine. fine: 256 colors, about "
@@ -197,8 +172,8 @@ class SDCLatentQuantize(io.ComfyNode):
                     ),
                 ),
                 io.Boolean.Input(
-                    "one_palette",
-                    default=DEFAULTS["one_palette"],
+                    "shared_palette",
+                    default=DEFAULTS["shared_palette"],
                     optional=True,
                     advanced=True,
                     tooltip=(
@@ -239,79 +214,76 @@ class SDCLatentQuantize(io.ComfyNode):
         quality=0,
         mask=None,
         vae=None,
-        one_palette=False,
+        shared_palette=False,
     ) -> io.NodeOutput:
         check_images(latent)
         latent_format = settle_format(latent_format, latent, vae)
-        given = {
-            "colors": colors,
-            "dither": dither,
-            "dither_strength": dither_strength,
+        widgets = {
             "bits_per_pixel": bits_per_pixel,
             "max_bytes": max_bytes,
             "quality": quality,
             "mask": mask,
-            "one_palette": one_palette,
+            "colors": colors,
+            "dither": dither,
+            "dither_strength": dither_strength,
+            "seed": seed,
+            "shared_palette": shared_palette,
         }
-        preset, notes = usable_preset(preset, latent_format)
-        notes += unused(preset, given, latent_format)
+        used, note = codec.usable_preset(preset, latent_format)
+        notes = [f"\u26a0 {note[0].upper()}{note[1:]}."] if note else []
+        notes += unused(used, widgets, latent_format)
         width, height = (None, None) if image is None else image_size(image, latent, latent_format)
-        made_by = None if vae is None or hasattr(vae, "get_model_object") else fingerprint_of(vae)
-        about = {"latent_format": latent_format, "width": width, "height": height, "vae": made_by}
         batch = to_arrays(latent)
         progress = ProgressBar(len(batch))
 
-        def tell():
+        def step():
             progress.update(1)
             comfy.model_management.throw_exception_if_processing_interrupted()
 
-        encoded_images = []
-        if preset == "best":
-            masks = [None] * len(batch) if mask is None else masks_of_latent(mask, latent)
-            about |= size_of(bits_per_pixel, max_bytes, quality)
-            for z, finer in zip(batch, masks, strict=True):
-                encoded_images.append(codec.encode_learned(z, mask=finer, **about))
-                tell()
-        else:
-            custom = {"colors": colors, "dither": dither, "dither_strength": dither_strength}
-            about |= {"seed": seed, **PALETTES.get(preset, custom)}
-            if one_palette:
-                encoded_images = codec.encode_together(batch, each=tell, **about)
-            else:
-                for z in batch:
-                    encoded_images.append(codec.encode(z, **about))
-                    tell()
+        encoded_images = codec.encode(
+            batch,
+            used.name,
+            **settings_of(used, widgets),
+            latent_format=latent_format,
+            width=width,
+            height=height,
+            vae=None if vae is None or hasattr(vae, "get_model_object") else fingerprint_of(vae),
+            step=step,
+        )
         decoded = to_latent(encoded_images)
         if "batch_index" in latent:
             decoded["batch_index"] = latent["batch_index"]
-        size = sum(encoded.size for encoded in encoded_images)
-        pixels = sum(encoded.width * encoded.height for encoded in encoded_images)
         if "noise_mask" in latent:
             notes.append("\u26a0 The latent's noise mask is not stored: a .sdc file holds a whole image.")
         lines = [*(size_line(encoded) for encoded in encoded_images), *about_size(encoded_images[0]), *notes]
-        return io.NodeOutput(encoded_images, decoded, size, 8 * size / pixels, ui={"text": lines})
+        num_bytes = sum(encoded.size for encoded in encoded_images)
+        pixels = sum(encoded.width * encoded.height for encoded in encoded_images)
+        return io.NodeOutput(encoded_images, decoded, num_bytes, 8 * num_bytes / pixels, ui={"text": lines})
 
 
-def usable_preset(preset: str, latent_format: str) -> tuple[str, list[str]]:
-    """The preset itself, or the next best one where it knows nothing of this latent format; with a note then."""
-    if preset != "best" or latent_format in codec.LEARNED_FORMATS:
-        return preset, []
-    known = " and ".join(codec.LEARNED_FORMATS)
-    return "fine", [f"\u26a0 best knows {known} only, so this {latent_format} image was packed by the preset fine."]
+def settings_of(preset: codec.Preset, widgets: dict) -> dict:
+    """The widgets that a preset uses, as `codec.encode` takes them: one rate, and a mask as an array."""
+    settings = {name: widgets[name] for name in preset.defaults}
+    if "quality" in settings:
+        rate = next(name for name in ("quality", "max_bytes", "bits_per_pixel") if settings[name])
+        settings.update({name: settings[name] if name == rate else None for name in codec.presets.RATES})
+    if settings.get("mask") is not None:
+        settings["mask"] = settings["mask"].float().clamp(0, 1).cpu().numpy()
+    return settings
 
 
-def unused(preset: str, given: dict, latent_format: str) -> list[str]:
-    """A note for what somebody has set and this preset does not go by."""
-    changed = {name for name, value in given.items() if value is not None and value != DEFAULTS[name]}
-    dead = [name for name in given if name in changed and name not in SETTINGS[preset]]
+def unused(preset: codec.Preset, widgets: dict, latent_format: str) -> list[str]:
+    """A note for what somebody has set and this preset does not use."""
+    changed = [name for name, default in DEFAULTS.items() if widgets[name] is not None and widgets[name] != default]
+    ignored = [name for name in changed if name not in preset.defaults and name != "seed"]
     notes = []
-    if dead:
-        usable = [other for other in SETTINGS if usable_preset(other, latent_format)[0] == other]
-        presets = [other for other in usable if set(dead) <= set(SETTINGS[other])]
-        instead = f" Choose {presets[0]} to use it." if presets else ""
-        notes.append(f"\u26a0 Not used by the preset {preset}: {', '.join(dead)}.{instead}")
-    if preset == "best" and given["quality"] and given["max_bytes"]:
-        notes.append("\u26a0 Not used beside quality: max_bytes. Set quality to 0 to go by it.")
+    if ignored:
+        usable = [other for other in codec.PRESETS if codec.usable_preset(other, latent_format)[0].name == other]
+        instead = next((other for other in usable if set(ignored) <= set(USED[other])), None)
+        advice = f" Choose {instead} to use it." if instead else ""
+        notes.append(f"\u26a0 Not used by the preset {preset.name}: {', '.join(ignored)}.{advice}")
+    if "quality" in preset.defaults and widgets["quality"] and widgets["max_bytes"]:
+        notes.append("\u26a0 Not used beside quality: max_bytes. Set quality to 0 to use it.")
     return notes
 
 
@@ -332,23 +304,6 @@ def about_size(encoded: codec.EncodedImage) -> list[str]:
             "time and memory of 512x512. Scale the image before VAE Encode to save both."
         )
     return lines
-
-
-def size_of(bits_per_pixel: float, max_bytes: int, quality: int) -> dict:
-    """What codec.encode_learned is to keep to."""
-    if quality:
-        return {"quality": quality_for_codec(quality)}
-    return {"size": max_bytes} if max_bytes else {"bits_per_pixel": bits_per_pixel}
-
-
-def masks_of_latent(mask: torch.Tensor, latent: dict) -> list[np.ndarray]:
-    """A MASK (H, W) or (B, H, W) as one (h, w) array in 0..1 for each image of the latent."""
-    samples = latent["samples"]
-    mask = mask.float().clamp(0, 1).reshape(-1, 1, *mask.shape[-2:])
-    if len(mask) not in (1, len(samples)):
-        raise ValueError(f"mask has {len(mask)} images and latent {len(samples)}; give each one, or one for all.")
-    small = torch.nn.functional.adaptive_max_pool2d(mask, samples.shape[-2:]).cpu().expand(len(samples), -1, -1, -1)
-    return list(small[:, 0].numpy())
 
 
 def image_size(image, latent: dict, latent_format: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from sdc_pack.nodes.comparison import baselines
 from dev import images
 from dev.tables import Table
 
-from .stored import HEADER, UNDITHERED, cells, figures
+from .stored import HEADER, cells, figures
 
 TILE, GAP, LINE = 300, 8, 22
 
@@ -54,11 +54,11 @@ def draw(path: Path, autoencoder, shared: Path) -> Table:
 def kept(pixels: np.ndarray, autoencoder) -> dict[str, tuple[int, np.ndarray]]:
     """Label -> bytes, and what is decoded."""
     latent = autoencoder.encode(pixels)
-    paper = codec.encode(latent, **codec.PAPER_PRESET)
+    paper = codec.encode([latent], "paper")[0]
     files = {
         "paper": paper,
-        "64 undithered": codec.encode(latent, **UNDITHERED),
-        "best": codec.encode_learned(latent, size=paper.size),
+        "64 undithered": codec.encode([latent], "clean")[0],
+        "best": codec.encode([latent], max_bytes=paper.size)[0],
     }
     found = {label: (file.size, autoencoder.decode(codec.decode(file))) for label, file in files.items()}
     if baselines.missing("AVIF") is None:

@@ -17,7 +17,7 @@ from .results import Results, image_key
 NET = "alex"
 HEADER = [name for name, _ in metrics.COLUMNS.values()]
 # As many bytes as the paper's preset and the better LPIPS, where nothing is regenerated.
-UNDITHERED = {"colors": 64, "dither": "none", "dither_strength": 0.0}
+DITHERED, UNDITHERED = codec.PRESETS["paper"].fixed, codec.PRESETS["clean"].fixed
 USABLE_BASELINES = [name for name in baselines.BASELINES if baselines.missing(name) is None]
 
 
@@ -65,8 +65,7 @@ class StoredImage:
     def stored(self, settings: dict) -> tuple:
         """The file, and the image that is decoded from it."""
         if str(settings) not in self.files:
-            encode = codec.encode_learned if "size" in settings else codec.encode
-            encoded = encode(self.latent, **settings, latent_format=self.autoencoder.latent_format)
+            encoded = encode_latent(self.latent, settings, latent_format=self.autoencoder.latent_format)
             self.files[str(settings)] = encoded, self.autoencoder.decode(codec.decode(encoded))
         return self.files[str(settings)]
 
@@ -86,6 +85,13 @@ class StoredImage:
 
     def get(self, key: dict, measure) -> dict:
         return self.results.get({**self.key, **key}, measure)
+
+
+def encode_latent(latent: np.ndarray, settings: dict, **more) -> codec.EncodedImage:
+    """The file of a row's settings: of at most "size" bytes by the preset best, or with a palette."""
+    if "size" in settings:
+        return codec.encode([latent], max_bytes=settings["size"], **more)[0]
+    return codec.encode([latent], "custom", **settings, **more)[0]
 
 
 def figures(original: np.ndarray, restored: np.ndarray, shared: Path) -> dict[str, float | None]:

@@ -77,11 +77,11 @@ def measure_codec(name: str, path: str, quality: str) -> dict:
     array = np.load(path)
     if name in PRESETS:
         encode = {
-            PAPER: partial(codec.encode, array, **codec.PAPER_PRESET),
-            BY_QUALITY: partial(codec.encode_learned, array, quality=int(quality)),
-            BY_SIZE: partial(codec.encode_learned, array, size=int(quality)),
+            PAPER: partial(codec.encode, [array], "paper"),
+            BY_QUALITY: partial(codec.encode, [array], quality=int(quality)),
+            BY_SIZE: partial(codec.encode, [array], max_bytes=int(quality)),
         }[name]
-        return both_ways(encode, lambda made: codec.decode(codec.load(made.data)))
+        return both_ways(lambda: encode()[0], lambda made: codec.decode(codec.load(made.data)))
     return both_ways(lambda: baselines.encode_baseline(name, array, int(quality)), lambda made: made.pixels())
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ..autoencoder.srgb import WHITE
 from ..latent_formats import LATENT_FORMATS
-from ..palette import DITHERS, PAPER_PRESET
+from ..palette import DITHERS
+from ..presets import DEFAULT, PRESETS
 from . import commands
 
 DESCRIPTION = """Turns images into .sdc files and back, looks into them, checks them, and does the same for latents.
@@ -39,7 +40,7 @@ def make_parser():
         "--mask",
         type=Path,
         metavar="IMAGE",
-        help="what is white in it is kept finer, with --bytes, --bpp or --quality",
+        help="white areas keep more detail at the expense of the rest, with --preset best",
     )
     command.add_argument(
         "--background", type=_color, default=WHITE, metavar="RRGGBB", help="behind transparent parts (default: white)"
@@ -85,15 +86,20 @@ def _color(text):
 
 
 def _add_encoding(command):
-    command.add_argument("--colors", type=int, default=PAPER_PRESET["colors"], help="palette entries, 2 to 4096")
-    command.add_argument("--dither", choices=DITHERS, default=PAPER_PRESET["dither"])
-    command.add_argument("--dither-strength", type=float, default=PAPER_PRESET["dither_strength"], help="0 to 1")
-    command.add_argument("--seed", type=int, default=0, help="of the palette's random start")
-    group = command.add_argument_group("the learned codec instead of a palette")
-    group = group.add_mutually_exclusive_group()
-    group.add_argument("--bytes", type=int, metavar="N", help="most bytes of each file, met within 2 %%")
-    group.add_argument("--bpp", type=float, metavar="X", help="the same in bits per pixel; 0.095 is 3.1 kB for 512x512")
-    group.add_argument("--quality", type=int, metavar="Q", help="0, coarse, to 255, fine, whatever the size")
+    command.add_argument("--preset", choices=PRESETS, default=DEFAULT, help="default: %(default)s")
+    group = command.add_argument_group("with --preset best").add_mutually_exclusive_group()
+    bits_per_pixel = PRESETS["best"].defaults["bits_per_pixel"]
+    group.add_argument(
+        "--bpp", type=float, metavar="X", help=f"most bits per pixel (default: {bits_per_pixel}, 3.1 kB for 512x512)"
+    )
+    group.add_argument("--bytes", type=int, metavar="N", help="most bytes of each file, instead")
+    group.add_argument("--quality", type=float, metavar="Q", help="1, coarse, to 100, fine, whatever the size")
+    group = command.add_argument_group("with --preset custom")
+    custom = PRESETS["custom"].defaults
+    group.add_argument("--colors", type=int, help=f"palette entries, 2 to 4096 (default: {custom['colors']})")
+    group.add_argument("--dither", choices=DITHERS, help=f"default: {custom['dither']}")
+    group.add_argument("--dither-strength", type=float, help=f"0 to 1 (default: {custom['dither_strength']:g})")
+    command.add_argument("--seed", type=int, help="of a palette's random start (default: 0)")
     command.add_argument("--prompt", help="text to store in the metadata")
 
 

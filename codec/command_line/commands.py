@@ -5,9 +5,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from .. import container
+from .. import container, presets, registry
 from ..autoencoder.srgb import SUFFIXES
-from ..encoder import encode, encode_learned
+from ..encoder import encode
 from ..errors import SdcArgumentError, SdcError
 from ..image import decode, relabeled, with_metadata
 from ..image_sequence import join_images, load_all
@@ -18,9 +18,7 @@ from .outputs import PIPE, Outputs, UsageError, complain, for_each, printable, r
 
 LATENT_KINDS = {"npy": latent_files.npy_bytes, "latent": latent_files.latent_bytes}
 SECTION_NAMES = {
-    container.PALETTE: "palette",
-    container.INDICES: "indices",
-    container.LEARNED: "what the learned codec has coded",
+    **{tag: what for coder in registry.CODERS for tag, what in coder.sections.items()},
     container.SEQUENCE: "the images",
     TAG: "fingerprint of the VAE",
     PLAIN: "metadata",
@@ -104,9 +102,7 @@ def encode_images(options):
         for note in notes:
             print(f"{printable(name)}: {note}", file=sys.stderr)
 
-    encode_latent = _encoder(options)
-    if options.mask and encode_latent.func is not encode_learned:
-        raise UsageError("--mask goes with --bytes, --bpp or --quality: a palette is the same everywhere")
+    encode_latent = _encoder(options, {"mask": options.mask})
     mask = read_input(options.mask, limited=False) if options.mask else None
     outputs = Outputs(options, kinds)
     return for_each(options, kinds, work, "encoded", talks=True)
@@ -132,7 +128,7 @@ def pack(options):
         latents = latent_files.parse(read_input(name, limited=False))
         for number, latent in enumerate(latents, 1):
             about = {"latent_format": options.latent_format, "width": options.width, "height": options.height}
-            image = encode_latent(latent, **about)
+            (image,) = encode_latent([latent], **about)
             outputs.write_encoded(outputs.target(name, ".sdc", number if len(latents) > 1 else None), image)
 
     encode_latent = _encoder(options)
@@ -140,23 +136,28 @@ def pack(options):
     return for_each(options, kinds, work, "packed", talks=True)
 
 
-def _encoder(options):
-    """The coder that the command line asks for, with its settings: a function as `encode` and `encode_learned`."""
+def _encoder(options, more=None):
+    """`encode` with the preset and the settings of the command line, and those in `more`, which it still lacks."""
+    settings = {
+        "bits_per_pixel": options.bpp,
+        "max_bytes": options.bytes,
+        "quality": options.quality,
+        "colors": options.colors,
+        "dither": options.dither,
+        "dither_strength": options.dither_strength,
+        "seed": options.seed,
+    }
+    settings = {name: value for name, value in settings.items() if value is not None}
+    needed = {name: value for name, value in (more or {}).items() if value is not None}
+    try:
+        latent_format = getattr(options, "latent_format", presets.DEFAULT_FORMAT)
+        _, _, note = presets.settle(options.preset, latent_format, settings | needed)
+    except SdcArgumentError as error:
+        raise UsageError(str(error)) from None
+    if note:
+        print(note, file=sys.stderr)
     metadata = None if options.prompt is None else {"prompt": options.prompt}
-    if options.quality is not None:
-        return partial(encode_learned, quality=options.quality, metadata=metadata)
-    if options.bytes is not None:
-        return partial(encode_learned, size=options.bytes, metadata=metadata)
-    if options.bpp is not None:
-        return partial(encode_learned, bits_per_pixel=options.bpp, metadata=metadata)
-    return partial(
-        encode,
-        colors=options.colors,
-        dither=options.dither,
-        dither_strength=options.dither_strength,
-        seed=options.seed,
-        metadata=metadata,
-    )
+    return partial(encode, preset=options.preset, metadata=metadata, **settings)
 
 
 def _each(images, work):
@@ -191,7 +192,7 @@ def _apart(images):
 
 def _record(name, data, images):
     """Everything about a file, for JSON."""
-    header, sections = container.split(data, float("inf"))
+    header, sections = container.parse(data, float("inf"))
     first, several = images[0], len(images) > 1
     area = len(images) * first.width * first.height
     record = {
@@ -206,7 +207,7 @@ def _record(name, data, images):
         "width": header.width,
         "height": header.height,
         "images": header.images,
-        **({"coder": "several"} if several else _coding(first)),
+        **({"coder": "image sequence"} if several else _coding(first)),
         "checksum": data[:-5:-1].hex(),
         "framing_bytes": len(data) - sum(map(len, sections.values())),
         "sections": [
@@ -221,12 +222,7 @@ def _record(name, data, images):
 
 
 def _coding(image):
-    return {
-        "coder": image.coder,
-        "colors": image.colors,
-        "coding": image.quantized.summary,
-        "weights": image.quantized.weights.hex() if image.coder == "learned" else None,
-    }
+    return {"coder": image.coder, "coding": image.stored.describe(), **image.stored.details()}
 
 
 def _description(name, data, images):
@@ -255,7 +251,8 @@ def _description(name, data, images):
 
 
 def _coding_words(about):
-    return about["coding"] + (f" · weights {about['weights']}" if about["weights"] else "")
+    weights = f", weights {about['weights']}" if "weights" in about else ""
+    return f"{about['coding']}{weights} (coder {about['coder']})"
 
 
 def _metadata_lines(metadata):

@@ -21,9 +21,9 @@ def encode_file(data, background=WHITE, mask=None, encode_latent=encode):
     background : (int, int, int)
         Color, 0 to 255, that shows through where the image is transparent.
     mask : bytes, optional
-        An image file of any size; what is white in it is kept finer. For `encode_learned` only.
+        An image file of any size; what is white in it keeps more detail. For the preset *best* only.
     encode_latent : callable
-        `encode` or `encode_learned`, with its settings; it is given latent_format, width and height.
+        `encode` with a preset and settings; it is given latent_format, width and height.
 
     Returns
     -------
@@ -46,8 +46,9 @@ def encode_file(data, background=WHITE, mask=None, encode_latent=encode):
     height, width = pixels.shape[:2]
     about = {"latent_format": tiny_vae.LATENT_FORMAT, "width": width, "height": height}
     if mask is not None:
-        about["mask"] = _mask(mask, pixels.shape)
-    return encode_latent(tiny_vae.encode_pixels(_trim(pixels)), **about), notes
+        about["mask"] = _mask(mask, width, height)
+    (encoded,) = encode_latent([tiny_vae.encode_pixels(_trim(pixels))], **about)
+    return encoded, notes
 
 
 def decode_to_file(image, suffix):
@@ -74,20 +75,16 @@ def decode_to_file(image, suffix):
     return buffer.getvalue()
 
 
-def _mask(data, shape):
-    """How white an image file is at each latent of an image of this shape, (h, w) in 0..1."""
+def _mask(data, width, height):
+    """How white an image file is at each pixel of an image of this size, (height, width) in 0..1."""
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data)) as image:
-            gray = image.convert("L").resize((shape[1], shape[0]), Image.Resampling.BOX)
+            gray = image.convert("L").resize((width, height), Image.Resampling.BOX)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise SdcArgumentError(f"the mask cannot be read as an image: {error}") from None
-    trimmed = _trim(np.asarray(gray, np.float32) / 255)
-    below, right = (-side % FACTOR for side in trimmed.shape)
-    trimmed = np.pad(trimmed, ((0, below), (0, right)), mode="edge")
-    height, width = (side // FACTOR for side in trimmed.shape)
-    return trimmed.reshape(height, FACTOR, width, FACTOR).max((1, 3))
+    return np.asarray(gray, np.float32) / 255
 
 
 def _trim(pixels):

@@ -1,25 +1,30 @@
-"""Second family of coders: a learned transform of the latent, and a learned model of what is likely.
+"""The learned codec: a transform of the latent, and a model of what is likely, both trained by this project.
 
 The latent is cut into patches of 2x2, each turned into a few coefficients; these are rounded and coded in passes, each
-of which sees what the passes before it gave. Trained by the project; the weights come with the pack. The ideas are
-those of Balle et al., "Variational image compression with a scale hyperprior" (2018), He et al., "ELIC" (2022), and Li,
-Li and Lu, "Neural video compression with diverse contexts" (2023); that integers make it exact on every machine is from
-Balle, Johnston and Minnen, "Integer networks for data compression with latent-variable models" (2019).
+of which sees what the passes before it gave. The weights come with the pack. The ideas are those of Balle et al.,
+"Variational image compression with a scale hyperprior" (2018), He et al., "ELIC" (2022), and Li, Li and Lu, "Neural
+video compression with diverse contexts" (2023); that integers make it exact on every machine is from Balle, Johnston
+and Minnen, "Integer networks for data compression with latent-variable models" (2019).
 """
 
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ..errors import SdcArgumentError, SdcLatentError
-from .decoder import LARGEST_SIDE, decode_payload
+from ..checks import checked_number
+from ..coder import Payloads
+from ..errors import SdcArgumentError, SdcFormatError
+from .decoder import MAX_SIDE, decode_payload
 from .encoder import encode_to_quality, encode_to_size
 from .weights import NAME_BYTES, QUALITIES, load_weights
 
-__all__ = ["CODER", "LEARNED_FORMATS", "QUALITIES", "LearnedLatent", "encode_latent", "parse_section"]
+__all__ = ["LEARNED_FORMATS", "QUALITIES", "LearnedCoder", "LearnedLatent", "byte_of_quality", "quality_of_byte"]
 
-CODER = 2
-HEADER_BYTES = NAME_BYTES + 1  # weights and quality, before the payload
+CODER_ID, LEARNED = 2, "L"  # byte of the header, tag of the section
+HEADER_BYTES = NAME_BYTES + 1  # weights and quality, before what is coded
 # Latent format -> the weights that new files are written with. Older ones stay in the folder for the files that name
 # them.
 NEWEST = {
@@ -29,17 +34,33 @@ NEWEST = {
     "Flux": bytes.fromhex("eee66463"),
 }
 LEARNED_FORMATS = tuple(NEWEST)
+MAX_KEPT = 1 << 20  # bytes of a decoded latent that is kept for the next time: 16 channels of a 1024x1024 image
+
+
+def byte_of_quality(quality: float) -> int:
+    """Return what a file stores, 0 to 255, for a quality from 1, coarse, to 100, fine."""
+    return round((quality - 1) * (QUALITIES - 1) / 99)
+
+
+def quality_of_byte(stored: int) -> float:
+    """Return the quality from 1 to 100 for what a file stores; `byte_of_quality` gives the byte back.
+
+    Rounded to a whole number it is the one that was requested, for every whole number from 1 to 100.
+    """
+    return 1 + stored * 99 / (QUALITIES - 1)
 
 
 @dataclass(frozen=True)
 class LearnedLatent:
-    """A latent as it is stored; it is not decoded before it is asked for.
+    """A latent as it is stored; a `StoredLatent`. It is decoded when it is first needed.
 
     Attributes
     ----------
     weights : bytes
-        Name of the weights it was coded with.
-    quality : int
+        Name of the weights that it was coded with.
+    latent_format : str
+        Of those weights.
+    quality_byte : int
         0, coarse, to 255, fine.
     payload : bytes
     shape : (int, int, int)
@@ -47,82 +68,103 @@ class LearnedLatent:
     """
 
     weights: bytes
-    quality: int
+    latent_format: str
+    quality_byte: int
     payload: bytes
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
 
     coder = "learned"
-    colors = None  # there is no palette
 
     @property
-    def summary(self):
-        """For people: how the latent is stored."""
-        return f"learned · quality {self.quality}"
+    def quality(self) -> int:
+        """1, coarse, to 100, fine."""
+        return round(quality_of_byte(self.quality_byte))
 
-    def dequantize(self):
-        """Return the latent, (C, H, W) float32, or raise `SdcLatentError`."""
-        return decode_payload(self.payload, *self.shape[1:], self.quality, load_weights(self.weights))
+    def describe(self) -> str:
+        return f"learned codec, quality {self.quality}"
 
-    def estimate_error(self):
-        """RMS error that coding made, in units of the latent: the mean of photographs at this quality."""
-        return float(load_weights(self.weights).errors[self.quality])
+    def details(self) -> dict[str, Any]:
+        return {"quality": self.quality, "weights": self.weights.hex()}
 
+    def decode(self) -> np.ndarray:
+        # Between the node that encodes and the page that shows, one image is decoded several times.
+        if 4 * np.prod(self.shape) <= MAX_KEPT:
+            return self._kept.copy()
+        return self._decode()
 
-def encode_latent(latent, latent_format, *, quality=None, size=None, mask=None):
-    """Return the payload of section L.
+    def estimate_error(self) -> float:
+        """The mean error of photographs at this quality."""
+        return float(load_weights(self.weights).errors[self.quality_byte])
 
-    Parameters
-    ----------
-    latent : (C, H, W) float64 array
-        Finite, sides at most 2048.
-    latent_format : str
-        One of NEWEST.
-    quality : int, optional
-        0 to 255.
-    size : int, optional
-        Most bytes of the section's payload, instead of a quality; met within 2 % as a rule, and passed only where the
-        lowest quality does.
-    mask : (H, W) array, optional
-        0 to 1: where it is 1 errors count four times as much as where it is 0.
-
-    Raises
-    ------
-    SdcArgumentError
-        No weights for this latent format, or a side above 2048.
-    """
-    if latent_format not in NEWEST:
+    def check_relabel(self, latent_format: str) -> None:
         raise SdcArgumentError(
-            f"the learned codec has no weights for {latent_format}, only for {', '.join(NEWEST)}; use a palette"
+            f"the learned codec has stored the latent by weights for {self.latent_format}: encode the image again, "
+            f"as {latent_format}"
         )
-    if max(latent.shape[1:]) > LARGEST_SIDE:
-        raise SdcArgumentError(f"latent has shape {latent.shape}; the learned codec takes sides up to {LARGEST_SIDE}")
-    name = NEWEST[latent_format]
-    weights = load_weights(name)
-    latent = latent.astype(np.float32)
-    if size is None:
-        payload = encode_to_quality(latent, quality, weights, mask)
-    else:
-        quality, payload = encode_to_size(latent, size - HEADER_BYTES, weights, mask)
-    return name + bytes([quality]) + payload
+
+    @functools.cached_property
+    def _kept(self) -> np.ndarray:
+        return self._decode()
+
+    def _decode(self) -> np.ndarray:
+        height, width = self.shape[1:]
+        return decode_payload(self.payload, height, width, self.quality_byte, load_weights(self.weights))
 
 
-def parse_section(section, shape, latent_format):
-    """Parse the payload of section L; what is coded is looked at when it is decoded.
+class LearnedCoder:
+    """A `Coder`; its settings are quality and mask, as for `codec.encode`, the mask as one (H, W) array a latent."""
 
-    Raises
-    ------
-    SdcUnsupportedError
-        Weights that this version does not have.
-    SdcLatentError
-        Too short, weights of another latent format, or a latent larger than the coder takes.
-    """
-    section = bytes(section)
-    if len(section) < HEADER_BYTES:
-        raise SdcLatentError(f"section L has {len(section)} bytes; weights and quality take {HEADER_BYTES}")
-    name, quality = section[:NAME_BYTES], section[NAME_BYTES]
-    weights = load_weights(name)
-    if weights.latent_format != latent_format:
-        raise SdcLatentError(f"the weights {name.hex()} are those for {weights.latent_format}, not for {latent_format}")
-    if max(shape[1:]) > LARGEST_SIDE:
-        raise SdcLatentError(f"the latent is {shape[2]} x {shape[1]}; the learned codec has sides up to {LARGEST_SIDE}")
-    return LearnedLatent(name, quality, section[HEADER_BYTES:], shape)
+    name = "learned"
+    ids: Mapping[int, str] = {CODER_ID: "learned"}
+    sections: Mapping[str, str] = {LEARNED: "what the learned codec has coded"}
+
+    def can_encode(self, latent_format: str) -> bool:
+        return latent_format in NEWEST
+
+    def encode(
+        self,
+        latents: Sequence[np.ndarray],
+        latent_format: str,
+        settings: Mapping[str, Any],
+        max_payload: int | None,
+        step: Callable[[], object],
+    ) -> list[tuple[int, Payloads]]:
+        if latent_format not in NEWEST:
+            known = ", ".join(NEWEST)
+            raise SdcArgumentError(f"the learned codec has no weights for {latent_format}, only for {known}")
+        if max(latents[0].shape[1:]) > MAX_SIDE:
+            raise SdcArgumentError(
+                f"latent has shape {latents[0].shape}; the learned codec takes sides up to {MAX_SIDE}"
+            )
+        quality = settings["quality"]
+        if quality is not None:
+            quality = byte_of_quality(checked_number("quality", quality, 1, 100))
+        name = NEWEST[latent_format]
+        weights = load_weights(name)
+        masks = settings["mask"] or [None] * len(latents)
+        coded: list[tuple[int, Payloads]] = []
+        for latent, mask in zip(latents, masks, strict=True):
+            values = latent.astype(np.float32)
+            if max_payload is None:
+                used, payload = quality, encode_to_quality(values, quality, weights, mask)
+            else:
+                used, payload = encode_to_size(values, max_payload - HEADER_BYTES, weights, mask)
+            coded.append((CODER_ID, {LEARNED: name + bytes([used]) + payload}))
+            step()
+        return coded
+
+    def parse(
+        self, coder_id: int, payloads: Mapping[str, Any], shape: tuple[int, ...], latent_format: str
+    ) -> LearnedLatent:
+        section = bytes(payloads[LEARNED])
+        if len(section) < HEADER_BYTES:
+            raise SdcFormatError(f"section L has {len(section)} bytes; weights and quality take {HEADER_BYTES}")
+        name, quality = section[:NAME_BYTES], section[NAME_BYTES]
+        weights = load_weights(name)
+        if weights.latent_format != latent_format:
+            raise SdcFormatError(
+                f"the weights {name.hex()} are those for {weights.latent_format}, not for {latent_format}"
+            )
+        if max(shape[1:]) > MAX_SIDE:
+            raise SdcFormatError(f"the latent is {shape[2]} x {shape[1]}; the learned codec has sides up to {MAX_SIDE}")
+        return LearnedLatent(name, latent_format, quality, section[HEADER_BYTES:], shape)

@@ -8,14 +8,14 @@ from .passes import PASSES
 from .rans import Reader
 from .weights import SYNTHESIS_BLOCKS, Weights
 
-LARGEST_SIDE = 2048  # of a latent
+MAX_SIDE = 2048  # of a latent
 REACH = 2 + 2 * SYNTHESIS_BLOCKS  # places that a patch of the latent depends on in each direction
 
 
 def decode_payload(payload: bytes, height: int, width: int, quality: int, weights: Weights) -> np.ndarray:
     """Latent (C, height, width) float32 in the convention of ComfyUI's LATENT.
 
-    Sides and quality are within their bounds already. Any payload either gives a latent or raises SdcLatentError: what
+    Sides and quality are within their bounds already. Any payload either gives a latent or raises SdcFormatError: what
     it makes the coefficients is clipped, so that no sum in a network grows beyond what is exact.
     """
     reader = Reader(weights.tables, payload)

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from ..errors import SdcLatentError
+from ..errors import SdcFormatError
 
 BITS = 16  # frequencies of a table add up to 2**BITS
 MASK = (1 << BITS) - 1
@@ -88,17 +88,17 @@ class Writer:
 
 
 class Reader:
-    """Symbols back from bytes. Anything wrong with them raises SdcLatentError."""
+    """Symbols back from bytes. Anything wrong with them raises SdcFormatError."""
 
     def __init__(self, tables: Tables, data: bytes):
         if len(data) < 4 or len(data) % 2:
-            raise SdcLatentError(f"the coded latent has {len(data)} bytes; it needs an even number, 4 or more")
+            raise SdcFormatError(f"the coded latent has {len(data)} bytes; it needs an even number, 4 or more")
         # A view gives Python integers, as a list would, without making them all at once: a file for a small latent can
         # bring millions of words that are never read.
         self.tables, self.words = tables, memoryview(np.frombuffer(data, "<u2").astype(np.uint16).data)
         self.state, self.at = self.words[0] << 16 | self.words[1], 2
         if self.state < LOWEST:
-            raise SdcLatentError(f"the coded latent begins with the state {self.state}; no encoder goes below {LOWEST}")
+            raise SdcFormatError(f"the coded latent begins with the state {self.state}; no encoder goes below {LOWEST}")
 
     def take(self, indices) -> list[int]:
         """The symbols of tables `indices`, an iterable of integers."""
@@ -121,7 +121,7 @@ class Reader:
                 else:
                     found.append(s - k)
         except IndexError:
-            raise SdcLatentError(
+            raise SdcFormatError(
                 f"the coded latent ends after {2 * len(words)} bytes, before all of it was read"
             ) from None
         self.state, self.at = x, at
@@ -146,7 +146,7 @@ class Reader:
     def close(self):
         """Nothing may be left, and the state must be the one that the encoder began with."""
         if self.state != LOWEST or self.at != len(self.words):
-            raise SdcLatentError(
+            raise SdcFormatError(
                 f"the coded latent should end in the state {LOWEST} with its last bytes; it ends in {self.state} with "
                 f"{2 * (len(self.words) - self.at)} left"
             )

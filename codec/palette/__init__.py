@@ -1,32 +1,34 @@
-"""First family of coders: a palette fitted to the image, and for each place of the latent the index of an entry.
+"""The palette coder: a palette fitted to the image, and for each place of the latent the index of an entry.
 
-A family has one function that encodes a latent to section payloads, and one that parses them into an object with
-`coder`, `dequantize()` and `estimate_error()`. Palettes are coded as 8-bit components, indices with a fixed number of
-bits or by zstd.
+This is step 2 of "Post-processing Based Image Coding via Stable Diffusion". Palettes are coded as 8-bit components,
+indices with a fixed number of bits or by zstd.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ..checks import checked_integer, checked_number
+from ..coder import Payloads
+from ..errors import SdcArgumentError
 from . import entries
 from .entries import MAX_ENTRIES
 from .error_estimate import estimate_error
-from .indices import CODER_NAMES, code_indices, decode_indices
+from .indices import NAMES, code_indices, decode_indices
 from .quantizer import quantize
 
-__all__ = ["DITHERS", "MAX_ENTRIES", "PAPER_PRESET", "PaletteLatent", "encode_latents", "parse_sections"]
+__all__ = ["DITHERS", "MAX_ENTRIES", "PaletteCoder", "PaletteLatent"]
 
 DITHERS = ("floyd-steinberg", "none")
-# 64 x 64 indices of 6 bits and 64 entries of 4 bytes are the 3.4 kB of the paper's Table 1.
-PAPER_PRESET = {"colors": 64, "dither": "floyd-steinberg", "dither_strength": 1.0}
-
+PALETTE, INDICES = "P", "I"  # tags of the sections
 BLOCK = 1 << 16  # latent places decoded at once
 
 
 @dataclass(frozen=True)
 class PaletteLatent:
-    """A latent as it is stored.
+    """A latent as it is stored; a `StoredLatent`.
 
     Attributes
     ----------
@@ -41,22 +43,22 @@ class PaletteLatent:
     indices: np.ndarray
 
     @property
-    def values(self):
+    def values(self) -> np.ndarray:
         """Palette entries in units of the latent, (K, C) float32; they take four times the room of the palette."""
         return self.palette.values()
 
     @property
-    def summary(self):
-        """For people: how the latent is stored."""
-        return f"{self.colors} colors · {self.coder}"
-
-    @property
-    def colors(self):
+    def colors(self) -> int:
         """Entries in the stored palette."""
         return len(self.palette.components)
 
-    def dequantize(self):
-        """Return the latent, (C, H, W) float32."""
+    def describe(self) -> str:
+        return f"{self.colors} color{'s' if self.colors > 1 else ''}"
+
+    def details(self) -> dict[str, Any]:
+        return {"colors": self.colors}
+
+    def decode(self) -> np.ndarray:
         columns = np.ascontiguousarray(self.values.T)
         height, width = self.indices.shape
         latent = np.empty((len(columns), height, width), np.float32)
@@ -67,36 +69,52 @@ class PaletteLatent:
             latent[:, rows] = columns[:, self.indices[rows]]
         return latent
 
-    def estimate_error(self):
-        """RMS error that quantization made, in units of the latent; an estimate."""
+    def estimate_error(self) -> float:
         return estimate_error(self.values, self.indices)
 
-
-def encode_latents(latents, colors, strength, seed, each=None):
-    """Encode latents by one palette.
-
-    Arguments are those of `quantize`. Returns the palette payload, and (coder identifier, indices payload) of each.
-    """
-    palette, chosen = quantize(latents, colors, strength, seed, each)
-    return palette.to_bytes(), [code_indices(indices.ravel(), len(palette.components)) for indices in chosen]
+    def check_relabel(self, latent_format: str) -> None:
+        """A palette is one of any latent format."""
 
 
-def parse_sections(coder, palette, indices, shape):
-    """Parse the payloads of sections P and I.
+class PaletteCoder:
+    """A `Coder`; its settings are colors, dither, dither_strength, seed and shared_palette, as for `codec.encode`."""
 
-    Parameters
-    ----------
-    coder : int
-        Coder identifier of the header.
-    palette, indices : bytes-like
-    shape : (int, int, int)
-        Channels, height and width of the latent, checked already.
+    name = "palette"
+    ids: Mapping[int, str] = NAMES
+    sections: Mapping[str, str] = {PALETTE: "palette", INDICES: "indices"}
 
-    Raises
-    ------
-    SdcPaletteError, SdcIndexError
-    """
-    channels, height, width = shape
-    parsed = entries.from_bytes(palette, channels)
-    flat = decode_indices(coder, indices, height * width, len(parsed.components))
-    return PaletteLatent(CODER_NAMES[coder], parsed, flat.reshape(height, width))
+    def can_encode(self, latent_format: str) -> bool:
+        return True
+
+    def encode(
+        self,
+        latents: Sequence[np.ndarray],
+        latent_format: str,
+        settings: Mapping[str, Any],
+        max_payload: int | None,
+        step: Callable[[], object],
+    ) -> list[tuple[int, Payloads]]:
+        colors = checked_integer("colors", settings["colors"], 2, MAX_ENTRIES)
+        seed = checked_integer("seed", settings["seed"], 0, float("inf"))
+        strength = checked_number("dither_strength", settings["dither_strength"], 0, 1)
+        if settings["dither"] not in DITHERS:
+            raise SdcArgumentError(f"dither is {settings['dither']!r}; choose one of: {', '.join(DITHERS)}")
+        if settings["dither"] == "none":
+            strength = 0.0
+        groups = [latents] if settings["shared_palette"] else [[latent] for latent in latents]
+        coded: list[tuple[int, Payloads]] = []
+        for group in groups:
+            palette, chosen = quantize(group, colors, strength, seed, step)
+            payload = palette.to_bytes()
+            for indices in chosen:
+                coder_id, coded_indices = code_indices(indices.ravel(), len(palette.components))
+                coded.append((coder_id, {PALETTE: payload, INDICES: coded_indices}))
+        return coded
+
+    def parse(
+        self, coder_id: int, payloads: Mapping[str, Any], shape: tuple[int, ...], latent_format: str
+    ) -> PaletteLatent:
+        channels, height, width = shape
+        palette = entries.from_bytes(payloads[PALETTE], channels)
+        indices = decode_indices(coder_id, payloads[INDICES], height * width, len(palette.components))
+        return PaletteLatent(NAMES[coder_id], palette, indices.reshape(height, width))

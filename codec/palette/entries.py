@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import SdcPaletteError
+from ..errors import SdcFormatError
 
 MAX_ENTRIES = 4096
 MAX_COMPONENT = 255
@@ -66,19 +66,19 @@ def from_centers(centers):
 
 
 def from_bytes(payload, channels):
-    """Parse the payload of section P, or raise `SdcPaletteError`."""
+    """Parse the payload of section P, or raise `SdcFormatError`."""
     range_size = 4 * channels
     entries, rest = divmod(len(payload) - range_size, channels)
     if not 1 <= entries <= MAX_ENTRIES or rest:
-        raise SdcPaletteError(
+        raise SdcFormatError(
             f"the palette section has {len(payload)} bytes; {channels} channels need {range_size} for the ranges and "
             f"then {channels} for each of 1 to {MAX_ENTRIES} entries"
         )
     ranges = np.frombuffer(payload, "<f2", 2 * channels).astype(np.float16).reshape(channels, 2)
     for channel, (bottom, top) in enumerate(ranges.tolist()):
         if not (math.isfinite(bottom) and math.isfinite(top)):
-            raise SdcPaletteError(f"the palette's channel {channel} goes from {bottom} to {top}; both must be finite")
+            raise SdcFormatError(f"the palette's channel {channel} goes from {bottom} to {top}; both must be finite")
         if bottom > top:
-            raise SdcPaletteError(f"the palette's channel {channel} goes from {bottom} down to {top}; low comes first")
+            raise SdcFormatError(f"the palette's channel {channel} goes from {bottom} down to {top}; low comes first")
     components = np.frombuffer(payload, np.uint8, entries * channels, range_size).reshape(entries, channels)
     return Palette(ranges[:, 0], ranges[:, 1], components)

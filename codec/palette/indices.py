@@ -3,10 +3,10 @@
 import numpy as np
 
 from .. import zstd_frame
-from ..errors import SdcIndexError
+from ..errors import SdcFormatError
 
 FIXED, ZSTD = 0, 1
-CODER_NAMES = {FIXED: "fixed", ZSTD: "zstd"}
+NAMES = {FIXED: "fixed", ZSTD: "zstd"}
 # Indices unpacked at once: a multiple of 8, so that every block starts with a byte.
 BLOCK = 1 << 16
 
@@ -35,7 +35,7 @@ def decode_indices(coder, payload, count, entries):
 
     Raises
     ------
-    SdcIndexError
+    SdcFormatError
         A payload of the wrong length or content, or an index without palette entry.
     """
     if coder == FIXED:
@@ -44,7 +44,7 @@ def decode_indices(coder, payload, count, entries):
         indices = _from_planes(payload, count, entries)
     highest = int(indices.max())
     if highest >= entries:
-        raise SdcIndexError(
+        raise SdcFormatError(
             f"an index is {highest} but the palette has {entries} entries; the highest may be {entries - 1}"
         )
     return indices
@@ -64,11 +64,11 @@ def _pack(indices, bits):
 def _unpack(payload, count, bits):
     expected = (count * bits + 7) // 8
     if len(payload) != expected:
-        raise SdcIndexError(f"the indices take {len(payload)} bytes; {count} of {bits} bits take {expected}")
+        raise SdcFormatError(f"the indices take {len(payload)} bytes; {count} of {bits} bits take {expected}")
     packed = np.frombuffer(payload, np.uint8)
     unused = 8 * expected - count * bits
     if unused and packed[-1] & (1 << unused) - 1:
-        raise SdcIndexError(f"the {unused} bits after the last index must be 0; the last byte is {packed[-1]:#04x}")
+        raise SdcFormatError(f"the {unused} bits after the last index must be 0; the last byte is {packed[-1]:#04x}")
     indices = np.zeros(count, np.uint16)
     # Bits as bytes take eight times their room, so only some are so at a time.
     for start in range(0, count, BLOCK):
@@ -89,9 +89,9 @@ def _to_planes(indices, entries):
 
 def _from_planes(payload, count, entries):
     planes = 1 if entries <= 256 else 2
-    content = zstd_frame.decompress(payload, planes * count, "indices", SdcIndexError)
+    content = zstd_frame.decompress(payload, planes * count, "indices")
     if len(content) != planes * count:
-        raise SdcIndexError(f"the indices inflate to {len(content)} bytes; the header asks for {planes * count}")
+        raise SdcFormatError(f"the indices inflate to {len(content)} bytes; the header asks for {planes * count}")
     *high, low = np.frombuffer(content, np.uint8).reshape(planes, count)[::-1]
     indices = low.astype(np.uint16)
     for plane in high:

@@ -1,6 +1,7 @@
 """From a latent to a palette and indices, step 2 of "Post-processing Based Image Coding via Stable Diffusion"."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,12 +12,14 @@ from .kmeans import kmeans, nearest
 MAX_TRAINING_POINTS = 1 << 16
 
 
-def quantize(latents, colors, strength, seed, each=None):
+def quantize(
+    latents: Sequence[np.ndarray], colors: int, strength: float, seed: int, step: Callable[[], object]
+) -> tuple[entries.Palette, list[np.ndarray]]:
     """Fit a palette to latents and choose an entry for each place.
 
     Parameters
     ----------
-    latents : list of (C, H, W) float64 arrays
+    latents : sequence of (C, H, W) float64 arrays
         Of one shape, finite, within the float16 range.
     colors : int
         Most entries, 2 to 4096.
@@ -24,7 +27,7 @@ def quantize(latents, colors, strength, seed, each=None):
         Share of the error that is dithered, 0 to 1; 0 for the nearest entry everywhere.
     seed : int
         Of the k-means start.
-    each : callable, optional
+    step : callable
         Called without arguments after each latent; what it raises ends the work.
 
     Returns
@@ -35,8 +38,8 @@ def quantize(latents, colors, strength, seed, each=None):
     images = [np.ascontiguousarray(np.moveaxis(latent, 0, -1)) for latent in latents]
     channels = images[0].shape[-1]
     # Training on an evenly spread part of large latents keeps the cost linear in their area.
-    step = math.ceil(math.sqrt(len(images) * images[0].size / channels / MAX_TRAINING_POINTS))
-    training = np.concatenate([pixels[::step, ::step].reshape(-1, channels) for pixels in images])
+    stride = math.ceil(math.sqrt(len(images) * images[0].size / channels / MAX_TRAINING_POINTS))
+    training = np.concatenate([pixels[::stride, ::stride].reshape(-1, channels) for pixels in images])
     trained = entries.from_centers(kmeans(training, colors, np.random.Generator(np.random.PCG64(seed))))
     # Pixels are matched with what a decoder will see, not with the centers before rounding. No image's error is
     # dithered into the next.
@@ -44,8 +47,7 @@ def quantize(latents, colors, strength, seed, each=None):
     chosen = []
     for pixels in images:
         chosen.append(_choose(pixels, values, strength))
-        if each:
-            each()
+        step()
     used, compact = np.unique(np.stack(chosen), return_inverse=True)
     return trained.keep(used), list(compact.reshape(len(chosen), *chosen[0].shape))
 

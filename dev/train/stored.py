@@ -17,7 +17,7 @@ SIDE = 256  # pixels of a square
 LARGEST = 384  # pixels of a photograph's shorter side that a square is cut from; larger ones are reduced
 THRESHOLDS = (100, 200)  # of Canny edges, as Regenerate with Canny starts with
 COLORS = 40  # leave in a square the error that 64 leave in an image of 512x512
-QUALITIES = (80, 190)  # of the learned codec: 1.5 to 5 kB for 512x512
+QUALITIES = (32, 75)  # of the learned codec: 1.5 to 5 kB for 512x512
 CODERS = ("paper", "undithered", "learned")
 
 
@@ -58,10 +58,10 @@ def store(latent: np.ndarray, coder: str, number: int) -> np.ndarray:
     """An unscaled latent (4, h, w) as it comes back from a file."""
     if coder == "learned":
         low, high = QUALITIES
-        encoded = codec.encode_learned(latent, quality=low + number % (high - low))
+        encoded = codec.encode([latent], quality=low + number % (high - low))[0]
     else:
         dither = {"dither": "none"} if coder == "undithered" else {}
-        encoded = codec.encode(latent, **codec.PAPER_PRESET | {"colors": COLORS} | dither)
+        encoded = codec.encode([latent], "custom", colors=COLORS, **dither)[0]
     return codec.decode(encoded)
 
 

@@ -4,7 +4,6 @@ from comfy_api.v0_0_2 import io
 
 from ... import codec
 from ...codec.autoencoder import tiny_vae
-from ...codec.learned import LearnedLatent
 
 # Carries a list[codec.EncodedImage], one an image of the batch, all of one latent shape.
 SDC = io.Custom("SDC")
@@ -15,27 +14,9 @@ def size_words(size: int) -> str:
     return f"{size} bytes" if size < 1000 else f"{size / 1000:.1f} kB" if size < 10**6 else f"{size / 10**6:.1f} MB"
 
 
-def coding_words(image: codec.EncodedImage) -> str:
-    """How an image is stored: '64 colors', 'learned codec, quality 55'."""
-    stored = image.quantized
-    if isinstance(stored, LearnedLatent):
-        return f"learned codec, quality {quality_for_people(stored.quality)}"
-    return f"{stored.colors} color{'s' if stored.colors > 1 else ''}"
-
-
-def quality_for_people(quality: int) -> int:
-    """0..255 of the file as the 1..100 that a node is set to."""
-    return 1 + round(quality * 99 / (codec.QUALITIES - 1))
-
-
-def quality_for_codec(quality: int) -> int:
-    """1..100 of a node as the 0..255 of the file."""
-    return round((quality - 1) * (codec.QUALITIES - 1) / 99)
-
-
 def size_line(image: codec.EncodedImage) -> str:
     """The one line a node shows: '3.1 kB, 64 colors'."""
-    return f"{size_words(image.size)}, {coding_words(image)}"
+    return f"{size_words(image.size)}, {image.stored.describe()}"
 
 
 def about_lines(image: codec.EncodedImage) -> list[str]:
@@ -56,7 +37,7 @@ def about_file(images: list[codec.EncodedImage], size: int) -> list[str]:
     _, inside, *notes = about_lines(first)
     differing = any(image.metadata != first.metadata for image in images)
     notes += ["The images differ in their words and settings: those of the first are given."] * differing
-    codings = dict.fromkeys(coding_words(image) for image in images)
+    codings = dict.fromkeys(image.stored.describe() for image in images)
     coding = next(iter(codings)) if len(codings) == 1 else "coded in several ways"
     return [
         f"{len(images)} images, {first.width}x{first.height}, {size_words(size)}",

@@ -66,8 +66,8 @@ def test_dear_entries_are_used_less():
 
 def test_indices_of_a_palette_cost_no_more_than_plain_ones():
     grid = walk(5, 0.95)
-    encoded = codec.encode(grid.transpose(2, 0, 1), colors=16, dither="none")
-    entries, indices = encoded.quantized.values.astype(float), encoded.quantized.indices
+    encoded = codec.encode([grid.transpose(2, 0, 1)], "custom", colors=16, dither="none")[0]
+    entries, indices = encoded.stored.values.astype(float), encoded.stored.indices
     prediction = Prediction([walk(seed, 0.95) for seed in range(4)])
     assert 0.3 < palette_bytes(prediction, entries, indices) / (indices.size * 4 / 8) < 0.9
 
@@ -113,7 +113,7 @@ def test_rate_sets_the_learned_coder_beside_each_palette_at_its_bytes():
         image = {"image": f"p{number}", "pixels": str(number)}
         for key, lpips, size in (
             ({"row": "autoencoder", "vae": "taesd"}, 0.1, None),
-            ({"row": "SDC", "vae": "taesd", **codec.PAPER_PRESET}, 0.3, 3000 + number),
+            ({"row": "SDC", "vae": "taesd", **codec.PRESETS["paper"].fixed}, 0.3, 3000 + number),
             ({"row": "SDC", "vae": "taesd", "colors": 64, **rate.DITHERS["no dither"]}, 0.26, 2800 + number),
             ({"row": "SDC", "vae": "taesd", "size": 3200}, 0.2, 3190),
             ({"row": "SDC", "vae": "taesd", "size": 3000 + number}, 0.22, 2990),
@@ -134,8 +134,8 @@ def test_rate_sets_the_learned_coder_beside_each_palette_at_its_bytes():
 
 def test_both_presets_are_timed_in_a_process_of_their_own():
     latent = np.random.default_rng(5).normal(size=(4, 16, 16)).astype(np.float32) * 4
-    by_quality = speed.measure_alone(timing.BY_QUALITY, latent, 140)
-    assert by_quality["bytes"] == codec.encode_learned(latent, quality=140).size
+    by_quality = speed.measure_alone(timing.BY_QUALITY, latent, 55)
+    assert by_quality["bytes"] == codec.encode([latent], quality=55)[0].size
     by_size = speed.measure_alone(timing.BY_SIZE, latent, 300)
     assert 0.9 * 300 < by_size["bytes"] <= 300
     assert min(by_size["encode_seconds"], by_quality["decode_seconds"]) > 0

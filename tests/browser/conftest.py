@@ -88,7 +88,7 @@ def sdc_file(tmp_path):
         y, x = np.mgrid[0:8, 0:12]
         latent = np.stack([np.sin(x / 3 + k) + np.cos(y / 2 - k) for k in range(4)]).astype(np.float32) * 6
         path = tmp_path / name
-        path.write_bytes(codec.encode(latent, metadata=metadata or None).data)
+        path.write_bytes(codec.encode([latent], "custom", metadata=metadata or None)[0].data)
         return path
 
     return write

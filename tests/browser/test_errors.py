@@ -36,7 +36,9 @@ def test_a_file_of_another_family_is_told(canvas_page, latent_format, message):
     channels = codec.by_name(latent_format).channels
     latent = np.random.default_rng(1).normal(size=(channels, 8, 8)).astype(np.float32)
     name = f"{latent_format}.sdc"
-    (page.server.base / "input" / name).write_bytes(codec.encode(latent, latent_format=latent_format).data)
+    (page.server.base / "input" / name).write_bytes(
+        codec.encode([latent], "custom", latent_format=latent_format)[0].data
+    )
     kinds = ["SDCLoad", "CheckpointLoaderSimple", "CLIPTextEncode", "SDCDDIMInvert", "PreviewAny"]
     load, checkpoint, text, invert, preview = (
         page.add(kind, (60 + 300 * number, 200)) for number, kind in enumerate(kinds)

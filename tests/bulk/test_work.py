@@ -70,7 +70,7 @@ def test_a_worker_compresses_and_brings_back_and_a_bad_image_costs_itself_alone(
         back = worker(command, out, tmp_path / command)
         assert back.do("sub/face.sdc", "face.png")["bytes"] == face.size
         assert Image.open(tmp_path / command / "face.png").size == (90, 64)
-        assert "SdcTruncatedError" in back.do("cut.sdc", "cut.png")["error"]
+        assert "SdcFormatError" in back.do("cut.sdc", "cut.png")["error"]
     # For shards the file itself is handed on.
     shard = worker("compress", images, tmp_path / "shards", shards=True).do("face.png", "face.sdc")
     assert shard["data"] == face.data and not (tmp_path / "shards").exists()

@@ -42,7 +42,7 @@ def images(root, tmp_path_factory):
         space = codec.LATENT_FORMATS[number % 4]
         latent = rng.normal(size=(space.channels, *rng.integers(1, 50, 2))) * 10.0 ** rng.integers(-4, 5)
         latent = np.clip(np.repeat(latent, 1 + number % 3, axis=2), -65504, 65504)
-        image = codec.encode(latent, colors=int(rng.integers(2, 1200)), latent_format=space.name)
+        image = codec.encode([latent], "custom", colors=int(rng.integers(2, 1200)), latent_format=space.name)[0]
         (folder / f"random{number}.sdc").write_bytes(image.data)
     folders = [root / "tests" / "fixtures", folder]
     return folders, {path.name: digest(path) for folder in folders for path in folder.glob("*.sdc")}

@@ -149,5 +149,5 @@ def test_all_of_a_learned_payload_is_needed(data):
     tag, payload = damage.split_sections(data[damage.HEADER_END : -4])[0]
     for length in [*range(5, len(payload), max(1, len(payload) // 10)), len(payload) - 1, len(payload) - 2]:
         body = data[: damage.HEADER_END] + damage.join_sections([(tag, payload[:length])])
-        with pytest.raises(codec.SdcLatentError):
+        with pytest.raises(codec.SdcFormatError):
             codec.decode(codec.load(damage.with_checksum(body + bytes(4))))

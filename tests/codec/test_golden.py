@@ -74,7 +74,7 @@ def test_golden_headers():
 def test_the_fixtures_cover_every_latent_format_and_coder():
     images = [image for path in FIXTURES.glob("*.sdc") for image in codec.load_all(path.read_bytes())]
     assert {image.latent_format for image in images} == {known.name for known in codec.LATENT_FORMATS}
-    assert {image.coder for image in images} == {*codec.palette.indices.CODER_NAMES.values(), "learned"}
+    assert {image.coder for image in images} == {*codec.palette.PaletteCoder.ids.values(), "learned"}
 
 
 def test_golden_headers_of_the_learned_coder():
@@ -88,7 +88,7 @@ def test_golden_headers_of_the_learned_coder():
         "prompt": "a cup of coffee, été",
         "workflow": {"nodes": [{"id": 1, "type": "SDCLoad"}], "version": 0.4},
     }
-    qualities = {path.stem: image(path.stem.removeprefix("v1_learned_")).quantized.quality for path in LEARNED}
+    qualities = {path.stem: image(path.stem.removeprefix("v1_learned_")).stored.quality_byte for path in LEARNED}
     assert qualities == {
         "v1_learned_coarsest": 0,
         "v1_learned_odd_sides": 60,
@@ -115,6 +115,6 @@ def test_golden_sequences():
 
 @pytest.mark.parametrize("path", LEARNED, ids=lambda path: path.stem)
 def test_weights_of_golden_files_are_still_there(path):
-    weights = codec.load(path.read_bytes()).quantized.weights
+    weights = codec.load(path.read_bytes()).stored.weights
     assert weights == bytes.fromhex("c581c165")
     assert learned.weights.load_weights(weights).latent_format == "SD1.x"

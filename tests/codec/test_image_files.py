@@ -8,8 +8,8 @@ from PIL import Image, ImageCms
 from sdc_codec.autoencoder.srgb import WHITE
 from sdc_codec.command_line import image_files
 
-PAPER = partial(codec.encode, **codec.PAPER_PRESET)
-FINE = partial(codec.encode, colors=4096, dither="none")
+PAPER = partial(codec.encode, preset="paper")
+FINE = partial(codec.encode, preset="custom", colors=4096, dither="none")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_image_that_claims_to_be_huge_is_refused(photograph):
 def test_another_family_is_refused_by_name():
     latent = np.random.default_rng(0).normal(size=(16, 8, 8)).astype(np.float32)
     with pytest.raises(codec.SdcUnsupportedError, match="SD3"):
-        image_files.decode_to_file(codec.encode(latent, latent_format="SD3"), ".png")
+        image_files.decode_to_file(codec.encode([latent], "custom", latent_format="SD3")[0], ".png")
 
 
 def test_an_ending_that_pillow_cannot_write_is_refused(photograph):
@@ -153,7 +153,7 @@ def test_the_learned_coder_keeps_to_a_size_and_what_is_painted_white(photograph)
     half[:, :100] = 255
     errors = {}
     for name, mask in (("plain", None), ("masked", as_file(half))):
-        coder = partial(codec.encode_learned, size=500)
+        coder = partial(codec.encode, max_bytes=500)
         image, _ = image_files.encode_file(as_file(photograph), mask=mask, encode_latent=coder)
         assert 0.95 * 500 < image.size <= 500
         latent = codec.decode(image)

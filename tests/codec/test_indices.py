@@ -105,12 +105,12 @@ def test_a_frame_may_declare_its_size_and_checksum(entries):
     ],
 )
 def test_bad_payloads_are_corrupt(coder, payload, message):
-    with pytest.raises(codec.SdcIndexError, match=message):
+    with pytest.raises(codec.SdcFormatError, match=message):
         # Seven times three bits leave three bits of padding; zstd payloads stand for twelve indices.
         indices.decode_indices(coder, payload, 7 if coder == 0 else 12, 5)
 
 
 def test_dictionaries_are_refused():
     dictionary = zstandard.train_dictionary(1024, [bytes([i, j, i ^ j]) * 20 for i in range(40) for j in range(40)])
-    with pytest.raises(codec.SdcIndexError, match="dictionary"):
+    with pytest.raises(codec.SdcFormatError, match="dictionary"):
         indices.decode_indices(1, zstandard.ZstdCompressor(dict_data=dictionary).compress(bytes(12)), 12, 5)

@@ -14,7 +14,7 @@ from sdc_codec import container, learned
 from sdc_codec.learned import weights as weights_module
 from sdc_codec.learned.layers import LIMITS
 
-QUALITIES = (0, 60, 120, 200, 255)
+QUALITIES = (1, 24, 48, 79, 100)
 
 
 OTHERS = [name for name in codec.LEARNED_FORMATS if name != "SD1.x"]
@@ -39,7 +39,7 @@ def with_section(data: bytes, section: bytes) -> bytes:
 
 
 def section_of(image) -> bytes:
-    return bytes(container.split(image.data, 1 << 30)[1]["L"])
+    return bytes(container.parse(image.data, 1 << 30)[1]["L"])
 
 
 def plain(data: bytes):
@@ -60,7 +60,7 @@ def ours(data: bytes):
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (2, 40), (29, 7), (16, 24)])
 @pytest.mark.parametrize("quality", QUALITIES)
 def test_the_second_decoder_agrees_to_the_bit(shape, quality):
-    image = codec.encode_learned(latent_of(*shape), quality=quality)
+    image = codec.encode([latent_of(*shape)], quality=quality)[0]
     assert codec.load(image.data) == image and image.coder == "learned" and image.colors is None
     latent = codec.decode(image)
     assert latent.shape == (4, *shape) and latent.dtype == np.float32 and np.isfinite(latent).all()
@@ -71,8 +71,8 @@ def test_the_second_decoder_agrees_to_the_bit(shape, quality):
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (12, 8)])
 def test_every_latent_format_is_decoded_alike_by_both(latent_format, shape):
     latent = latent_of(*shape, latent_format=latent_format)
-    for quality in (0, 140, 255):
-        image = codec.encode_learned(latent, quality=quality, latent_format=latent_format)
+    for quality in (1, 55, 100):
+        image = codec.encode([latent], quality=quality, latent_format=latent_format)[0]
         decoded = codec.decode(image)
         assert decoded.shape == latent.shape and np.isfinite(decoded).all()
         assert plain(image.data) == decoded.astype("<f4").tobytes()
@@ -82,18 +82,18 @@ def test_every_latent_format_is_decoded_alike_by_both(latent_format, shape):
 def test_every_latent_format_has_a_dial(latent_format):
     """From coarse to fine, and by size; errors in the latent's own units, as they are estimated."""
     latent = latent_of(24, 32, latent_format=latent_format) / 4
-    images = [codec.encode_learned(latent, quality=q, latent_format=latent_format) for q in (0, 90, 180, 255)]
+    images = [codec.encode([latent], quality=q, latent_format=latent_format)[0] for q in (1, 36, 71, 100)]
     errors = [np.square(codec.decode(image) - latent).mean() for image in images]
     assert errors == sorted(errors, reverse=True) and [p.size for p in images] == sorted(p.size for p in images)
     assert errors[-1] < 0.35 * np.square(latent - latent.mean((1, 2), keepdims=True)).mean()
     size = images[1].size + 40
-    assert 0.96 * size <= codec.encode_learned(latent, size=size, latent_format=latent_format).size <= size
+    assert 0.96 * size <= codec.encode([latent], max_bytes=size, latent_format=latent_format)[0].size <= size
 
 
 def test_values_far_out_are_coded_by_escapes():
     latent = latent_of(8, 8)
     latent[:, 3, 3] = [3000, -60000, 65504, -65504]
-    image = codec.encode_learned(latent, quality=255)
+    image = codec.encode([latent], quality=100)[0]
     assert np.isfinite(codec.decode(image)).all() and plain(image.data) == ours(image.data) is not None
 
 
@@ -104,7 +104,7 @@ def test_damaged_payloads_end_in_a_latent_or_a_named_error_and_both_decoders_agr
     latent_format = data.draw(st.sampled_from(codec.LEARNED_FORMATS))
     latent = latent_of(height, width, latent_format=latent_format)
     quality = data.draw(st.sampled_from(QUALITIES))
-    image = codec.encode_learned(latent, quality=quality, latent_format=latent_format)
+    image = codec.encode([latent], quality=quality, latent_format=latent_format)[0]
     section = bytearray(section_of(image))
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(4, len(section) - 1))  # the name of the weights stays
@@ -118,53 +118,53 @@ def test_damaged_payloads_end_in_a_latent_or_a_named_error_and_both_decoders_agr
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (lambda s: s[:4], codec.SdcLatentError, "4 bytes"),
+        (lambda s: s[:4], codec.SdcFormatError, "4 bytes"),
         (lambda s: bytes(4) + s[4:], codec.SdcUnsupportedError, "weights 00000000"),
-        (lambda s: s[:-2], codec.SdcLatentError, "ends after"),
-        (lambda s: s + b"\0\0", codec.SdcLatentError, "end"),
-        (lambda s: s[:-1], codec.SdcLatentError, "bytes"),
-        (lambda s: s[:5], codec.SdcLatentError, "bytes"),
-        (lambda s: s[:5] + bytes(len(s) - 5), codec.SdcLatentError, "state"),
+        (lambda s: s[:-2], codec.SdcFormatError, "ends after"),
+        (lambda s: s + b"\0\0", codec.SdcFormatError, "end"),
+        (lambda s: s[:-1], codec.SdcFormatError, "bytes"),
+        (lambda s: s[:5], codec.SdcFormatError, "bytes"),
+        (lambda s: s[:5] + bytes(len(s) - 5), codec.SdcFormatError, "state"),
     ],
 )
 def test_what_no_encoder_writes_is_named(change, error, message):
-    image = codec.encode_learned(latent_of(16, 16), quality=120)
+    image = codec.encode([latent_of(16, 16)], quality=48)[0]
     with pytest.raises(error, match=message):
         codec.decode(codec.load(with_section(image.data, change(section_of(image)))))
 
 
 def test_weights_of_another_latent_format_are_refused():
-    image = codec.encode_learned(latent_of(4, 4), quality=10)
+    image = codec.encode([latent_of(4, 4)], quality=5)[0]
     data = image.data[:8] + b"\x02" + image.data[9:-4]  # SDXL, with as many channels
-    with pytest.raises(codec.SdcLatentError, match="SD1.x, not for SDXL"):
+    with pytest.raises(codec.SdcFormatError, match="SD1.x, not for SDXL"):
         codec.load(data + struct.pack("<I", zlib.crc32(data)))
 
 
 def test_palettes_and_the_learned_coder_do_not_mix(build_file, small_sections):
     for sections, coder in ((small_sections, 2), ([(b"L", bytes(9))], 0), ([*small_sections, (b"L", bytes(9))], 0)):
-        with pytest.raises(codec.SdcSectionError, match="sections are"):
+        with pytest.raises(codec.SdcFormatError, match="sections are"):
             codec.load(build_file(sections, coder=coder))
 
 
 def test_a_latent_too_large_for_the_coder_costs_nothing():
-    data = bytearray(codec.encode_learned(latent_of(2, 2), quality=0).data[:-4])
+    data = bytearray(codec.encode([latent_of(2, 2)], quality=1)[0].data[:-4])
     data[10:14] = struct.pack("<HH", 2049, 1)
-    with pytest.raises(codec.SdcLatentError, match="2049"):
+    with pytest.raises(codec.SdcFormatError, match="2049"):
         codec.load(bytes(data) + struct.pack("<I", zlib.crc32(bytes(data))))
     with pytest.raises(codec.SdcArgumentError, match="2048"):
-        codec.encode_learned(np.zeros((4, 1, 2049)), quality=0)
+        codec.encode([np.zeros((4, 1, 2049))], quality=1)[0]
 
 
 @pytest.mark.parametrize("size", [1400, 2000, 3200, 5000])
 def test_a_size_is_met_within_two_percent_and_never_passed(size):
-    image = codec.encode_learned(latent_of(64, 64), size=size)
+    image = codec.encode([latent_of(64, 64)], max_bytes=size)[0]
     assert 0.975 * size <= image.size <= size
-    described = codec.encode_learned(latent_of(64, 64), size=size, metadata={"prompt": "a fox"})
+    described = codec.encode([latent_of(64, 64)], max_bytes=size, metadata={"prompt": "a fox"})[0]
     assert described.size > image.size and codec.with_metadata(described, None) == image
 
 
 def test_bits_per_pixel_are_those_of_the_true_image():
-    image = codec.encode_learned(latent_of(32, 32), bits_per_pixel=0.2, width=250, height=249)
+    image = codec.encode([latent_of(32, 32)], bits_per_pixel=0.2, width=250, height=249)[0]
     assert 0.195 < image.bits_per_pixel <= 0.2
 
 
@@ -172,14 +172,14 @@ def test_what_cannot_get_so_small_says_what_would_do():
     with pytest.raises(
         codec.SdcArgumentError, match=r"^bits_per_pixel is 0\.01, 77 bytes here; even at its"
     ) as refused:
-        codec.encode_learned(latent_of(32, 32), bits_per_pixel=0.01, width=250, height=249)
-    least = float(re.search(r"ask for ([0-9.]+) or more", str(refused.value))[1])
-    assert codec.encode_learned(latent_of(32, 32), bits_per_pixel=least, width=250, height=249).bits_per_pixel <= least
+        codec.encode([latent_of(32, 32)], bits_per_pixel=0.01, width=250, height=249)[0]
+    least = float(re.search(r"use ([0-9.]+) or more", str(refused.value))[1])
+    assert codec.encode([latent_of(32, 32)], bits_per_pixel=least, width=250, height=249)[0].bits_per_pixel <= least
 
 
 def test_finer_is_larger_and_nearer():
     latent = latent_of(32, 32)
-    images = [codec.encode_learned(latent, quality=quality) for quality in QUALITIES]
+    images = [codec.encode([latent], quality=quality)[0] for quality in QUALITIES]
     errors = [np.square(codec.decode(image) - latent).mean() for image in images]
     assert errors == sorted(errors, reverse=True) and [p.size for p in images] == sorted(p.size for p in images)
     estimates = [codec.estimate_error(image) for image in images]
@@ -189,15 +189,16 @@ def test_finer_is_larger_and_nearer():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "one of quality, size and bits_per_pixel"),
-        ({"quality": 3, "size": 900}, "one of quality, size and bits_per_pixel"),
-        ({"quality": 256}, "quality is 256"),
-        ({"quality": 1.5}, "quality"),
-        ({"size": 60}, "60 bytes"),
-        ({"size": 0}, "size is 0"),
+        ({"quality": 3, "max_bytes": 900}, "max_bytes and quality exclude each other"),
+        ({"quality": 101}, "quality is 101"),
+        ({"quality": 0}, "quality is 0"),
+        ({"quality": "fine"}, "quality is 'fine'"),
+        ({"max_bytes": 60}, "max_bytes is 60; even at its coarsest"),
+        ({"max_bytes": 0}, "max_bytes is 0"),
+        ({"colors": 3}, "the preset best does not use colors; it uses bits_per_pixel, max_bytes, quality, mask"),
         ({"bits_per_pixel": 0}, "bits_per_pixel"),
         ({"bits_per_pixel": float("nan")}, "bits_per_pixel"),
-        ({"quality": 3, "mask": np.zeros((3, 3))}, "mask has shape"),
+        ({"quality": 3, "mask": np.zeros(3)}, "mask has shape"),
         ({"quality": 3, "mask": np.full((16, 16), 2.0)}, "0 to 1"),
         ({"quality": 3, "latent": np.full((4, 16, 16), np.nan)}, "NaN"),
     ],
@@ -205,13 +206,14 @@ def test_finer_is_larger_and_nearer():
 def test_bad_arguments_are_named(arguments, message):
     latent = arguments.pop("latent", None)
     with pytest.raises(codec.SdcArgumentError, match=message):
-        codec.encode_learned(latent_of(16, 16) if latent is None else latent, **arguments)
+        codec.encode([latent_of(16, 16) if latent is None else latent], **arguments)
 
 
 def test_a_latent_format_without_weights_is_named(monkeypatch):
     monkeypatch.delitem(learned.NEWEST, "SD1.x")
-    with pytest.raises(codec.SdcArgumentError, match=r"no weights for SD1\.x, only for .*use a palette"):
-        codec.encode_learned(latent_of(4, 4), quality=3)
+    with pytest.raises(codec.SdcArgumentError, match=r"best cannot encode SD1\.x.*fine does not use quality"):
+        codec.encode([latent_of(4, 4)], quality=2)
+    assert codec.encode([latent_of(4, 4)]) == codec.encode([latent_of(4, 4)], "fine")
 
 
 def test_all_weights_together_stay_small():
@@ -250,3 +252,20 @@ def test_damaged_weights_are_not_believed(tmp_path, monkeypatch):
     with pytest.raises(codec.SdcUnsupportedError, match="damaged"):
         weights_module.load_weights(name)
     weights_module.load_weights.cache_clear()
+
+
+def test_qualities_from_1_to_100_survive_the_byte_in_the_file_and_bytes_the_scale():
+    assert [round(learned.quality_of_byte(learned.byte_of_quality(q))) for q in range(1, 101)] == list(range(1, 101))
+    assert [learned.byte_of_quality(learned.quality_of_byte(b)) for b in range(256)] == list(range(256))
+    (image,) = codec.encode([latent_of(4, 4)], quality=37)
+    assert (image.quality, image.stored.describe()) == (37, "learned codec, quality 37")
+
+
+def test_a_decoded_latent_is_kept_with_the_image_and_its_copies():
+    (image,) = codec.encode([latent_of(16, 16)], quality=37)
+    first = codec.decode(image)
+    first[:] = 0  # the caller's own
+    marked = codec.with_metadata(image, {"prompt": "x"})
+    assert marked == codec.load(marked.data) and marked.metadata == {"prompt": "x"}
+    assert marked.stored is image.stored and "_kept" in vars(image.stored)
+    np.testing.assert_array_equal(codec.decode(marked), codec.decode(codec.load(image.data)))

@@ -13,10 +13,12 @@ from sdc_codec.command_line import latent_files
 @pytest.fixture
 def described(tmp_path, smooth_latent):
     """A file with metadata and a section of the future."""
-    image = codec.encode(smooth_latent(), colors=16, metadata={"prompt": "狐 \x1b[31m", "workflow": {"nodes": []}})
-    header, sections = codec.container.split(image.data, 1 << 30)
+    image = codec.encode(
+        [smooth_latent()], "custom", colors=16, metadata={"prompt": "狐 \x1b[31m", "workflow": {"nodes": []}}
+    )[0]
+    header, sections = codec.container.parse(image.data, 1 << 30)
     path = tmp_path / "described.sdc"
-    path.write_bytes(codec.container.join(header, {**sections, "z": b"later"}))
+    path.write_bytes(codec.container.pack(header, {**sections, "z": b"later"}))
     return path
 
 
@@ -25,10 +27,19 @@ def test_pack_info_extract(run, tmp_path, smooth_latent):
     np.save(tmp_path / "in.npy", latent)
     options = {"colors": 16, "dither_strength": 0.5, "seed": 3, "width": 191, "height": 127}
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    packed = run("pack", tmp_path / "in.npy", "-o", tmp_path / "out.sdc", *arguments, "--prompt", "red\x1b[31m 狐")
+    packed = run(
+        "pack",
+        tmp_path / "in.npy",
+        "-o",
+        tmp_path / "out.sdc",
+        *arguments,
+        "--preset=custom",
+        "--prompt",
+        "red\x1b[31m 狐",
+    )
     assert (packed.returncode, packed.stderr) == (0, "")
     image = codec.load((tmp_path / "out.sdc").read_bytes())
-    assert image == codec.encode(latent, **options, metadata={"prompt": "red\x1b[31m 狐"})
+    assert image == codec.encode([latent], "custom", **options, metadata={"prompt": "red\x1b[31m 狐"})[0]
     assert f"{image.size} bytes" in packed.stdout
 
     told = run("info", tmp_path / "out.sdc")
@@ -42,12 +53,15 @@ def test_pack_info_extract(run, tmp_path, smooth_latent):
 
 
 def test_info_names_the_learned_coder_and_its_weights(run, tmp_path, smooth_latent):
-    image = codec.encode_learned(smooth_latent(), quality=40)
+    image = codec.encode([smooth_latent()], quality=17)[0]
     (tmp_path / "learned.sdc").write_bytes(image.data)
-    weights = image.quantized.weights.hex()
-    assert f", learned · quality 40 · weights {weights}, checksum " in run("info", tmp_path / "learned.sdc").stdout
+    weights = image.stored.weights.hex()
+    assert (
+        f", learned codec, quality 17, weights {weights} (coder learned), checksum "
+        in run("info", tmp_path / "learned.sdc").stdout
+    )
     told = json.loads(run("info", "--json", tmp_path / "learned.sdc").stdout)
-    assert (told["coder"], told["weights"], told["colors"]) == ("learned", weights, None)
+    assert (told["coder"], told["weights"], told["quality"]) == ("learned", weights, 17)
 
 
 def test_info_as_json_holds_everything(run, described, fixtures, tmp_path):
@@ -73,8 +87,7 @@ def test_info_as_json_holds_everything(run, described, fixtures, tmp_path):
         "images": 1,
         "coder": image.coder,
         "colors": 16,
-        "coding": image.quantized.summary,
-        "weights": None,
+        "coding": "16 colors",
         "checksum": f"{int.from_bytes(image.data[-4:], 'little'):08x}",
         "framing_bytes": 40,
         "vae": None,
@@ -141,11 +154,11 @@ def test_a_batch_makes_a_file_a_image(run, tmp_path, smooth_latent):
     new, old = tmp_path / "new.latent", tmp_path / "old.latent"
     save_file({"latent_tensor": batch, "latent_format_version_0": np.zeros(0, np.float32)}, new)
     save_file({"latent_tensor": (batch * 0.18215).astype(np.float32)}, old)
-    result = run("pack", tmp_path)
+    result = run("pack", tmp_path, "--preset=paper")
     assert (result.returncode, result.stderr) == (0, "2 files: 2 packed, 0 failed\n")
     for seed in range(3):
         made = codec.load((tmp_path / f"new_{seed + 1:05}.sdc").read_bytes())
-        assert made == codec.encode(batch[seed])
+        assert made == codec.encode([batch[seed]], "paper")[0]
         restored = codec.decode(codec.load_file(tmp_path / f"old_{seed + 1:05}.sdc"))
         assert np.std(restored - codec.decode(made)) < 0.5 * np.std(batch[seed])
     assert "do not fit into one pipe" in run("pack", new, "-o", "-").stderr
@@ -162,8 +175,8 @@ def test_old_latent_files_are_unscaled():
 def test_pipes(run, smooth_latent):
     buffer = io.BytesIO()
     np.save(buffer, smooth_latent())
-    expected = codec.encode(smooth_latent(), colors=16, metadata={"prompt": "x"})
-    packed = run("pack", "-", "--colors", "16", "--prompt", "x", stdin=buffer.getvalue())
+    expected = codec.encode([smooth_latent()], "custom", colors=16, metadata={"prompt": "x"})[0]
+    packed = run("pack", "-", "--preset=custom", "--colors", "16", "--prompt", "x", stdin=buffer.getvalue())
     assert (packed.stdout, packed.stderr) == (expected.data, b"")
     assert run("verify", "-", stdin=packed.stdout).returncode == 0
     assert json.loads(run("info", "-", "--json", stdin=packed.stdout).stdout)["bytes"] == expected.size
@@ -184,7 +197,7 @@ def test_files_are_overwritten_only_when_forced(run, tmp_path, smooth_latent):
     assert refused.returncode == 1 and "in.sdc" in refused.stderr and "Traceback" not in refused.stderr
     assert output.read_text() == "precious"
     assert run("pack", tmp_path / "in.npy", "--force").returncode == 0
-    assert codec.load(output.read_bytes()).colors > 1
+    assert codec.load(output.read_bytes()).quality > 1
     before = (tmp_path / "in.npy").read_bytes()
     refused = run("extract", output)
     assert refused.returncode == 1 and (tmp_path / "in.npy").read_bytes() == before
@@ -252,7 +265,7 @@ def test_errors_are_one_line_and_status_1(run, tmp_path):
         (("pack", tmp_path / "empty.npy", *out), "empty.npy: neither"),
         (("pack", tmp_path / "huge.npy", *out), "huge.npy: not a .npy array"),
         (("pack", tmp_path / "model.latent", *out), "here are: weights"),
-        (("pack", tmp_path / "flat.npy", *out, "--colors", "1"), "error"),
+        (("pack", tmp_path / "flat.npy", *out, "--preset=custom", "--colors", "1"), "error"),
     ]:
         result = run(*arguments)
         assert result.returncode == 1, arguments
@@ -309,7 +322,7 @@ def test_encode_and_decode_images(run, tmp_path):
     y, x = np.mgrid[0:75, 0:100]
     pixels = np.stack([2 * x, 3 * y, 200 - x], axis=-1).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
-    encoded = run("encode", tmp_path / "photo.png", "--colors", "32", "--prompt", "a ramp")
+    encoded = run("encode", tmp_path / "photo.png", "--preset=custom", "--colors=32", "--prompt", "a ramp")
     assert (encoded.returncode, encoded.stderr) == (0, "")
     image = codec.load((tmp_path / "photo.sdc").read_bytes())
     assert (image.width, image.height, image.metadata) == (100, 75, {"prompt": "a ramp"})
@@ -328,7 +341,7 @@ def test_encode_and_decode_images(run, tmp_path):
 
 def test_without_torch_images_are_refused_and_the_rest_works(run_python, tmp_path, smooth_latent):
     (tmp_path / "torch.py").write_text("raise ImportError('not here', name='torch')")
-    (tmp_path / "in.sdc").write_bytes(codec.encode(smooth_latent()).data)
+    (tmp_path / "in.sdc").write_bytes(codec.encode([smooth_latent()], "custom")[0].data)
     script = (
         "import sys; sys.path.insert(0, sys.argv.pop(1)); from codec.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )

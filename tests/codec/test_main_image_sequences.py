@@ -11,7 +11,7 @@ import sdc_codec as codec
 def sequence(tmp_path, smooth_latent):
     """Three images in one file, with one palette."""
     latents = [smooth_latent(seed=n) for n in range(3)]
-    images = codec.encode_together(latents, colors=16, metadata={"prompt": "three waves"})
+    images = codec.encode(latents, "custom", colors=16, metadata={"prompt": "three waves"}, shared_palette=True)
     path = tmp_path / "sequence.sdc"
     path.write_bytes(codec.join_images(images))
     return path, images
@@ -49,12 +49,12 @@ def test_the_other_commands_take_files_of_several_images(run, sequence, tmp_path
     path, images = sequence
     assert run("verify", path).returncode == 0
     told = json.loads(run("info", "--json", path).stdout)
-    assert (told["images"], told["coder"], told["bytes"]) == (3, "several", path.stat().st_size)
+    assert (told["images"], told["coder"], told["bytes"]) == (3, "image sequence", path.stat().st_size)
     assert [section["tag"] for section in told["sections"]] == ["A", "d"]
     assert [each["colors"] for each in told["each"]] == [16] * 3
     assert [each["metadata"] for each in told["each"]] == [{"prompt": "three waves"}] * 3
     words = run("info", path).stdout
-    assert "3 images of 192 x 128 pixels" in words and "image 3: 16 colors · " in words
+    assert "3 images of 192 x 128 pixels" in words and "image 3: 16 colors (coder " in words
     assert words.count("three waves") == 1 and "(the images)" in words
     assert run("extract", path).returncode == 0
     for number, image in enumerate(images, 1):
@@ -78,7 +78,7 @@ def test_decode_numbers_the_images_of_one_file(run, sequence, tmp_path):
 
 def test_a_damaged_image_of_several_is_named(run, fixtures, tmp_path):
     image = codec.load((fixtures / "v1_learned_finest_escapes.sdc").read_bytes())
-    header, sections = codec.container.split(image.data, 1 << 30)
-    broken = codec.load(codec.container.join(header, {"L": bytes(sections["L"])[:-2]}))
+    header, sections = codec.container.parse(image.data, 1 << 30)
+    broken = codec.load(codec.container.pack(header, {"L": bytes(sections["L"])[:-2]}))
     (tmp_path / "broken.sdc").write_bytes(codec.join_images([image, broken]))
     assert "image 2 of 2: " in run("verify", tmp_path / "broken.sdc").stderr

@@ -109,7 +109,7 @@ def test_depth_limit_counts_the_object_itself():
     assert metadata.from_sections(metadata.to_sections(nested(100))) == nested(100)
     with pytest.raises(codec.SdcArgumentError, match="nested"):
         metadata.to_sections(nested(101))
-    with pytest.raises(codec.SdcMetadataError, match="nested"):
+    with pytest.raises(codec.SdcFormatError, match="nested"):
         metadata.from_sections({"m": compress(json.dumps(nested(101)))})
 
 
@@ -136,7 +136,7 @@ def test_depth_limit_counts_the_object_itself():
     ],
 )
 def test_bad_payloads_are_corrupt(payload, message):
-    with pytest.raises(codec.SdcMetadataError, match=message):
+    with pytest.raises(codec.SdcFormatError, match=message):
         metadata.from_sections({"m": payload})
 
 
@@ -152,13 +152,13 @@ def test_bad_payloads_are_corrupt(payload, message):
     ],
 )
 def test_bad_payloads_by_a_dictionary_are_corrupt(payload, message):
-    with pytest.raises(codec.SdcMetadataError, match=message):
+    with pytest.raises(codec.SdcFormatError, match=message):
         metadata.from_sections({"d": payload})
 
 
 def test_a_frame_that_inflates_without_end_stops_at_the_limit():
     bomb = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(64 << 20))
-    with pytest.raises(codec.SdcMetadataError, match="at most 524288"):
+    with pytest.raises(codec.SdcFormatError, match="at most 524288"):
         metadata.from_sections({"m": bomb})
 
 

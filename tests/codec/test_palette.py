@@ -73,7 +73,7 @@ def pack_ranges(*ends):
     ],
 )
 def test_bad_palettes_are_corrupt(payload, message):
-    with pytest.raises(codec.SdcPaletteError, match=message):
+    with pytest.raises(codec.SdcFormatError, match=message):
         entries.from_bytes(payload, 4)
 
 

@@ -113,7 +113,7 @@ def test_a_latent_takes_as_many_bits(quality, smooth_latent):
     numbers, values = (sum((part[place] for part in parts), []) for place in (0, 1))
     assert len(numbers) > 1000
     data, oracle = both(numbers, values)
-    assert data == learned.encode_latent(latent, "SD1.x", quality=quality)[learned.HEADER_BYTES :]
+    assert data == encoder.encode_to_quality(latent, quality, WEIGHTS)
     check(data, oracle, numbers, values)
 
 

@@ -44,13 +44,14 @@ def test_random_images(data):
     metadata = {key: value for key, value in data.draw(st.dictionaries(st.text(), JSON, max_size=3)).items()
                 if key not in ("prompt", "workflow")}  # fmt: skip
     image = codec.encode(
-        latent,
+        [latent],
+        "custom",
         colors=data.draw(st.integers(2, 700)),
         dither=data.draw(st.sampled_from(codec.DITHERS)),
         latent_format=latent_format.name,
         width=data.draw(st.none() | st.integers(1, 400)),
         metadata=metadata,
-    )
+    )[0]
     assert outcome(image.data)[0][1] == metadata
 
 

@@ -50,9 +50,9 @@ def test_a_quality_is_one_for_every_image(photograph):
     coarse, fine = (quantize(photograph, quality=quality) for quality in (20, 80))
     assert error(fine, photograph) < 0.3 * error(coarse, photograph)
     assert fine.result[2] > 2 * coarse.result[2]
-    for quality, stored in ((1, 0), (100, codec.QUALITIES - 1)):
+    for quality, stored in ((1, 0), (100, 255)):
         output = quantize(photograph, quality=quality)
-        assert output.result[0][0].quantized.quality == stored
+        assert output.result[0][0].stored.quality_byte == stored
         assert output.ui["text"][0].endswith(f"learned codec, quality {quality}")
 
 
@@ -77,7 +77,7 @@ def test_what_is_painted_white_is_kept_finer(photograph):
 
     assert masked.result[2] <= 900
     assert inside(masked) < 0.85 * inside(plain)
-    with pytest.raises(ValueError, match="mask has 3 images and latent 1"):
+    with pytest.raises(ValueError, match="3 masks for 1 latents"):
         quantize(photograph, mask=torch.zeros(3, 8, 8))
 
 
@@ -134,14 +134,16 @@ def test_auto_strength_asks_the_coder_of_every_family(family):
 
 
 def test_latent_formats_without_weights_get_the_next_best_preset_and_a_note(photograph, monkeypatch):
-    monkeypatch.setattr(codec, "LEARNED_FORMATS", ("SD1.x",))
+    monkeypatch.delitem(codec.learned.NEWEST, "SDXL")
     output = quantize(photograph, latent_format="SDXL")
     (image,) = output.result[0]
-    expected = codec.encode(photograph["samples"][0].numpy(), colors=256, dither="none", latent_format="SDXL")
+    expected = codec.encode(
+        [photograph["samples"][0].numpy()], "custom", colors=256, dither="none", latent_format="SDXL"
+    )[0]
     assert image == expected and image.latent_format == "SDXL"
-    assert "best knows SD1.x only" in output.ui["text"][1] and "preset fine" in output.ui["text"][1]
+    assert output.ui["text"][1] == "\u26a0 The preset best cannot encode SDXL latents; fine was used instead."
 
 
 def test_too_few_bytes_are_told(photograph):
-    with pytest.raises(ValueError, match="40 bytes|too few"):
+    with pytest.raises(ValueError, match="max_bytes is 40; even at its coarsest this latent takes"):
         quantize(photograph, max_bytes=40)

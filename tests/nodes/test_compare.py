@@ -28,7 +28,7 @@ def original():
 @pytest.fixture
 def sdcs():
     random = np.random.default_rng(4)
-    return [codec.encode(random.normal(size=(4, 24, 25)), colors=colors) for colors in (16, 64)]
+    return [codec.encode([random.normal(size=(4, 24, 25))], "custom", colors=colors)[0] for colors in (16, 64)]
 
 
 def compare(original, **inputs):
@@ -64,7 +64,7 @@ def test_figures_are_those_of_the_images(original, sdcs):
 
 
 def test_baselines_take_at_most_the_bytes_of_the_file(original):
-    sdc = [codec.encode(np.random.default_rng(4).normal(size=(4, 64, 64)), colors=256)]
+    sdc = [codec.encode([np.random.default_rng(4).normal(size=(4, 64, 64))], "custom", colors=256)[0]]
     output = compare(original[:1], image_2=noisy(original[:1], 0.1), sdc_2=sdc, jpeg=True, webp=True)
     ours, jpeg, webp = rows(output)
     assert (jpeg["name"], webp["name"]) == ("JPEG", "WebP")

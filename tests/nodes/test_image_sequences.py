@@ -56,17 +56,17 @@ def test_a_file_each_is_the_default_and_one_image_is_an_ordinary_file(film, comf
     assert (comfyui_folders / "output" / "SDC" / file["filename"]).read_bytes() == sdc[0].data
 
 
-def test_one_palette_makes_the_one_file_smaller(film):
-    own, shared = quantize(film)[0], quantize(film, one_palette=True)[0]
-    assert len({encoded.quantized.values.tobytes() for encoded in shared}) == 1
+def test_shared_palette_makes_the_one_file_smaller(film):
+    own, shared = quantize(film)[0], quantize(film, shared_palette=True)[0]
+    assert len({encoded.stored.values.tobytes() for encoded in shared}) == 1
     assert len(codec.join_images(shared)) < len(codec.join_images(own)) - 1000
-    assert list(each.id for each in SDCLatentQuantize.define_schema().inputs)[-1] == "one_palette"
-    assert not [line for line in quantize(film, one_palette=True).ui["text"] if "Not used" in line]
+    assert list(each.id for each in SDCLatentQuantize.define_schema().inputs)[-1] == "shared_palette"
+    assert not [line for line in quantize(film, shared_palette=True).ui["text"] if "Not used" in line]
 
 
 def test_the_preset_best_says_that_it_has_no_palette(film):
-    text = quantize(film, preset="best", quality=50, one_palette=True).ui["text"]
-    assert [line for line in text if "Not used by the preset best: one_palette. Choose fine" in line]
+    text = quantize(film, preset="best", quality=50, shared_palette=True).ui["text"]
+    assert [line for line in text if "Not used by the preset best: shared_palette. Choose fine" in line]
 
 
 def test_images_of_different_sizes_say_what_to_do(film, comfyui_folders):
@@ -81,7 +81,7 @@ def test_images_of_different_sizes_say_what_to_do(film, comfyui_folders):
 
 def test_max_megapixels_counts_all_images(film):
     save(quantize(film)[0], prefix="film")
-    large = [codec.encode(np.zeros((4, 2, 2), np.float32), width=4000, height=4000)] * 3
+    large = [codec.encode([np.zeros((4, 2, 2), np.float32)], "custom", width=4000, height=4000)[0]] * 3
     save(large, prefix="large")
     with pytest.raises(ValueError, match="3 images have 48000000 pixels and 36000000 .*max_megapixels"):
         SDCLoad.execute("large_00001_.sdc [output]")

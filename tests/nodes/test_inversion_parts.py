@@ -136,7 +136,7 @@ def test_hooks_find_the_level_that_is_asked(model, prompt, latent):
 def compressed(latent, colors=64):
     samples = latent["samples"].numpy()
     space = "SD3" if samples.shape[1] == 16 else "SD1.x"
-    images = [codec.encode(x, colors=colors, latent_format=space) for x in samples]
+    images = [codec.encode([x], "custom", colors=colors, latent_format=space)[0] for x in samples]
     return images, {"samples": torch.stack([torch.from_numpy(codec.decode(image)) for image in images])}
 
 

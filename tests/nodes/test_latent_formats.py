@@ -71,7 +71,7 @@ def test_a_vae_that_knows_no_colors_is_of_no_family():
 
 
 def test_a_latent_out_of_a_file_keeps_its_family():
-    latent = to_latent([codec.encode(latent_of(4)["samples"][0].numpy(), latent_format="SDXL")])
+    latent = to_latent([codec.encode([latent_of(4)["samples"][0].numpy()], "custom", latent_format="SDXL")[0]])
     assert quantize(latent).latent_format == "SDXL"
     with pytest.raises(ValueError, match="The latent itself says SDXL and latent_format says SD1.x"):
         quantize(latent, "SD1.x")

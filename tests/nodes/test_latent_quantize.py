@@ -32,9 +32,9 @@ def test_node_shows_size_and_colors(latent):
 def test_custom_preset_uses_its_settings(latent):
     (encoded, _), *_ = quantize(latent, preset="custom", colors=8)
     assert encoded.colors == 8
-    assert encoded.data == codec.encode(latent["samples"][0].numpy(), colors=8, dither="none").data
+    assert encoded.data == codec.encode([latent["samples"][0].numpy()], "custom", colors=8, dither="none")[0].data
     (paper, _), *_ = quantize(latent, colors=8)
-    assert paper.data == codec.encode(latent["samples"][0].numpy(), **codec.PAPER_PRESET).data
+    assert paper.data == codec.encode([latent["samples"][0].numpy()], "paper")[0].data
 
 
 def test_batch_gives_one_file_and_palette_a_image(latent):
@@ -78,7 +78,7 @@ def test_latents_that_are_no_image_are_refused(samples, message):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"one_palette": True}, {"preset": "best", "quality": 80}], ids=["own", "shared", "learned"]
+    "settings", [{}, {"shared_palette": True}, {"preset": "best", "quality": 80}], ids=["own", "shared", "learned"]
 )
 def test_a_batch_shows_progress_and_can_be_cancelled(latent, monkeypatch, settings):
     told = []
@@ -108,11 +108,11 @@ def test_a_noise_mask_is_not_stored_and_told(latent):
 
 @pytest.mark.parametrize(
     ("preset", "settings"),
-    [("paper", codec.PAPER_PRESET), ("clean", {"dither": "none"}), ("fine", {"colors": 256, "dither": "none"})],
+    [("paper", {}), ("clean", {"dither": "none"}), ("fine", {"colors": 256, "dither": "none"})],
 )
 def test_presets_of_a_palette(latent, preset, settings):
     (encoded, _), *_ = quantize(latent, preset=preset, colors=64, dither="floyd-steinberg")
-    assert encoded.data == codec.encode(latent["samples"][0].numpy(), **settings).data
+    assert encoded.data == codec.encode([latent["samples"][0].numpy()], "custom", **settings)[0].data
 
 
 def test_what_a_preset_does_not_go_by_is_told(latent):

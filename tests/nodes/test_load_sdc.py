@@ -45,7 +45,7 @@ def test_the_sample_is_offered_after_the_users_own_files(comfyui_folders):
     """And it opens at once, with a thumbnail of its own; nothing else of the pack's folder can be reached."""
     (sample,) = list_samples()
     assert sample.startswith("sample: ") and SDCLoad.define_schema().inputs[0].options == [sample]
-    (comfyui_folders / "input" / "own.sdc").write_bytes(codec.encode(torch.zeros(4, 1, 1).numpy()).data)
+    (comfyui_folders / "input" / "own.sdc").write_bytes(codec.encode([torch.zeros(4, 1, 1).numpy()], "custom")[0].data)
     assert SDCLoad.define_schema().inputs[0].options == ["own.sdc", sample]
     assert SDCLoad.validate_inputs(sample) is True
     latent, (image,), prompt, width, height = SDCLoad.execute(sample).result[:5]
@@ -120,13 +120,13 @@ def test_damaged_file_is_named(latent, comfyui_folders, damage, error):
 
 def test_a_small_file_that_claims_a_huge_image_is_refused_before_it_is_decoded(comfyui_folders, monkeypatch):
     """52 bytes for 16384x16384: VAE Decode would pay for them."""
-    claims = codec.encode(torch.zeros(4, 1, 1).numpy(), width=16384, height=16384)
+    claims = codec.encode([torch.zeros(4, 1, 1).numpy()], "custom", width=16384, height=16384)[0]
     (comfyui_folders / "input" / "bomb.sdc").write_bytes(claims.data)
     assert claims.size == 52
     with pytest.raises(ValueError, match="bomb.sdc.*268435456 pixels.*max_megapixels"):
         SDCLoad.execute("bomb.sdc")
     assert SDCLoad.execute("bomb.sdc", max_megapixels=269).result[3] == 16384
     (comfyui_folders / "input" / "large.sdc").write_bytes(
-        codec.encode(torch.zeros(4, 1, 1).numpy(), width=7000, height=5000).data
+        codec.encode([torch.zeros(4, 1, 1).numpy()], "custom", width=7000, height=5000)[0].data
     )
     assert SDCLoad.execute("large.sdc").result[3:5] == (7000, 5000)

@@ -25,7 +25,7 @@ from sdc_pack.nodes.sockets.sdc import about_lines
 def encoded(latent_format="SD1.x", height=8, width=12, **metadata):
     channels = codec.by_name(latent_format).channels
     latent = np.random.default_rng(3).normal(size=(channels, height, width)).astype(np.float32)
-    return codec.encode(latent, latent_format=latent_format, metadata=metadata or None)
+    return codec.encode([latent], "custom", latent_format=latent_format, metadata=metadata or None)[0]
 
 
 def ask(*requests):
@@ -75,7 +75,9 @@ def test_thumbnail_shows_the_photograph(rows, columns):
         original = np.ascontiguousarray(pixels.repeat(factor, 0).repeat(factor, 1))
         latent = tiny_vae.encode_pixels(original)
         shown = thumbnail(
-            codec.encode(latent, colors=1024, dither="none", width=original.shape[1], height=original.shape[0])
+            codec.encode(
+                [latent], "custom", colors=1024, dither="none", width=original.shape[1], height=original.shape[0]
+            )[0]
         )
         expected = Image.fromarray(original).resize(shown.size, Image.Resampling.LANCZOS)
         assert shown.size == (256, round(256 * rows / columns))
@@ -88,12 +90,12 @@ def test_rough_colors_tell_bright_from_dark():
     direction = factors.sum(1) / 0.13025 / np.square(factors.sum(1)).sum()
     latent = np.zeros((4, 8, 8), np.float32)
     latent[:, :, :4], latent[:, :, 4:] = -direction[:, None, None], direction[:, None, None]
-    pixels = np.asarray(thumbnail(codec.encode(latent, colors=2, latent_format="SDXL")), float)
+    pixels = np.asarray(thumbnail(codec.encode([latent], "custom", colors=2, latent_format="SDXL")[0]), float)
     assert pixels[:, :24].mean() < 100 < 155 < pixels[:, 40:].mean()
 
 
 def test_a_image_too_large_to_look_at_is_refused_before_decoding():
-    image = codec.encode(np.zeros((4, 513, 513), np.float32))
+    image = codec.encode([np.zeros((4, 513, 513), np.float32)], "custom")[0]
     with pytest.raises(codec.SdcLimitError):
         thumbnail(image)
 

@@ -16,7 +16,9 @@ from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
 def encoded(width=96, height=64, **changes) -> codec.EncodedImage:
     shape = (4, max(1, height // 8), max(1, width // 8))
     latent = np.random.default_rng(3).normal(size=shape).astype(np.float32) / 0.18215
-    return codec.encode(latent, **{"colors": 16, "dither": "none", "width": width, "height": height, **changes})
+    return codec.encode(
+        [latent], "custom", **{"colors": 16, "dither": "none", "width": width, "height": height, **changes}
+    )[0]
 
 
 def test_does_what_the_two_nodes_do(model, prompt, control_net, vae):
@@ -59,7 +61,7 @@ def test_auto_strength_counts_and_off_takes_strength(model, prompt, vae, count_c
 
 
 def test_a_batch_gives_a_image_for_each(model, prompt, control_net, vae):
-    other = codec.encode(codec.decode(encoded())[:, ::-1].copy(), colors=8, dither="none")
+    other = codec.encode([codec.decode(encoded())[:, ::-1].copy()], "custom", colors=8, dither="none")[0]
     image, before, latent = SDCRegenerate.execute([encoded(), other], model, prompt(""), vae, control_net, steps=4)
     assert image.shape == before.shape == (2, 64, 96, 3) and latent["samples"].shape[0] == 2
 
@@ -68,7 +70,7 @@ def test_a_batch_gives_a_image_for_each(model, prompt, control_net, vae):
 def test_images_come_back_in_their_true_size(model, prompt, vae, width, height):
     image = torch.rand(1, height, width, 3)
     kept = comfy_nodes.VAEEncode().encode(vae, image)[0]["samples"][0]
-    sdc = [codec.encode(kept.float().numpy(), colors=4, dither="none", width=width, height=height)]
+    sdc = [codec.encode([kept.float().numpy()], "custom", colors=4, dither="none", width=width, height=height)[0]]
     (shown,) = SDCDecode.execute(sdc, vae).result
     assert shown.shape == image.shape
     decoded = comfy_nodes.VAEDecode().decode(vae, to_latent(sdc))[0]
@@ -83,7 +85,9 @@ def test_images_come_back_in_their_true_size(model, prompt, vae, width, height):
 def test_restored_rows_are_those_beside_them_and_padding_is_cut_off():
     image = torch.arange(64.0).reshape(1, 8, 8, 1)
     small = np.arange(4.0, dtype=np.float32).reshape(4, 1, 1)
-    trimmed, padded = (codec.encode(small, width=width, height=height) for width, height in ((11, 9), (5, 7)))
+    trimmed, padded = (
+        codec.encode([small], "custom", width=width, height=height)[0] for width, height in ((11, 9), (5, 7))
+    )
     wide = restore_size(image, [trimmed])[0, :, :, 0]
     assert wide.shape == (9, 11)
     assert torch.equal(wide[:8, 1:9], image[0, :, :, 0]) and torch.equal(wide[8], wide[7])
@@ -100,7 +104,7 @@ def test_restored_rows_are_those_beside_them_and_padding_is_cut_off():
 
 def test_a_vae_of_another_family_is_refused_by_name(vae, model, prompt):
     latent = np.zeros((16, 8, 8), np.float32) + np.arange(8, dtype=np.float32)
-    sdc = [codec.encode(latent, latent_format="Flux", colors=4)]
+    sdc = [codec.encode([latent], "custom", latent_format="Flux", colors=4)[0]]
     with pytest.raises(ValueError, match="Flux latent with 16 channels.*VAE decodes 4"):
         SDCDecode.execute(sdc, vae)
     with pytest.raises(ValueError, match="16 channels"):

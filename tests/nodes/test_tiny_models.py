@@ -107,7 +107,7 @@ def regenerated(loaded, controlnet) -> list[tuple]:
         for original in (skimage.data.astronaut(), skimage.data.chelsea()[2:298, 1:449]):
             image = torch.from_numpy(original / np.float32(255))[None]
             latent = nodes.VAEEncode().encode(vae, image)[0]["samples"]
-            file = codec.encode(latent[0].numpy(), **codec.PAPER_PRESET)
+            file = codec.encode([latent[0].numpy()], "paper")[0]
             samples = {"samples": torch.from_numpy(codec.decode(file))[None]}
             decoded = nodes.VAEDecode().decode(vae, samples)[0]
             noise, sigmas, inverted = call(

@@ -27,7 +27,9 @@ def tuned(model):
 
 @pytest.fixture
 def image():
-    return codec.encode(np.random.default_rng(0).normal(size=(4, 8, 12)).astype(np.float32), metadata={"vae": "a.pt"})
+    return codec.encode(
+        [np.random.default_rng(0).normal(size=(4, 8, 12)).astype(np.float32)], "custom", metadata={"vae": "a.pt"}
+    )[0]
 
 
 def test_types_of_number_make_no_difference_and_weights_do(vae):

@@ -76,7 +76,7 @@ def test_markup_in_a_file_comes_back_as_plain_text(server, make_prompt):
     markup = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
     latent = np.random.default_rng(1).normal(size=(4, 8, 8)).astype(np.float32)
     metadata = {"prompt": markup, "workflow": {"nodes": [], "<script>": markup}}
-    (server.base / "input" / "markup.sdc").write_bytes(codec.encode(latent, metadata=metadata).data)
+    (server.base / "input" / "markup.sdc").write_bytes(codec.encode([latent], "custom", metadata=metadata)[0].data)
     prompt = make_prompt("sdc_decompress", steps=1)
     load_node, node = find(prompt, "SDCLoad")
     node["inputs"]["file"] = "markup.sdc"
@@ -251,7 +251,7 @@ def test_a_folder_goes_through_one_by_one(server, make_prompt):
     folder.mkdir(exist_ok=True)
     for number in range(2):
         latent = np.random.default_rng(number).normal(size=(4, 8, 8)).astype(np.float32)
-        (folder / f"folder{number}.sdc").write_bytes(codec.encode(latent).data)
+        (folder / f"folder{number}.sdc").write_bytes(codec.encode([latent], "custom")[0].data)
     prompt = make_prompt("sdc_folder_to_folder", steps=1)
     find(prompt, "SDCLoadFolder")[1]["inputs"]["pattern"] = "folder*.sdc"
     outputs = server.client.run(prompt)
@@ -325,7 +325,7 @@ def test_second_run_is_cached_and_a_changed_file_runs_again(server, make_prompt)
     node["inputs"]["file"] = "changing.sdc"
     saver, _ = find(prompt, "SaveImage")
     for latent in latents:
-        source.write_bytes(codec.encode(latent).data)
+        source.write_bytes(codec.encode([latent], "custom")[0].data)
         assert "images" in server.client.run(prompt)[saver]
         before = sorted(server.output.rglob("regenerated*"))
         server.client.run(prompt)
@@ -336,7 +336,7 @@ def test_second_run_is_cached_and_a_changed_file_runs_again(server, make_prompt)
 def test_damaged_and_missing_files_are_named(server, make_prompt):
     prompt = make_prompt("sdc_decompress", steps=1)
     _, node = find(prompt, "SDCLoad")
-    data = codec.encode(np.zeros((4, 8, 8), np.float32)).data
+    data = codec.encode([np.zeros((4, 8, 8), np.float32)], "custom")[0].data
     (server.base / "input" / "cut.sdc").write_bytes(data[:-3])
     node["inputs"]["file"] = "cut.sdc"
     with pytest.raises(ComfyError, match="SDCLoad.*cut.sdc"):

@@ -29,7 +29,7 @@ def judge(data: bytes, family: Family, shared: Path, paths: list[Path]) -> list[
         latent = family.to_latent(photographs.encode(encode, pixels))
         found = {("autoencoder", 0): (0, latent)}
         for colors in COLORS:
-            image = codec.encode(latent, colors=colors, dither="none", latent_format=family.name)
+            image = codec.encode([latent], "custom", colors=colors, dither="none", latent_format=family.name)[0]
             found["palette", colors] = image.size, codec.decode(image)
         for quality in SETTINGS:
             payload = encoder.encode_to_quality(latent, quality, weights)

@@ -39,7 +39,7 @@ def ask_all(*requests):
 @pytest.fixture
 def file(comfyui_folders):
     latent = np.random.default_rng(0).normal(size=(4, 64, 64)).astype(np.float32)
-    (comfyui_folders / "input" / "a.sdc").write_bytes(codec.encode(latent).data)
+    (comfyui_folders / "input" / "a.sdc").write_bytes(codec.encode([latent], "custom")[0].data)
     return "a.sdc"
 
 
@@ -101,13 +101,13 @@ def test_a_thumbnail_that_the_browser_has_is_not_sent_again(file, at_once, comfy
     drawn = len(at_once)
     ((repeated, _, body),) = ask_all(again)
     assert (status, repeated, body) == (200, 304, b"") and len(at_once) == drawn
-    (comfyui_folders / "input" / file).write_bytes(codec.encode(np.ones((4, 8, 8), np.float32)).data)
+    (comfyui_folders / "input" / file).write_bytes(codec.encode([np.ones((4, 8, 8), np.float32)], "custom")[0].data)
     ((changed, other, _),) = ask_all(again)
     assert changed == 200 and other["ETag"] != headers["ETag"] and other["Cache-Control"] == "no-cache"
 
 
 def test_a_image_too_large_to_look_at_costs_its_header_only(comfyui_folders, at_once):
-    huge = codec.encode(np.zeros((4, 2, 2), np.float32), width=20000, height=20000)
+    huge = codec.encode([np.zeros((4, 2, 2), np.float32)], "custom", width=20000, height=20000)[0]
     (comfyui_folders / "input" / "huge.sdc").write_bytes(huge.data)
     ((status, _, body),) = ask_all(("GET", "/sdc/thumbnail", {"params": {"file": "huge.sdc"}}))
     assert status == 400 and b"huge.sdc" in body and b"400000000 pixels" in body and at_once == []

@@ -22,7 +22,7 @@ def folder(tmp_path):
     for number, (name, size) in enumerate(SIZES.items()):
         latent = np.random.default_rng(number).normal(size=(4, *size)).astype(np.float32)
         path = folder / f"{name}.sdc"
-        codec.save_file(codec.encode(latent, metadata={"prompt": name, "seed": number}), path)
+        codec.save_file(codec.encode([latent], "custom", metadata={"prompt": name, "seed": number})[0], path)
         os.utime(path, ns=(10**18 + number, 10**18 + number))
     (tmp_path / "input" / "SDCother.sdc").write_bytes((folder / "a.sdc").read_bytes())
     (tmp_path / "output" / "SDCother.sdc").write_bytes((folder / "a.sdc").read_bytes())

@@ -39,7 +39,7 @@ needs_root = pytest.mark.skipif(
 def data(tmp_path):
     path = tmp_path / "data"
     random = np.random.default_rng(0)
-    path.write_bytes(codec.encode(random.normal(size=(4, 64, 64)).astype(np.float32)).data)
+    path.write_bytes(codec.encode([random.normal(size=(4, 64, 64)).astype(np.float32)], "custom")[0].data)
     return path
 
 

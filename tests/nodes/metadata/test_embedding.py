@@ -16,7 +16,7 @@ LARGE = {"nodes": ["n" * 400_000]}
 
 def image(**metadata):
     latent = np.random.default_rng(0).normal(size=(4, 8, 12)).astype(np.float32)
-    return codec.encode(latent, metadata=metadata or None)
+    return codec.encode([latent], "custom", metadata=metadata or None)[0]
 
 
 def save(images, embed="none", workflow=None, **inputs):

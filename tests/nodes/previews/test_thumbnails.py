@@ -20,7 +20,7 @@ def photograph() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def encoded(photograph) -> codec.EncodedImage:
-    return codec.encode(tiny_vae.encode_pixels(photograph), colors=256, dither="none")
+    return codec.encode([tiny_vae.encode_pixels(photograph)], "custom", colors=256, dither="none")[0]
 
 
 def save(images, **optional):
