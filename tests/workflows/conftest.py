@@ -10,8 +10,8 @@ from dev.demo import swap
 ROOT = Path(__file__).parents[2]
 MODELS = Path(os.environ["SDC_MODELS"])
 RANDOM_MODELS = {
-    "checkpoint": min(path.name for path in (MODELS / "checkpoints").glob("sdc-standin*.ckpt")),
-    "controlnet": "sdc-standin-canny.safetensors",
+    "ckpt_name": min(path.name for path in (MODELS / "checkpoints").glob("sdc-standin*.ckpt")),
+    "control_net_name": "sdc-standin-canny.safetensors",
 }
 WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 
@@ -37,7 +37,8 @@ def make_prompt(server, image):
 
     def make(name: str, steps: int | None = None, image: Path = image, megapixels: float = 0.01) -> dict:
         prompt = load(f"api/{name}")
-        swap(prompt, server.client.object_info(), server.client.upload(image), {}, RANDOM_MODELS, steps)
+        wanted = {**RANDOM_MODELS, "image": server.client.upload(image)}
+        swap(prompt, wanted | ({"steps": steps} if steps else {}))
         for node in prompt.values():
             if node["class_type"] == "ImageScaleToTotalPixels":
                 node["inputs"]["megapixels"] = megapixels

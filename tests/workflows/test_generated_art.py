@@ -11,7 +11,7 @@ from .conftest import RANDOM_MODELS, find
 
 def loaders():
     """Nodes that every graph here has."""
-    return {"load": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": RANDOM_MODELS["checkpoint"]}}}
+    return {"load": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": RANDOM_MODELS["ckpt_name"]}}}
 
 
 def sampler(**inputs):
@@ -47,7 +47,7 @@ def test_a_image_is_made_again_by_what_its_file_says(server):
     file, first = written(server, server.client.run(graph))
     assert first.metadata == {
         "prompt": "a marble fox", "negative": "blurry", "seed": settings["seed"], "steps": 2, "cfg": 1.5,
-        "sampler": "dpmpp_2m", "scheduler": "karras", "denoise": 1, "model": RANDOM_MODELS["checkpoint"],
+        "sampler": "dpmpp_2m", "scheduler": "karras", "denoise": 1, "model": RANDOM_MODELS["ckpt_name"],
     }  # fmt: skip
 
     again = loaders() | texts(["file", 2], ["file", 5])
@@ -74,7 +74,7 @@ def test_the_template_paints_by_what_the_file_says(server, make_prompt):
     assert stored.metadata == {
         "prompt": texts["positive"], "negative": texts["negative"], "seed": sampler["seed"], "steps": 2,
         "cfg": sampler["cfg"], "sampler": sampler["sampler_name"], "scheduler": sampler["scheduler"], "denoise": 1,
-        "model": RANDOM_MODELS["checkpoint"], "vae": RANDOM_MODELS["checkpoint"],
+        "model": RANDOM_MODELS["ckpt_name"], "vae": RANDOM_MODELS["checkpoint"],
     }  # fmt: skip
 
     # What is wired is what the same values typed in would give.
