@@ -159,8 +159,8 @@ def decode(image: EncodedImage) -> np.ndarray:
     -------
     (C, H, W) float32 array
         In ComfyUI's unscaled convention, the same bytes on every machine; a new one each time. A second call is fast:
-        the learned codec keeps a latent of up to 1 MiB with the image, and with those that `with_metadata` and
-        `with_vae` make of it.
+        of the images of the learned codec decoded last, latents of up to 1 MiB are kept, also for what `with_metadata`
+        and `with_vae` make of such an image.
 
     Raises
     ------

@@ -8,6 +8,7 @@ and Minnen, "Integer networks for data compression with latent-variable models" 
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,9 @@ NEWEST = {
     "Flux": bytes.fromhex("eee66463"),
 }
 LEARNED_FORMATS = tuple(NEWEST)
-MAX_KEPT = 1 << 20  # bytes of a decoded latent that is kept for the next time: 16 channels of a 1024x1024 image
+# Between the node that encodes and the page that shows, one image is decoded several times. So the latents decoded last
+# are kept, if they are of at most so many bytes each: 16 channels of a 1024x1024 image.
+MAX_KEPT, NUM_KEPT = 1 << 20, 32
 
 
 def byte_of_quality(quality: float) -> int:
@@ -50,7 +53,7 @@ def quality_of_byte(stored: int) -> float:
     return 1 + stored * 99 / (QUALITIES - 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LearnedLatent:
     """A latent as it is stored; a `StoredLatent`. It is decoded when it is first needed.
 
@@ -87,10 +90,7 @@ class LearnedLatent:
         return {"quality": self.quality, "weights": self.weights.hex()}
 
     def decode(self) -> np.ndarray:
-        # Between the node that encodes and the page that shows, one image is decoded several times.
-        if 4 * np.prod(self.shape) <= MAX_KEPT:
-            return self._kept.copy()
-        return self._decode()
+        return _decode_once(self).copy() if 4 * math.prod(self.shape) <= MAX_KEPT else _decode(self)
 
     def estimate_error(self) -> float:
         """The mean error of photographs at this quality."""
@@ -102,13 +102,13 @@ class LearnedLatent:
             f"as {latent_format}"
         )
 
-    @functools.cached_property
-    def _kept(self) -> np.ndarray:
-        return self._decode()
 
-    def _decode(self) -> np.ndarray:
-        height, width = self.shape[1:]
-        return decode_payload(self.payload, height, width, self.quality_byte, load_weights(self.weights))
+def _decode(stored: LearnedLatent) -> np.ndarray:
+    height, width = stored.shape[1:]
+    return decode_payload(stored.payload, height, width, stored.quality_byte, load_weights(stored.weights))
+
+
+_decode_once = functools.lru_cache(NUM_KEPT)(_decode)  # by object: what is loaded anew is decoded anew
 
 
 class LearnedCoder:

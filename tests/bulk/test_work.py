@@ -114,7 +114,7 @@ def test_what_is_too_large_is_refused_by_its_header(worker, tmp_path):
     refused = worker("compress", tmp_path, tmp_path).do("huge.bmp", "huge.sdc")["error"]
     assert "60000x60000 is more than --max-megapixels 50" in refused
     latent = np.random.default_rng(0).normal(size=(4, 40, 40)).astype(np.float32)
-    codec.save_file(codec.encode(latent), tmp_path / "large.sdc")
+    codec.save_file(codec.encode([latent])[0], tmp_path / "large.sdc")
     for command in ("decompress", "regenerate"):
         work = worker(command, tmp_path, tmp_path, max_megapixels=0.1)
         assert "SdcLimitError" in work.do("large.sdc", "large.png")["error"]
