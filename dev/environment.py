@@ -76,7 +76,6 @@ def prepare(version: str, cache: Path) -> Path:
     made_from = (REPO / "uv.lock").read_bytes() + f"{sys.version} {sys.base_prefix}".encode()
     env = cache / f"env-{version}-{hashlib.sha256(made_from).hexdigest()[:12]}"
     if not (env / MARK).exists():
-        cache.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(cache).free < (1e9 if (cache / "uv").is_dir() else GIGABYTES * 1e9):
             raise SetupError(full(cache))
         with locked(env.with_name(f"{env.name}.lock"), cache):
