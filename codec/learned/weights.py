@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import SdcUnsupportedError
 from ..latent_formats import LATENT_FORMATS
 from .layers import Conv
-from .passes import NUM_GROUPS, PASSES, starts
+from .passes import COUNT, PASSES, starts
 from .rans import Tables
 
 FOLDER = Path(__file__).resolve().parents[2] / "weights" / "learned"
@@ -24,13 +24,14 @@ NAME_BYTES = 4
 QUALITIES = 256
 SCALES = 64  # tables of frequencies
 UNIT = 256  # a coefficient is an integer in units of 1 / UNIT
-MAX_COEFFICIENT = 1 << 15  # largest magnitude of a coefficient, in those units
+FARTHEST = 1 << 15  # largest magnitude of a coefficient, in those units
+FIRST_GROUPS = (4, 4, 6, 10)  # of weights that do not say how many coefficients their groups have
 MAX_COEFFICIENTS = 256  # of a patch
-MAX_TABLE = 512  # so that a symbol has at most 17 bits
+LONGEST_TABLE = 512  # so that a symbol has at most 17 bits
 SYNTHESIS_BLOCKS = 4
-# Multipliers, biases and scales of a layer are 0 or within these: then nothing overflows, and nothing comes out so small that a processor
+# Figures of a layer are 0 or within these: then nothing overflows, and nothing comes out so small that a processor
 # which flushes denormal numbers would differ.
-MIN_FACTOR, MAX_FACTOR = 2.0**-60, 2.0**30
+SMALLEST_FIGURE, LARGEST_FIGURE = 2.0**-60, 2.0**30
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Weights:
     tables : Tables
     bits : float32 array
         What each integer costs by each table, for the encoder.
-    zero_rate : int
+    silent : int
         Scales below this index are not coded: the coefficient is its mean.
     analysis : ((4 C, M), (M,)) float32
         Weights and bias of the map from patches to coefficients.
@@ -77,7 +78,7 @@ class Weights:
     log_steps: np.ndarray
     tables: Tables
     bits: np.ndarray
-    zero_rate: int
+    silent: int
     analysis: tuple[np.ndarray, np.ndarray]
     gains: np.ndarray
     lambdas: np.ndarray
@@ -99,7 +100,7 @@ def layers(channels: int, groups: tuple[int, ...]) -> dict[str, tuple]:
     total, patch = sum(groups), 4 * channels
     found: dict[str, tuple] = {}
     for number, parts in enumerate(PASSES):
-        found[f"c{number}.first"] = (9, total + NUM_GROUPS + 1, None, np.int16)
+        found[f"c{number}.first"] = (9, total + COUNT + 1, None, np.int16)
         found[f"c{number}.second"] = found[f"c{number}.third"] = (9, None, None, np.int8)
         found[f"c{number}.last"] = (1, None, 2 * sum(groups[group] for group, _ in parts), np.int16)
     found["s.head"] = (9, total + 1, None, np.int16)
@@ -162,19 +163,18 @@ def build_weights(arrays: dict[str, np.ndarray]) -> Weights:
     channels = int(array("channels", np.int32))
     if latent_format not in formats or formats[latent_format].channels != channels:
         raise ValueError(f"{latent_format} with {channels} channels is no latent format")
-    groups = _groups(array)
+    groups = _groups(array) if "groups" in arrays else FIRST_GROUPS
     total = sum(groups)
     convs, scales = _decoder(array, channels, groups)
 
     lengths, frequencies = array("tables.lengths", np.int32, SCALES), array("tables.frequencies", np.uint16, None)
-    if lengths.min() < 2 or lengths.max() > MAX_TABLE or lengths.sum() != len(frequencies):
+    if lengths.min() < 2 or lengths.max() > LONGEST_TABLE or lengths.sum() != len(frequencies):
         raise ValueError("tables.lengths does not fit tables.frequencies")
     tables = Tables(np.split(frequencies, np.cumsum(lengths)[:-1]))
-    steps, zero_rate = array("steps", np.uint16, QUALITIES, total), int(array("zero_rate", np.int32))
+    steps, silent = array("steps", np.uint16, QUALITIES, total), int(array("silent", np.int32))
     errors = array("errors", np.float32, QUALITIES)
-    if steps.min() < 1 or errors.min() < 0 or not 0 <= zero_rate <= SCALES:
-        raise ValueError("steps, errors or zero_rate are out of bounds")
-    linear = array("a.linear.w", np.float16, 4 * channels, total)
+    if steps.min() < 1 or errors.min() < 0 or not 0 <= silent <= SCALES:
+        raise ValueError("steps, errors or silent are out of bounds")
     scale = np.float32(array("scale", np.float32))
     if not scale > 0:
         raise ValueError("scale is not above 0")
@@ -191,15 +191,26 @@ def build_weights(arrays: dict[str, np.ndarray]) -> Weights:
         log_steps=array("log_steps", np.float32, QUALITIES, total).astype(np.float64),
         tables=tables,
         bits=tables.bits(),
-        zero_rate=zero_rate,
-        analysis=(linear.astype(np.float32), array("a.linear.b", np.float32, total)),
+        silent=silent,
+        analysis=_analysis(array, arrays, 4 * channels, total),
         gains=array("gains", np.float32, total),
         lambdas=array("lambdas", np.float32, QUALITIES),
     )
 
 
+def _analysis(array, arrays, patch, total):
+    """Weights and bias of the encoder's linear map, in float32.
+
+    The first weights have a residual network beside it that died in training: it adds the bias of its last layer.
+    """
+    weights, bias = array("a.linear.w", np.float16, patch, total), array("a.linear.b", np.float32, total)
+    if "a.tail.b" in arrays:
+        bias = bias + array("a.tail.b", np.float32, total)
+    return weights.astype(np.float32), bias
+
+
 def _groups(array):
-    groups = tuple(int(size) for size in array("groups", np.int32, NUM_GROUPS))
+    groups = tuple(int(size) for size in array("groups", np.int32, COUNT))
     if min(groups) < 1 or sum(groups) > MAX_COEFFICIENTS:
         raise ValueError(f"groups of {groups} coefficients are out of bounds")
     return groups
@@ -217,14 +228,13 @@ def _decoder(array, channels, groups):
         # What is added is never a negative zero, so no layer gives one and the sign of a zero it takes in is nothing.
         multiplier, bias = array(f"{name}.m", kind, width), array(f"{name}.b", kind, width) + kind(0)
         scales[name] = np.float32(array(f"{name}.scale", np.float32))
-        convs[name] = Conv(weights.astype(kind), multiplier, bias, int(array(f"{name}.max_input", np.int32)))
+        convs[name] = Conv(weights.astype(kind), multiplier, bias, int(array(f"{name}.largest", np.int32)))
         sees_the_grid = name.endswith(".first") and name.startswith("c") or name in ("s.head", "s.linear")
-        least = MAX_COEFFICIENT if sees_the_grid else 1
-        if not least <= convs[name].max_input <= MAX_COEFFICIENT or not convs[name].is_exact():
+        if not (FARTHEST if sees_the_grid else 1) <= convs[name].largest <= FARTHEST or not convs[name].is_exact():
             raise ValueError(f"the sums of the layer {name} could become inexact")
-        factors = np.abs(np.concatenate([multiplier, bias, [scales[name]]], dtype=np.float64))
-        if not (factors[-1] and np.all((factors == 0) | (factors >= MIN_FACTOR) & (factors <= MAX_FACTOR))):
-            raise ValueError(f"the factors of the layer {name} are out of bounds")
+        figures = np.abs(np.concatenate([multiplier, bias, [scales[name]]], dtype=np.float64))
+        if not (figures[-1] and np.all((figures == 0) | (figures >= SMALLEST_FIGURE) & (figures <= LARGEST_FIGURE))):
+            raise ValueError(f"the figures of the layer {name} are out of bounds")
     trunk = {convs[f"s.{number}.second"].weights.shape[1] for number in range(SYNTHESIS_BLOCKS)}
     if trunk != {convs["s.head"].weights.shape[1]}:
         raise ValueError("the blocks of the synthesis do not fit each other")

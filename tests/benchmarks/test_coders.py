@@ -107,7 +107,7 @@ def test_coders_says_who_takes_the_fewest_bytes():
     assert "better than 64 colors without dither: PSNR 0, SSIM 0, LPIPS 1." in equal.notes[-1]
 
 
-def test_rate_sets_the_learned_coder_beside_each_palette_at_its_bytes():
+def test_rate_sets_the_learned_codec_beside_each_palette_at_its_bytes():
     rows = []
     for number in range(2):
         image = {"image": f"p{number}", "pixels": str(number)}

@@ -17,11 +17,18 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 DICTIONARIES = {
     path.stem: zstandard.ZstdCompressionDict(path.read_bytes()) for path in (ROOT / "weights/metadata").glob("*.zdict")
 }
+
+
+def compress(content, **options):
+    return zstandard.ZstdCompressor(level=1, **options).compress(content)
+
+
 # Offsets in the header, how they are packed, and what is put there.
 FIELDS = [(at, "B") for at in (7, 8, 9, 18, 19)] + [(at, "<H") for at in (10, 12, 14, 16)]
 EDGES = [edge + near for edge in (1, 4, 8, 16, 64, 128, 256) for near in (-1, 0, 1)]
 LARGE = [edge + near for edge in (2048, 16384, 32768) for near in (-1, 0, 1)] + [1024, 4096, 65534, 65535]
 HALVES = [0x7C00, 0xFC00, 0x7E00, 0x7C01, 0x7BFF, 0xFBFF, 0x8000, 0x0000, 0x0001, 0x8001, 0x3C00]
+OPTIONAL = [(b"a", b"1"), (b"z", b""), (b"v", bytes(8)), (b"v", bytes(7)), (b"m", compress(b'{"a":1}'))]
 TAGS = [b"P", b"I", b"L", b"A", b"m", b"d", b"v", b"Q", b"z", b"\x00", b"\xe9"]
 JSON = [b"[", b"]", b"{", b"}", b'"', b",", b":", b"-", b"null", b"NaN", b"1e999", b"9" * 400, b"[" * 120, b"\\ud800"]
 JSON += [b"\\u0000", b"\xff", b"\xf0\x9f\x98\x80", b"\xef\xbb\xbf", b'"prompt":1', b'"workflow":[]']
@@ -58,10 +65,6 @@ def join_sequence(parts):
 
 def with_checksum(data):
     return data[:-4] + zlib.crc32(data[:-4]).to_bytes(4, "little")
-
-
-def compress(content, **options):
-    return zstandard.ZstdCompressor(level=1, **options).compress(content)
 
 
 GOLDEN = [path.read_bytes() for path in sorted((ROOT / "tests/fixtures").glob("*.sdc"))]
@@ -131,7 +134,11 @@ def damage_structure(rng, data):
     if not sections:
         return data
     if sections[0][0] == b"A" and rng.random() < 0.8:
-        sections[0] = (b"A", join_sequence(damage_sequence(rng, split_sequence(sections[0][1]))))
+        parts = damage_sequence(rng, split_sequence(sections[0][1]))
+        if parts and rng.random() < 0.1:  # one section in two places
+            sections.append(OPTIONAL[0])
+            parts[0][1].append(OPTIONAL[0])
+        sections[0] = (b"A", join_sequence(parts))
     else:
         sections = damage_sections(rng, sections)
     return data[:HEADER_END] + join_sections(sections) + data[-4:]
@@ -140,7 +147,7 @@ def damage_structure(rng, data):
 def damage_sections(rng, sections):
     at = rng.randrange(len(sections))
     tag, payload = sections[at]
-    kind = rng.choice(("inside",) * 6 + ("drop", "rename", "borrow", "insert"))
+    kind = rng.choice(("inside",) * 6 + ("drop", "rename", "borrow", "insert", "append"))
     if kind == "drop":
         return sections[:at] + sections[at + 1 :]
     if kind == "rename":
@@ -148,6 +155,8 @@ def damage_sections(rng, sections):
     other = rng.choice(rng.choice(SECTIONS))
     if kind == "insert":
         return [*sections[:at], other, *sections[at:]]
+    if kind == "append":  # once or twice
+        return sections + [rng.choice(OPTIONAL)] * rng.choice((1, 2))
     changed = other[1] if kind == "borrow" else damage_payload(rng, tag, payload)
     return [*sections[:at], (tag, changed), *sections[at + 1 :]]
 
@@ -180,7 +189,11 @@ def damage_content(rng, tag, payload):
     else:
         content = damage_bytes(rng, content)
     declared = {option: rng.random() < 0.5 for option in ("write_content_size", "write_checksum")}
-    return name + compress(content, **declared, **options)[len(name) :]
+    if rng.random() < 0.1:
+        wide = zstandard.ZstdCompressionParameters(window_log=24, write_content_size=False)
+        return name + zstandard.ZstdCompressor(compression_params=wide, **options).compress(content)[len(name) :]
+    frame = name + compress(content, **declared, **options)[len(name) :]
+    return frame + rng.choice([b""] * 8 + [b"\0", compress(b"")])
 
 
 def damage_sequence(rng, parts):

@@ -57,7 +57,7 @@ def decode_all(data, max_pixels=16384**2):
         check_sections(coder, tags)
         described, _ = metadata_of(payloads, 512 << 10)
         return [(latent_of(coder, payloads, shape), described)]
-    require(re.fullmatch("A[a-z]*", tags), "sections")
+    require(re.fullmatch("A[a-z]*", tags) and len(set(tags)) == len(tags), "sections")
     parts = parts_of(payloads.pop("A"), images, payloads)
     for_all, room = metadata_of(payloads, 512 << 10)
     found = []

@@ -145,7 +145,7 @@ def test_with_metadata_replaces_only_metadata(smooth_latent):
         codec.with_metadata(plain, {"x": float("nan")})
 
 
-def test_what_the_learned_coder_has_stored_cannot_be_relabeled(smooth_latent):
+def test_what_the_learned_codec_has_stored_cannot_be_relabeled(smooth_latent):
     learned = codec.encode([smooth_latent()], quality=9)[0]
     assert codec.relabeled(learned, "SD1.x") is learned
     with pytest.raises(codec.SdcArgumentError, match="again, as SDXL"):

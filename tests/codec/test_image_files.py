@@ -148,7 +148,7 @@ def test_a_trimmed_image_is_the_one_that_vae_encode_trims():
     np.testing.assert_array_equal(image_files._trim(pixels), pixels[2:26, 2:42])
 
 
-def test_the_learned_coder_keeps_to_a_size_and_what_is_painted_white(photograph):
+def test_the_learned_codec_keeps_to_a_size_and_what_is_painted_white(photograph):
     half = np.zeros(photograph.shape[:2], np.uint8)
     half[:, :100] = 255
     errors = {}

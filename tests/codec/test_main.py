@@ -52,7 +52,7 @@ def test_pack_info_extract(run, tmp_path, smooth_latent):
     np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), codec.decode(image))
 
 
-def test_info_names_the_learned_coder_and_its_weights(run, tmp_path, smooth_latent):
+def test_info_names_the_learned_codec_and_its_weights(run, tmp_path, smooth_latent):
     image = codec.encode([smooth_latent()], quality=17)[0]
     (tmp_path / "learned.sdc").write_bytes(image.data)
     weights = image.stored.weights.hex()

@@ -71,7 +71,7 @@ def test_every_model_is_trained_from_photographs(shared, tmp_path, monkeypatch, 
 
 @pytest.mark.skipif(not (SHARED / "models" / "lpips").is_dir(), reason="no models/lpips under SDC_SHARED")
 @pytest.mark.parametrize("family", ["SD1.x", "SDXL", "Flux"])
-def test_the_learned_coder_is_trained_to_a_file_of_weights_that_codes(family, shared, tmp_path, monkeypatch, capsys):
+def test_the_learned_codec_is_trained_to_a_file_of_weights_that_codes(family, shared, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "WEIGHTS", tmp_path / "weights")
     settings = {"shared": shared, "cache": tmp_path / "cache"}
     assert command.main(["coder", "--family", family, "--steps", "2", "--install"], settings) == 0

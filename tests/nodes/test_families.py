@@ -108,7 +108,7 @@ def test_other_predictions_start_where_the_inversion_ended(family):
 
 @pytest.mark.parametrize("noise_scale", [1.0, 0.7])
 def test_flow_reaches_the_closed_form_and_back_from_sigma_1(noise_scale):
-    """Data N(m, d^2) on the straight path to N(0, s^2): what stays the same is the standardised x."""
+    """Data N(m, d^2) on the straight path to N(0, s^2): what stays the same is the standardized x."""
     model, positive = families.build("SD3")
     mean, deviation = 0.3, 0.9
     sampling = model.get_model_object("model_sampling")

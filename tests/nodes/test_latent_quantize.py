@@ -80,7 +80,7 @@ def test_latents_that_are_no_image_are_refused(samples, message):
 @pytest.mark.parametrize(
     "settings", [{}, {"shared_palette": True}, {"preset": "best", "quality": 80}], ids=["own", "shared", "learned"]
 )
-def test_a_batch_shows_progress_and_can_be_cancelled(latent, monkeypatch, settings):
+def test_a_batch_shows_progress_and_can_be_canceled(latent, monkeypatch, settings):
     told = []
     monkeypatch.setattr(
         comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, node_id=None: told.append((value, total))
