@@ -9,16 +9,18 @@ import signal
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(os.path.abspath(__file__)).parent  # in custom_nodes, also where the pack is a link there
 
 
 def load_pack():
     """Import the pack under the name sdc_pack, with none of its own folders on the search path."""
-    sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() not in (HERE, HERE.parent)]
     pack = HERE.parent
+    own = [folder.resolve() for folder in (HERE, pack)]
+    sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() not in own]
     spec = importlib.util.spec_from_file_location(
         "sdc_pack", pack / "__init__.py", submodule_search_locations=[str(pack)]
     )
+    assert spec and spec.loader
     sys.modules["sdc_pack"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["sdc_pack"])
 

@@ -6,9 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+from ..codec import DEFAULT_PRESET, PRESETS
 from . import BulkError
 
-PACK = Path(__file__).resolve().parents[1]
+PACK = Path(__file__).parents[1]
 SLOW = 30  # seconds between two lines of progress where nobody watches a terminal
 # Of one worker, measured with the small models: what it takes by itself, and for each megapixel of an image.
 WORKER, MEGAPIXEL = 1 << 30, 20 << 20
@@ -46,8 +47,8 @@ def parse(arguments: list[str], settings: dict):
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the small models of the pack")
     parser.add_argument("--vae", type=Path, metavar="FILE", help="default: that of the checkpoint")
     parser.add_argument("--controlnet", type=Path, metavar="FILE", help="for regenerate, with --checkpoint")
-    parser.add_argument("--preset", default="best", help="of SD Latent Quantize (default: best)")
-    parser.add_argument("--bpp", type=float, metavar="X", help="most bits per pixel, with the preset best")
+    parser.add_argument("--preset", choices=list(PRESETS), default=DEFAULT_PRESET, help="default: %(default)s")
+    parser.add_argument("--bpp", type=float, metavar="X", help="most bits per pixel, by the preset best")
     parser.add_argument("--latent-format", default="auto", help="of the VAE, where it does not show")
     parser.add_argument("--keep-prompts", action="store_true", help="prompt and settings out of ComfyUI's PNG files")
     parser.add_argument(
@@ -61,8 +62,8 @@ def parse(arguments: list[str], settings: dict):
     parser.add_argument("--cores", type=int, default=1, metavar="N", help="for each worker without a card (default: 1)")
     parser.add_argument("--address", help="of a Ray cluster, such as auto (default: this machine alone)")
     options = parser.parse_args(arguments)
-    around = Path(os.path.abspath(__file__)).parents[3]
-    options.comfyui = options.comfyui or settings.get("comfyui") or os.environ.get("COMFYUI_PATH") or around
+    found = settings.get("comfyui") or os.environ.get("COMFYUI_PATH") or PACK.parents[1]
+    options.comfyui = options.comfyui or found
     options.comfyui = Path(options.comfyui).resolve()
     if not (options.comfyui / "comfy").is_dir():
         parser.error(f"there is no ComfyUI in {options.comfyui}: say --comfyui PATH")

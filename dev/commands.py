@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from . import comfyui
-from .environment import cache_root, in_words
+from .environment import SetupError, cache_root, in_words
 
 # Name: the module whose `main(arguments, settings)` it is, what it needs (a dependency group), what it does.
 COMMANDS = {
@@ -29,6 +29,10 @@ def main(argv: list[str]) -> int:
     module, group, _ = COMMANDS[options.command]
     with in_words():
         cache = cache_root()
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SetupError(f"{error}\nSDC_CACHE=FOLDER puts the cache elsewhere.") from None
         if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
             # Without any, each start compiles torch and ComfyUI anew, which takes longer than all the rest of it.
             os.environ.setdefault("PYTHONPYCACHEPREFIX", str(cache / "bytecode"))

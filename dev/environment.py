@@ -62,11 +62,6 @@ def folder(variable: str, windows: str, mac: str, linux: str, linux_default: str
     return Path(system or Path.home() / linux_default) / "sdc"
 
 
-def tail(log: Path, lines: int = 25) -> str:
-    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    return "\n".join(text.splitlines()[-lines:])
-
-
 def prepare(version: str, cache: Path) -> Path:
     """Return the Python of the environment for a pinned ComfyUI, making it the first time, for every set of locks.
 
@@ -76,51 +71,26 @@ def prepare(version: str, cache: Path) -> Path:
     made_from = (REPO / "uv.lock").read_bytes() + f"{sys.version} {sys.base_prefix}".encode()
     env = cache / f"env-{version}-{hashlib.sha256(made_from).hexdigest()[:12]}"
     if not (env / MARK).exists():
-        cache.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(cache).free < (1e9 if (cache / "uv").is_dir() else GIGABYTES * 1e9):
             raise SetupError(full(cache))
-        with locked(env.with_name(f"{env.name}.lock"), cache):
+        say(f"Setting up {env}, once, or waiting for another run that does: some minutes, {GIGABYTES} GB of disk")
+        sys.path.append(str(tools(cache)))
+        from filelock import FileLock
+
+        with FileLock(f"{env}.lock"):
             if not (env / MARK).exists():
-                say(f"Setting up {env}, once: some minutes, and {GIGABYTES} GB of disk")
                 shutil.rmtree(env, ignore_errors=True)
-                # With a list of 150 packages at the end, which is for whoever watches.
-                loud = [] if sys.stderr.isatty() else ["--quiet"]
-                groups = ["--only-group", "test", "--only-group", f"comfyui-{version}"]
-                which = ["--python", sys.base_prefix, "--no-python-downloads", "--project", REPO]
-                uv(
-                    cache,
-                    "sync",
-                    "--frozen",
-                    "--no-install-project",
-                    *loud,
-                    *groups,
-                    *which,
-                    UV_PROJECT_ENVIRONMENT=str(env),
-                )
+                # With progress, and a list of 150 packages at the end, for whoever watches.
+                options = ["--project", REPO, *([] if sys.stderr.isatty() else ["--quiet"])]
+                options += ["--only-group", "test", "--only-group", f"comfyui-{version}", "--no-install-project"]
+                options += ["--python", sys.base_prefix, "--no-python-downloads"]
+                uv(cache, "sync", "--frozen", *options, UV_PROJECT_ENVIRONMENT=str(env))
                 (env / MARK).touch()
     return bin_path(env, "python")
 
 
 def bin_path(env: Path, name: str) -> Path:
     return env / "Scripts" / f"{name}.exe" if os.name == "nt" else env / "bin" / name
-
-
-@contextlib.contextmanager
-def locked(path: Path, cache: Path):
-    """Hold a lock between processes. The system lets go of it when its holder ends, however that happens."""
-    sys.path.append(str(tools(cache)))
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say("Waiting: another run is setting up the same.")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def uv(cache: Path, *arguments, **variables: str):

@@ -20,18 +20,11 @@ def load_package(name: str, folder: Path):
         spec.loader.exec_module(sys.modules[name])
 
 
-def stop(*_):
+def stop(number, _):
     """End as on Ctrl-C, so that servers are stopped; but only once."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
-
-# Under nohup a hang-up is ignored, and stays so.
-SIGNALS = [
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP")
-    if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN
-]  # fmt: skip
 
 if __name__ == "__main__":
     # Python put this folder at the head of the search path, where `server` would hide ComfyUI's; and with the
@@ -41,8 +34,9 @@ if __name__ == "__main__":
     load_package("dev", DEV)
     load_package("sdc_pack", REPO)
     load_package(module.partition(".")[0], REPO / module.partition(".")[0])
-    for number in SIGNALS:
-        signal.signal(number, stop)
+    for number in {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as a hang-up is under nohup
+            signal.signal(number, stop)
 
     from dev.environment import in_words
 

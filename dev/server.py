@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from .client import Client
-from .environment import SetupError, say, tail
+from .environment import SetupError, say
 
 HOST = "127.0.0.1"
 PACK_NAME = "comfyui-sdc"
@@ -110,6 +110,11 @@ class Server:
                 os.killpg(process.pid, sign)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(5)
+
+
+def tail(log: Path, lines: int = 25) -> str:
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return "\n".join(text.splitlines()[-lines:])
 
 
 def serve_command(comfyui: Path, python: Path, base: Path, models, cpu: bool | None) -> list[str]:

@@ -29,10 +29,10 @@ HEADER_BYTES = NAME_BYTES + 1  # weights and quality, before what is coded
 # Latent format -> the weights that new files are written with. Older ones stay in the folder for the files that name
 # them.
 NEWEST = {
-    "SD1.x": bytes.fromhex("c581c165"),
-    "SDXL": bytes.fromhex("8fa7c970"),
-    "SD3": bytes.fromhex("78710928"),
-    "Flux": bytes.fromhex("eee66463"),
+    "SD1.x": bytes.fromhex("9c707811"),
+    "SDXL": bytes.fromhex("36c0e82f"),
+    "SD3": bytes.fromhex("a221d0d0"),
+    "Flux": bytes.fromhex("31138b8b"),
 }
 LEARNED_FORMATS = tuple(NEWEST)
 # Between the node that encodes and the page that shows, one image is decoded several times. So the latents decoded last

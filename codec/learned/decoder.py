@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .entropy_model import Grid, plane
-from .layers import in_strips, positive
+from .entropy_model import Grid, quality_plane
+from .layers import in_strips, relu_requantize
 from .passes import PASSES
 from .rans import Reader
 from .weights import SYNTHESIS_BLOCKS, Weights
@@ -24,9 +24,9 @@ def decode_payload(payload: bytes, height: int, width: int, quality: int, weight
         for group, mask, means, tables in grid.predict(number):
             # A damaged payload can hold symbols up to 65 790, and a step has up to 16 bits: too much for 32 together.
             symbols = np.zeros(tables.shape, np.int64)
-            coded = tables >= weights.silent
+            coded = tables >= weights.zero_rate
             symbols[coded] = reader.take(tables[coded].tolist())
-            grid.learn(group, mask, means + symbols * grid.steps(group))
+            grid.update(group, mask, means + symbols * grid.steps(group))
     reader.close()
     return np.ascontiguousarray(synthesize(grid)[:, :height, :width])
 
@@ -46,12 +46,12 @@ def _network(grid, first, last):
     w = grid.weights
     known = grid.known[first:last].astype(np.float64)
     x = np.empty((*known.shape[:2], known.shape[2] + 1))
-    x[..., :-1], x[..., -1] = known, plane(grid.quality)
+    x[..., :-1], x[..., -1] = known, quality_plane(grid.quality)
     trunk = w.convs["s.head"](x).astype(np.float32)
     for number in range(SYNTHESIS_BLOCKS):
         first_name, second_name = f"s.{number}.first", f"s.{number}.second"
-        x = positive(trunk, w.scales[first_name], w.convs[first_name].largest)
-        x = positive(w.convs[first_name](x), w.scales[second_name], w.convs[second_name].largest)
+        x = relu_requantize(trunk, w.scales[first_name], w.convs[first_name].max_input)
+        x = relu_requantize(w.convs[first_name](x), w.scales[second_name], w.convs[second_name].max_input)
         trunk += w.convs[second_name](x)
-    x = positive(trunk, w.scales["s.tail"], w.convs["s.tail"].largest).astype(np.float64)
+    x = relu_requantize(trunk, w.scales["s.tail"], w.convs["s.tail"].max_input).astype(np.float64)
     return w.convs["s.linear"](known) + w.convs["s.tail"](x)

@@ -10,10 +10,10 @@ from .weights import QUALITIES, UNIT, Weights
 # How much a bit counts against an error in the choice of each integer. Not at all: every coefficient that is rounded
 # towards zero for a bit's sake takes texture out of the image: at 3 kB and 1.0, LPIPS of photographs held out was
 # a quarter higher, at hardly less squared error. Where a mask is black it counts, so that there is something to spend.
-THRIFT = 0.0
-THRIFT_OUTSIDE = 4.0
-TRIES = 8  # at most, until the size is right
-NEAR = 0.98  # of the wanted size
+RATE_WEIGHT = 0.0
+RATE_WEIGHT_OUTSIDE = 4.0
+MAX_TRIES = 8  # at most, until the size is right
+MIN_FILL = 0.98  # of the wanted size
 
 
 def encode_to_quality(latent, quality: int, weights: Weights, mask=None) -> bytes:
@@ -21,7 +21,7 @@ def encode_to_quality(latent, quality: int, weights: Weights, mask=None) -> byte
 
     `mask` (h, w) in 0..1: where it is 0, integers are chosen for their bits as well as for their error.
     """
-    return _payload(Choice(latent, weights, mask).code(quality)[0], weights)
+    return _payload(LatentQuantizer(latent, weights, mask).code(quality)[0], weights)
 
 
 def encode_to_size(latent, size: int, weights: Weights, mask=None) -> tuple[int, bytes]:
@@ -30,18 +30,18 @@ def encode_to_size(latent, size: int, weights: Weights, mask=None) -> tuple[int,
     Where even the lowest quality is larger, that is what is returned.
     """
     size = max(size, 1)
-    choice, best = Choice(latent, weights, mask), None
+    quantizer, best = LatentQuantizer(latent, weights, mask), None
     low, high, guess = -1, QUALITIES, 128
     found = {}
-    for _ in range(TRIES):
-        spans, bits = choice.code(guess)
+    for _ in range(MAX_TRIES):
+        spans, bits = quantizer.code(guess)
         payload = _payload(spans, weights) if abs(bits / 8 - size) < 0.05 * size + 8 else None
         length = len(payload) if payload else bits / 8 + 3
         found[guess] = length
         if length <= size:
             low = guess
             best = (guess, spans, payload)
-            if length >= NEAR * size:
+            if length >= MIN_FILL * size:
                 break
         else:
             high = guess
@@ -49,7 +49,7 @@ def encode_to_size(latent, size: int, weights: Weights, mask=None) -> tuple[int,
             break
         guess = _next(found, size, low, high)
     if best is None:
-        best = (0, choice.code(0)[0], None)
+        best = (0, quantizer.code(0)[0], None)
     quality, spans, payload = best
     return quality, payload or _payload(spans, weights)
 
@@ -72,7 +72,7 @@ def _payload(parts, weights) -> bytes:
     return writer.bytes()
 
 
-class Choice:
+class LatentQuantizer:
     """Chooses the integers of one latent."""
 
     def __init__(self, latent, weights: Weights, mask=None):
@@ -84,11 +84,11 @@ class Choice:
         matrix, bias = weights.analysis
         self.coefficients = ((patches @ matrix + bias) * np.float32(UNIT)).reshape(height, width, -1)
         self.weights = weights
-        self.thrift = np.full((height, width), THRIFT, np.float32)
+        self.rate_weight = np.full((height, width), RATE_WEIGHT, np.float32)
         if mask is not None:
             mask = np.pad(np.asarray(mask, np.float32), ((0, below), (0, right)), mode="edge")
             mask = mask.reshape(height, 2, width, 2).max((1, 3))
-            self.thrift += (THRIFT_OUTSIDE - THRIFT) * (1 - mask)
+            self.rate_weight += (RATE_WEIGHT_OUTSIDE - RATE_WEIGHT) * (1 - mask)
 
     def code(self, quality: int):
         """Lists of (tables, symbols) in the order of the payload, and their bits."""
@@ -103,23 +103,23 @@ class Choice:
                 steps = grid.steps(group).astype(np.float32)
                 exact = ((y[..., channels][mask] - means) / steps).clip(-30000, 30000)
                 nearest = np.rint(exact)
-                thrift = self.thrift[mask][:, None]
-                if thrift.any():
+                rate_weight = self.rate_weight[mask][:, None]
+                if rate_weight.any():
                     weight = w.lambdas[quality] * w.gains[channels] * np.square(steps / UNIT)
                     smaller = nearest - np.sign(nearest)
                     cost = [
                         weight * np.square(exact - k)
-                        + thrift * w.bits[tables, np.clip(k, -widest, widest).astype(np.int32) + widest]
+                        + rate_weight * w.bits[tables, np.clip(k, -widest, widest).astype(np.int32) + widest]
                         for k in (nearest, smaller)
                     ]
                     nearest = np.where(cost[1] < cost[0], smaller, nearest)
                 symbols = nearest.astype(np.int32)
-                coded = tables >= w.silent
+                coded = tables >= w.zero_rate
                 symbols[~coded] = 0
                 total += float(w.bits[tables, np.clip(symbols, -widest, widest) + widest][coded].sum())
                 total += self._longer_escapes(symbols[coded], tables[coded])
                 parts.append((tables[coded].tolist(), symbols[coded].tolist()))
-                grid.learn(group, mask, means + symbols * grid.steps(group))
+                grid.update(group, mask, means + symbols * grid.steps(group))
         self.grid = grid
         return parts, total
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .layers import in_strips, positive
-from .passes import COUNT, PASSES, phases
-from .weights import FARTHEST, SCALES, UNIT, Weights
+from .layers import in_strips, relu_requantize
+from .passes import NUM_GROUPS, PASSES, phases
+from .weights import MAX_COEFFICIENT, SCALES, UNIT, Weights
 
 REACH = 3  # places that a mean depends on in each direction
 
@@ -13,7 +13,7 @@ class Grid:
     """The coefficients of an image, and which of them are known so far.
 
     known : (h, w, M) float32
-        Integers from -FARTHEST to FARTHEST, in 1 / UNIT; 0 where not known yet.
+        Integers from -MAX_COEFFICIENT to MAX_COEFFICIENT, in 1 / UNIT; 0 where not known yet.
     is_known : (h, w, groups) bool
     """
 
@@ -22,7 +22,7 @@ class Grid:
         self.height, self.width = height, width
         self.known = np.zeros((height, width, weights.starts[-1]), np.float32)
         self.phases = phases(height, width)
-        self.is_known = np.zeros((height, width, COUNT), np.bool_)
+        self.is_known = np.zeros((height, width, NUM_GROUPS), np.bool_)
 
     def predict(self, number: int):
         """Return (group, mask, means (n, size) int32, tables (n, size) uint8) for each part of a pass."""
@@ -34,7 +34,7 @@ class Grid:
             x = self._state(first, last)
             for layer in ("first", "second", "third"):
                 name, following = f"c{number}.{layer}", f"c{number}.{FOLLOWING[layer]}"
-                x = positive(w.convs[name](x), w.scales[following], w.convs[following].largest)
+                x = relu_requantize(w.convs[name](x), w.scales[following], w.convs[following].max_input)
                 x = x.astype(w.convs[following].weights.dtype, copy=False)
             return w.convs[f"c{number}.last"](x)
 
@@ -42,7 +42,7 @@ class Grid:
             half, at = out.shape[2] // 2, 0
             for group, mask, means, tables in parts:
                 size, here = w.groups[group], mask[top:bottom]
-                mean = np.rint(out[..., at : at + size][here]).clip(-FARTHEST, FARTHEST)
+                mean = np.rint(out[..., at : at + size][here]).clip(-MAX_COEFFICIENT, MAX_COEFFICIENT)
                 raw = out[..., half + at : half + at + size][here]
                 table = np.rint(raw - log_steps[w.part(group)]).clip(0, SCALES - 1)
                 means.append(mean.astype(np.int32))
@@ -50,9 +50,9 @@ class Grid:
                 at += size
         return [(group, mask, np.concatenate(means), np.concatenate(tables)) for group, mask, means, tables in parts]
 
-    def learn(self, group: int, mask, values):
-        """Take in (n, size) integers, the coefficients of a part; what is beyond FARTHEST is clipped."""
-        self.known[..., self.weights.part(group)][mask] = np.clip(values, -FARTHEST, FARTHEST)
+    def update(self, group: int, mask, values):
+        """Take in (n, size) integers, the coefficients of a part; what is beyond MAX_COEFFICIENT is clipped."""
+        self.known[..., self.weights.part(group)][mask] = np.clip(values, -MAX_COEFFICIENT, MAX_COEFFICIENT)
         self.is_known[..., group] |= mask
 
     def steps(self, group: int):
@@ -62,16 +62,16 @@ class Grid:
     def _state(self, first, last):
         """(rows, w, M + groups + 1) float64, input of the networks."""
         total = self.known.shape[2]
-        x = np.empty((last - first, self.width, total + COUNT + 1))
+        x = np.empty((last - first, self.width, total + NUM_GROUPS + 1))
         x[..., :total] = self.known[first:last]
         x[..., total:-1] = self.is_known[first:last] * UNIT
-        x[..., -1] = plane(self.quality)
+        x[..., -1] = quality_plane(self.quality)
         return x
 
 
 FOLLOWING = {"first": "second", "second": "third", "third": "last"}
 
 
-def plane(quality: int) -> int:
+def quality_plane(quality: int) -> int:
     """What the networks see of the quality: from -1 to 1, in 1 / UNIT."""
     return 2 * quality - UNIT

@@ -20,22 +20,22 @@ class Conv:
 
     weights : (taps * inputs, outputs) float32 or float64, integers; taps row by row.
     multiplier, bias : (outputs,) of the same type; what is returned is sum * multiplier + bias.
-    largest : int
+    max_input : int
         Bound on the magnitude of its inputs; a sum stays below the limit of the type for these.
     """
 
     weights: np.ndarray
     multiplier: np.ndarray
     bias: np.ndarray
-    largest: int
+    max_input: int
 
     def is_exact(self) -> bool:
         """Whether no sum, whole or in part, can reach the limit, whatever the inputs."""
-        reach = np.abs(self.weights).sum(axis=0, dtype=np.float64).max() * self.largest
+        reach = np.abs(self.weights).sum(axis=0, dtype=np.float64).max() * self.max_input
         return bool(reach < LIMITS[self.weights.dtype] and np.all(np.rint(self.weights) == self.weights))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(h, w, inputs) integers of magnitude up to `largest` -> (h, w, outputs)."""
+        """(h, w, inputs) integers of magnitude up to `max_input` -> (h, w, outputs)."""
         height, width, inputs = x.shape
         if len(self.weights) == inputs:
             y = x.reshape(-1, inputs) @ self.weights
@@ -65,10 +65,10 @@ class Conv:
         return y
 
 
-def positive(x: np.ndarray, scale: np.float32, largest: int) -> np.ndarray:
-    """ReLU of x, in units of 1 / scale, as integers up to `largest`, in the type of x."""
+def relu_requantize(x: np.ndarray, scale: np.float32, max_input: int) -> np.ndarray:
+    """ReLU of x, in units of 1 / scale, as integers up to `max_input`, in the type of x."""
     y = x * scale
-    np.clip(y, 0, largest, out=y)
+    np.clip(y, 0, max_input, out=y)
     return np.rint(y, out=y)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-COUNT = 4  # groups of the coefficients of a place; how many each holds is in the weights
+NUM_GROUPS = 4  # groups of the coefficients of a place; how many each holds is in the weights
 # (group, phase) coded side by side in each pass.
 PASSES = (
     ((0, "corner"),), ((0, "rest"),), ((0, "odd"),), ((0, "cross"), (1, "even")),

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import SdcUnsupportedError
 from ..latent_formats import LATENT_FORMATS
 from .layers import Conv
-from .passes import COUNT, PASSES, starts
+from .passes import NUM_GROUPS, PASSES, starts
 from .rans import Tables
 
 FOLDER = Path(__file__).resolve().parents[2] / "weights" / "learned"
@@ -24,14 +24,13 @@ NAME_BYTES = 4
 QUALITIES = 256
 SCALES = 64  # tables of frequencies
 UNIT = 256  # a coefficient is an integer in units of 1 / UNIT
-FARTHEST = 1 << 15  # largest magnitude of a coefficient, in those units
-FIRST_GROUPS = (4, 4, 6, 10)  # of weights that do not say how many coefficients their groups have
+MAX_COEFFICIENT = 1 << 15  # largest magnitude of a coefficient, in those units
 MAX_COEFFICIENTS = 256  # of a patch
-LONGEST_TABLE = 512  # so that a symbol has at most 17 bits
+MAX_TABLE = 512  # so that a symbol has at most 17 bits
 SYNTHESIS_BLOCKS = 4
-# Figures of a layer are 0 or within these: then nothing overflows, and nothing comes out so small that a processor
+# Multipliers, biases and scales of a layer are 0 or within these: then nothing overflows, and nothing comes out so small that a processor
 # which flushes denormal numbers would differ.
-SMALLEST_FIGURE, LARGEST_FIGURE = 2.0**-60, 2.0**30
+MIN_FACTOR, MAX_FACTOR = 2.0**-60, 2.0**30
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Weights:
     tables : Tables
     bits : float32 array
         What each integer costs by each table, for the encoder.
-    silent : int
+    zero_rate : int
         Scales below this index are not coded: the coefficient is its mean.
     analysis : ((4 C, M), (M,)) float32
         Weights and bias of the map from patches to coefficients.
@@ -78,7 +77,7 @@ class Weights:
     log_steps: np.ndarray
     tables: Tables
     bits: np.ndarray
-    silent: int
+    zero_rate: int
     analysis: tuple[np.ndarray, np.ndarray]
     gains: np.ndarray
     lambdas: np.ndarray
@@ -100,7 +99,7 @@ def layers(channels: int, groups: tuple[int, ...]) -> dict[str, tuple]:
     total, patch = sum(groups), 4 * channels
     found: dict[str, tuple] = {}
     for number, parts in enumerate(PASSES):
-        found[f"c{number}.first"] = (9, total + COUNT + 1, None, np.int16)
+        found[f"c{number}.first"] = (9, total + NUM_GROUPS + 1, None, np.int16)
         found[f"c{number}.second"] = found[f"c{number}.third"] = (9, None, None, np.int8)
         found[f"c{number}.last"] = (1, None, 2 * sum(groups[group] for group, _ in parts), np.int16)
     found["s.head"] = (9, total + 1, None, np.int16)
@@ -163,18 +162,19 @@ def build_weights(arrays: dict[str, np.ndarray]) -> Weights:
     channels = int(array("channels", np.int32))
     if latent_format not in formats or formats[latent_format].channels != channels:
         raise ValueError(f"{latent_format} with {channels} channels is no latent format")
-    groups = _groups(array) if "groups" in arrays else FIRST_GROUPS
+    groups = _groups(array)
     total = sum(groups)
     convs, scales = _decoder(array, channels, groups)
 
     lengths, frequencies = array("tables.lengths", np.int32, SCALES), array("tables.frequencies", np.uint16, None)
-    if lengths.min() < 2 or lengths.max() > LONGEST_TABLE or lengths.sum() != len(frequencies):
+    if lengths.min() < 2 or lengths.max() > MAX_TABLE or lengths.sum() != len(frequencies):
         raise ValueError("tables.lengths does not fit tables.frequencies")
     tables = Tables(np.split(frequencies, np.cumsum(lengths)[:-1]))
-    steps, silent = array("steps", np.uint16, QUALITIES, total), int(array("silent", np.int32))
+    steps, zero_rate = array("steps", np.uint16, QUALITIES, total), int(array("zero_rate", np.int32))
     errors = array("errors", np.float32, QUALITIES)
-    if steps.min() < 1 or errors.min() < 0 or not 0 <= silent <= SCALES:
-        raise ValueError("steps, errors or silent are out of bounds")
+    if steps.min() < 1 or errors.min() < 0 or not 0 <= zero_rate <= SCALES:
+        raise ValueError("steps, errors or zero_rate are out of bounds")
+    linear = array("a.linear.w", np.float16, 4 * channels, total)
     scale = np.float32(array("scale", np.float32))
     if not scale > 0:
         raise ValueError("scale is not above 0")
@@ -191,26 +191,15 @@ def build_weights(arrays: dict[str, np.ndarray]) -> Weights:
         log_steps=array("log_steps", np.float32, QUALITIES, total).astype(np.float64),
         tables=tables,
         bits=tables.bits(),
-        silent=silent,
-        analysis=_analysis(array, arrays, 4 * channels, total),
+        zero_rate=zero_rate,
+        analysis=(linear.astype(np.float32), array("a.linear.b", np.float32, total)),
         gains=array("gains", np.float32, total),
         lambdas=array("lambdas", np.float32, QUALITIES),
     )
 
 
-def _analysis(array, arrays, patch, total):
-    """Weights and bias of the encoder's linear map, in float32.
-
-    The first weights have a residual network beside it that died in training: it adds the bias of its last layer.
-    """
-    weights, bias = array("a.linear.w", np.float16, patch, total), array("a.linear.b", np.float32, total)
-    if "a.tail.b" in arrays:
-        bias = bias + array("a.tail.b", np.float32, total)
-    return weights.astype(np.float32), bias
-
-
 def _groups(array):
-    groups = tuple(int(size) for size in array("groups", np.int32, COUNT))
+    groups = tuple(int(size) for size in array("groups", np.int32, NUM_GROUPS))
     if min(groups) < 1 or sum(groups) > MAX_COEFFICIENTS:
         raise ValueError(f"groups of {groups} coefficients are out of bounds")
     return groups
@@ -228,13 +217,14 @@ def _decoder(array, channels, groups):
         # What is added is never a negative zero, so no layer gives one and the sign of a zero it takes in is nothing.
         multiplier, bias = array(f"{name}.m", kind, width), array(f"{name}.b", kind, width) + kind(0)
         scales[name] = np.float32(array(f"{name}.scale", np.float32))
-        convs[name] = Conv(weights.astype(kind), multiplier, bias, int(array(f"{name}.largest", np.int32)))
+        convs[name] = Conv(weights.astype(kind), multiplier, bias, int(array(f"{name}.max_input", np.int32)))
         sees_the_grid = name.endswith(".first") and name.startswith("c") or name in ("s.head", "s.linear")
-        if not (FARTHEST if sees_the_grid else 1) <= convs[name].largest <= FARTHEST or not convs[name].is_exact():
+        least = MAX_COEFFICIENT if sees_the_grid else 1
+        if not least <= convs[name].max_input <= MAX_COEFFICIENT or not convs[name].is_exact():
             raise ValueError(f"the sums of the layer {name} could become inexact")
-        figures = np.abs(np.concatenate([multiplier, bias, [scales[name]]], dtype=np.float64))
-        if not (figures[-1] and np.all((figures == 0) | (figures >= SMALLEST_FIGURE) & (figures <= LARGEST_FIGURE))):
-            raise ValueError(f"the figures of the layer {name} are out of bounds")
+        factors = np.abs(np.concatenate([multiplier, bias, [scales[name]]], dtype=np.float64))
+        if not (factors[-1] and np.all((factors == 0) | (factors >= MIN_FACTOR) & (factors <= MAX_FACTOR))):
+            raise ValueError(f"the factors of the layer {name} are out of bounds")
     trunk = {convs[f"s.{number}.second"].weights.shape[1] for number in range(SYNTHESIS_BLOCKS)}
     if trunk != {convs["s.head"].weights.shape[1]}:
         raise ValueError("the blocks of the synthesis do not fit each other")

@@ -62,7 +62,7 @@ def decode(section, height, width, latent_format, channels):
 class Decoding:
     def __init__(self, arrays, quality, h, w):
         self.arrays, self.q, self.h, self.w = arrays, quality, h, w
-        sizes = arrays["groups"].tolist() if "groups" in arrays else [4, 4, 6, 10]
+        sizes = arrays["groups"].tolist()
         self.groups = [range(sum(sizes[:g]), sum(sizes[: g + 1])) for g in range(4)]
         self.known = np.zeros((h, w, sum(sizes)), np.int64)
         self.flags = np.zeros((h, w, 4), np.int64)
@@ -92,7 +92,7 @@ class Decoding:
             table = float(tables[number]) - float(self.arrays["log_steps"][self.q, k])
             table = min(max(round(table), 0), 63)
             symbol = 0
-            if table >= int(self.arrays["silent"]):
+            if table >= int(self.arrays["zero_rate"]):
                 symbol = coder.symbol(self.tables[table])
             value = mean + symbol * int(self.arrays["steps"][self.q, k])
             self.known[y, x, k] = min(max(value, -32768), 32768)
@@ -123,7 +123,7 @@ class Decoding:
     def layer(self, name, x):
         w = self.arrays[f"{name}.w"]
         kind = {"int8": np.float32, "int16": np.float64}[w.dtype.name]
-        assert np.abs(x).max() <= self.arrays[f"{name}.largest"]
+        assert np.abs(x).max() <= self.arrays[f"{name}.max_input"]
         n = x.shape[2]
         total = np.zeros((self.h, self.w, w.shape[1]), np.int64)
         if len(w) == n:
@@ -141,7 +141,7 @@ class Decoding:
 
     def rectified(self, value, name):
         scaled = value * value.dtype.type(self.arrays[f"{name}.scale"])
-        return np.rint(np.clip(scaled, 0, self.arrays[f"{name}.largest"])).astype(np.int64)
+        return np.rint(np.clip(scaled, 0, self.arrays[f"{name}.max_input"])).astype(np.int64)
 
 
 class Coder:

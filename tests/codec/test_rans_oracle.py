@@ -109,7 +109,7 @@ def test_drawn_symbols_take_as_many_bits(seed):
 def test_a_latent_takes_as_many_bits(quality, smooth_latent):
     """The symbols and tables that the learned codec really has."""
     latent = smooth_latent(height=48, width=48).astype(np.float32)
-    parts, _ = encoder.Choice(latent, WEIGHTS).code(quality)
+    parts, _ = encoder.LatentQuantizer(latent, WEIGHTS).code(quality)
     numbers, values = (sum((part[place] for part in parts), []) for place in (0, 1))
     assert len(numbers) > 1000
     data, oracle = both(numbers, values)

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -25,32 +27,15 @@ requires-python = ">=3.11"
 test = ["one"]
 "comfyui-1" = []
 [tool.uv.sources]
-one = { path = "one" }
+one = { path = "one-1-py3-none-any.whl" }
 """
-ONE = """
-[project]
-name = "one"
-version = "1"
-[build-system]
-requires = []
-build-backend = "build"
-backend-path = ["."]
-"""
-# A wheel of two modules, made without any package of an index.
-BUILD = """
-import zipfile
-def build_wheel(folder, *_):
-    with zipfile.ZipFile(folder + "/one-1-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("one.py", "import other")
-        wheel.writestr("other.py", "")
-        wheel.writestr("one-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: one\\nVersion: 1\\n")
-        wheel.writestr("one-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        wheel.writestr("one-1.dist-info/RECORD", "one.py,,\\nother.py,,\\none-1.dist-info/METADATA,,\\n"
-                       "one-1.dist-info/WHEEL,,\\none-1.dist-info/RECORD,,\\n")
-    return "one-1-py3-none-any.whl"
-"""
-HOLD = "import sys; from pathlib import Path; from dev.environment import cache_root, locked\n"
-HOLD += "with locked(Path(sys.argv[1]), cache_root()): print('in', flush=True); sys.stdin.read()"
+WHEEL = {
+    "one.py": "import other", "other.py": "",
+    "one-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: one\nVersion: 1\n",
+    "one-1.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "one-1.dist-info/RECORD": "one.py,,\nother.py,,\none-1.dist-info/METADATA,,\none-1.dist-info/WHEEL,,\n",
+}  # fmt: skip
+HOLD = "import sys, filelock\nwith filelock.FileLock(sys.argv[1]): print('in', flush=True); sys.stdin.read()"
 
 
 @pytest.fixture
@@ -64,10 +49,11 @@ def cache(tmp_path):
 @pytest.fixture
 def project(tmp_path, cache, monkeypatch):
     """Stands for the repository."""
-    (tmp_path / "project" / "one").mkdir(parents=True)
+    (tmp_path / "project").mkdir()
     (tmp_path / "project" / "pyproject.toml").write_text(PROJECT)
-    (tmp_path / "project" / "one" / "pyproject.toml").write_text(ONE)
-    (tmp_path / "project" / "one" / "build.py").write_text(BUILD)
+    with zipfile.ZipFile(tmp_path / "project" / "one-1-py3-none-any.whl", "w") as wheel:
+        for name, content in WHEEL.items():
+            wheel.writestr(name, content)
     monkeypatch.setenv("UV_OFFLINE", "1")
     environment.uv(cache, "lock", "--quiet", "--project", tmp_path / "project")
     monkeypatch.setattr(environment, "REPO", tmp_path / "project")
@@ -88,16 +74,19 @@ def test_an_interrupted_set_up_is_made_whole_and_a_finished_one_is_kept(project,
     assert environment.prepare("1", cache) != python
 
 
-def test_a_second_run_waits_for_the_first_and_a_killed_one_holds_nothing(tmp_path):
-    command = [sys.executable, "-c", HOLD, tmp_path / "lock"]
-    options = {"cwd": REPO, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **options) as first, subprocess.Popen(command, **options) as second:
-        started = {process.stdout.readline(): process for process in (first, second)}
-        assert sorted(started) == ["Waiting: another run is setting up the same.\n", "in\n"]
-        started["in\n"].kill()
-        (waiting,) = {first, second} - {started["in\n"]}
-        assert waiting.stdout.readline() == "in\n"
-        waiting.stdin.close()
+def test_a_second_set_up_waits_for_the_first_and_a_killed_one_holds_nothing(project, cache):
+    env = environment.prepare("1", cache).parents[1]
+    shutil.rmtree(env)
+    second = threading.Thread(target=environment.prepare, args=("1", cache))
+    holding = [sys.executable, "-c", HOLD, f"{env}.lock"]
+    with subprocess.Popen(holding, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "in\n"
+        second.start()
+        second.join(1)
+        assert second.is_alive() and not env.exists()
+        first.kill()
+    second.join()
+    assert (env / environment.MARK).exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can mount a small disk")
@@ -127,9 +116,10 @@ def test_too_old_a_python_is_told_in_one_sentence(version, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (1, "", expected) and not list(tmp_path.iterdir())
 
 
-def test_the_lock_is_up_to_date_and_fits_what_this_comfyui_requires(monkeypatch):
+def test_the_lock_is_up_to_date_and_fits_what_comfyui_and_bulk_work_require():
     environment.uv(environment.cache_root(), "lock", "--check", "--offline", "--quiet", "--project", REPO)
-    lines = (Path(os.environ["SDC_COMFYUI"]) / "requirements.txt").read_text().splitlines()
+    lists = [Path(os.environ["SDC_COMFYUI"]) / "requirements.txt", REPO / "bulk" / "requirements.txt"]
+    lines = [line for path in lists for line in path.read_text(encoding="utf-8").splitlines()]
     for wanted in (Requirement(line) for line in lines if line and not line.startswith("#")):
         assert importlib.metadata.version(wanted.name) in wanted.specifier, wanted
 
@@ -189,7 +179,7 @@ def test_nothing_is_installed_into_it_and_what_is_missing_is_named(tmp_path):
         ("linux", {}, "~/.local/share/sdc"),
         ("linux", {"XDG_DATA_HOME": "~/data"}, "~/data/sdc"),
         ("darwin", {}, "~/Library/Application Support/sdc"),
-        ("win32", {"APPDATA": "~/AppData/Roaming"}, "~/AppData/Roaming/sdc"),
+        ("win32", {"APPDATA": "~/Roaming"}, "~/Roaming/sdc"),
         ("win32", {"SDC_HOME": "~/mine"}, "~/mine"),
     ],
 )

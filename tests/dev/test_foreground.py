@@ -22,7 +22,7 @@ def test_a_port_that_is_taken_is_said_and_the_next_one_used(comfyui, tmp_path, m
         command = foreground.command(["--cpu"], {"comfyui": comfyui}, tmp_path)
     assert int(command[command.index("--port") + 1]) > foreground.PORT and command.count("--cpu") == 1
     assert f"Port {foreground.PORT} is in use" in capsys.readouterr().out
-    assert foreground.command(["--port", "1"], {"comfyui": comfyui}, tmp_path).count("--port") == 1
+    assert foreground.command(["--cpu", "--port", "1"], {"comfyui": comfyui}, tmp_path).count("--port") == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without telling them")

@@ -12,7 +12,7 @@ import math
 import torch
 import torch.nn.functional as F
 from sdc_pack.codec.learned import passes
-from sdc_pack.codec.learned.passes import COUNT, PASSES, starts
+from sdc_pack.codec.learned.passes import NUM_GROUPS, PASSES, starts
 from torch import nn
 from torch.nn import Conv2d
 
@@ -114,7 +114,9 @@ class Coder(nn.Module):
         patch, total = 4 * channels, sum(groups)
         # Linear is enough here: a residual network beside it, trained for 150 steps, gained at most 1 % of the loss.
         self.analysis, self.synthesis = Conv2d(patch, total, 1), Transform(total, patch, 4)
-        self.contexts = nn.ModuleList(Context(total + COUNT + 1, sum(groups[g] for g, _ in coded)) for coded in PASSES)
+        self.contexts = nn.ModuleList(
+            Context(total + NUM_GROUPS + 1, sum(groups[g] for g, _ in coded)) for coded in PASSES
+        )
         log_lambda = torch.log(self.lambda_of(torch.linspace(0, 1, ANCHORS)))
         self.log_steps = nn.Parameter((0.5 * (math.log(8.6) - log_lambda))[:, None].repeat(1, total))
         self.starts = starts(groups)
@@ -148,7 +150,7 @@ class Coder(nn.Module):
         total = self.starts[-1]
         places = [[start + n for n in range(size)] for start, size in zip(self.starts, groups, strict=False)]
         kept = sum(places, [])
-        beside = list(range(total, total + COUNT + 1))  # what the networks see besides the coefficients
+        beside = list(range(total, total + NUM_GROUPS + 1))  # what the networks see besides the coefficients
         picks = {"analysis": (0, kept), "synthesis.linear": (1, kept), "synthesis.head": (1, [*kept, total])}
         for number, coded in enumerate(PASSES):
             picks[f"contexts.{number}.first"] = 1, kept + beside
@@ -186,7 +188,7 @@ class Coder(nn.Module):
         step = torch.exp(log_step)
         height, width = y.shape[-2:]
         masks = phase_masks(height, width)
-        known = torch.zeros(COUNT, height, width)
+        known = torch.zeros(NUM_GROUPS, height, width)
         done = torch.zeros_like(y)
         bits = torch.zeros((), dtype=torch.float32)
         low, high = (math.log(s) for s in SCALES)

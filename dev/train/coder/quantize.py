@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from sdc_pack.codec.learned import decoder, encoder
 from sdc_pack.codec.learned.layers import LIMITS
 from sdc_pack.codec.learned.weights import (
-    FARTHEST,
-    FIRST_GROUPS,
+    MAX_COEFFICIENT,
     QUALITIES,
     SCALES,
     UNIT,
@@ -67,7 +66,7 @@ def add(arrays, name, module, kind, top, output_scale=1.0, integer_input=False):
     """One layer of the decoder. `top` is the largest input to expect; integer_input: it comes in 1 / UNIT."""
     whole, multiplier, bias = integers(module, kind, output_scale)
     if integer_input:
-        largest, scale = FARTHEST, float(UNIT)
+        largest, scale = MAX_COEFFICIENT, float(UNIT)
     else:
         limit = LIMITS[np.dtype(np.float32 if kind is np.int8 else np.float64)]
         largest = int(min(FINEST[kind], (limit - 1) // np.abs(whole.astype(np.int64)).sum(0).max()))
@@ -75,7 +74,7 @@ def add(arrays, name, module, kind, top, output_scale=1.0, integer_input=False):
     real = np.float32 if kind is np.int8 else np.float64
     arrays |= {
         f"{name}.w": whole, f"{name}.m": (multiplier / scale).astype(real), f"{name}.b": bias.astype(real),
-        f"{name}.largest": np.int32(largest), f"{name}.scale": np.float32(scale),
+        f"{name}.max_input": np.int32(largest), f"{name}.scale": np.float32(scale),
     }  # fmt: skip
 
 
@@ -126,7 +125,7 @@ def to_file(network, family, latents, held_out, metric) -> bytes:
     network.eval()
     batch = torch.stack([m[:, :32, :32].float() for m in latents[:: max(1, len(latents) // 40)]])
     top = activations(network, batch)
-    arrays = {"channels": np.int32(batch.shape[1]), "silent": np.int32(SILENT), "shift": np.float32(family.shift)}
+    arrays = {"channels": np.int32(batch.shape[1]), "zero_rate": np.int32(SILENT), "shift": np.float32(family.shift)}
     arrays |= {"latent_format": np.array(family.name), "scale": np.float32(family.scale)}
     arrays["groups"] = np.array(network.groups, np.int32)
     arrays["errors"] = np.ones(QUALITIES, np.float32)
@@ -167,7 +166,7 @@ def from_file(data: bytes, family) -> Coder:
     """The network that a file of weights was made from, but for what rounding to integers took."""
     with np.load(io.BytesIO(data)) as file:
         arrays = {name: file[name] for name in file.files}
-    groups = tuple(arrays["groups"].tolist()) if "groups" in arrays else FIRST_GROUPS
+    groups = tuple(arrays["groups"].tolist())
     network = Coder(family.channels, groups, family.lambdas).to(memory_format=torch.channels_last)
 
     def fill(module, name, output_scale=1.0):
@@ -230,7 +229,7 @@ def fit_tables(arrays, latents):
     weights = parse_weights(pack(arrays))
     counts = [np.zeros(2 * k + 2) for k in weights.tables.reach]
     for number, latent in enumerate(latents):
-        choice = encoder.Choice(latent, weights)
+        choice = encoder.LatentQuantizer(latent, weights)
         for quality in (20 + number % 3 * 15, 90 + number % 3 * 15, 150 + number % 3 * 30):
             for tables, symbols in choice.code(quality)[0]:
                 tables, symbols = np.array(tables), np.array(symbols)
