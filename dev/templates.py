@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from playwright.sync_api import sync_playwright
 
 from . import browser, models
+from .demo import swap
 from .environment import SetupError, say
 from .server import Server
 
@@ -149,9 +150,7 @@ def run_tiny(name: str, values: dict, server: Server, only: tuple[str, ...] = ()
     """
     prompt = json.loads((WORKFLOWS / "api" / f"{name}.json").read_text(encoding="utf-8"))
     prompt = {node_id: node for node_id, node in prompt.items() if not only or node["class_type"] in only}
-    for node in prompt.values():
-        wired = {key for key, value in node["inputs"].items() if isinstance(value, list)}
-        node["inputs"] |= {key: value for key, value in (TINY | values).items() if key in node["inputs"].keys() - wired}
+    swap(prompt, TINY | values)
     found: dict = {}
     for node_id, output in server.client.run(prompt).items():
         for file in output.get("files", []):

@@ -34,13 +34,9 @@ sys.path.insert(0, os.environ["SDC_COMFYUI"])
 from dev.server import Server  # noqa: E402
 
 # These go in this order to whatever process is free. What talks to a server takes longest, so it goes first, and all
-# that shares one to the same process; the short files of the codec come last, to end together. What needs a page is
-# two chains, as one would take longer than everything else.
-CHAINS = (
-    ("browser/test_layout", "browser/test_workflows"), ("browser/",), ("workflows/", "dev/test_server"), ("dev/",),
-    ("bulk/",), ("nodes/",), ("contracts/",), ("",),
-)  # fmt: skip
-SHARING = CHAINS[:3]
+# that shares one to the same process; the short files of the codec come last, to end together.
+CHAINS = ("browser/",), ("workflows/", "dev/test_server"), ("dev/",), ("bulk/",), ("nodes/",), ("contracts/",), ("",)
+SHARING = CHAINS[:2]
 FUZZ_INPUTS = 2000  # in an ordinary run
 FUZZ_PART = 10_000  # inputs that hypothesis may remember at once
 

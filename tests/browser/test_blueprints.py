@@ -1,6 +1,5 @@
 """The subgraph blueprints, found in the node search, added with one click and run."""
 
-import json
 import time
 
 import pytest
@@ -18,7 +17,7 @@ def add(page, name: str, position=(800, 250)) -> int:
     search.fill(name)
     page.page.get_by_text(name, exact=True).first.wait_for()
     search.press("Enter")
-    page.wait("before => app.graph.nodes.length === before + 1", before)
+    page.wait_for_nodes(before + 1)
     page.settle()
     page.page.mouse.move(*position)
     # It hangs on the pointer, and goes with the next search, until a click reaches the canvas behind the search.
@@ -29,27 +28,16 @@ def add(page, name: str, position=(800, 250)) -> int:
     return page.run("() => app.graph.nodes.at(-1).id")
 
 
-def run(page) -> dict:
-    """Outputs of the run, by node."""
-    page.queue()
-    page.wait_until_idle()
-    (entry,) = json.loads(page.server.client.request("/history?max_items=1")).values()
-    assert entry["status"]["status_str"] == "success", entry["status"]
-    return entry["outputs"]
-
-
-@pytest.mark.parametrize("name", BLUEPRINTS)
-def test_a_blueprint_is_added_from_the_search(canvas_page, name):
-    node = add(canvas_page, name)
-    title, types = canvas_page.run(
-        "id => { const n = app.graph.getNodeById(id); return [n.title, n.subgraph.nodes.map(x => x.type)] }", node
-    )
-    assert title == name and set(types) == BLUEPRINTS[name]
-
-
 def wire_models(page, models: int, node: int):
     for kind in ("VAE", "CLIP", "MODEL", "CONTROL_NET"):
         page.connect(models, kind, node, kind.lower())
+
+
+@pytest.mark.parametrize("name", ["SDC Compress", "SDC Decompress", "SDC Decompress File"])
+def test_a_blueprint_is_added_from_the_search(canvas_page, name):
+    node = add(canvas_page, name)
+    title, types = canvas_page.run("id => [sdc.node(id).title, sdc.node(id).subgraph.nodes.map(n => n.type)]", node)
+    assert title == name and set(types) == BLUEPRINTS[name]
 
 
 def test_what_one_blueprint_compresses_the_next_one_regenerates(page):
@@ -60,15 +48,14 @@ def test_what_one_blueprint_compresses_the_next_one_regenerates(page):
     compress = add(page, "SDC Compress", (650, 200))
     page.connect(image, "IMAGE", compress, "pixels")
     page.connect(models, "VAE", compress, "vae")
-    folder = f"blueprint-{'vue' if page.is_vue() else 'canvas'}"
-    page.set(compress, "filename_prefix", f"{folder}/%date:yyyy%")
+    page.set(compress, "filename_prefix", f"blueprint-{page.is_vue()}/%date:yyyy%")
     regenerate = add(page, "SDC Decompress", (1100, 200))
     wire_models(page, models, regenerate)
     page.connect(compress, "SDC", regenerate, "sdc")
     preview = page.add("PreviewImage", (1350, 300))
     page.connect(regenerate, "IMAGE", preview, "images")
     years = {time.strftime("%Y")}
-    outputs = run(page)
+    outputs = page.execute()
     (files,) = (shown["files"] for shown in outputs.values() if "files" in shown)
     years.add(time.strftime("%Y"))
     assert files[0]["filename"] in {f"{year}_00001_.sdc" for year in years}
@@ -81,4 +68,4 @@ def test_the_sample_is_opened_as_it_is(canvas_page):
     opened = add(page, "SDC Decompress File", (650, 200))
     wire_models(page, models, opened)
     page.connect(opened, "IMAGE", preview, "images")
-    assert run(page)[str(preview)]["images"]
+    assert page.execute()[str(preview)]["images"]

@@ -1,4 +1,4 @@
-"""What goes wrong is told in the page, in words that say what to do."""
+"""The page says what went wrong, and what to do."""
 
 import os
 import sys
@@ -10,42 +10,34 @@ from sdc_pack.nodes.tiny import install
 
 from dev.server import Server
 
-from .comfy_page import ComfyPage
-from .conftest import ROOT, SCREENSHOTS, skip_introduction
-from .test_workflows import open_template
+from .conftest import ROOT, open_page
 
 
-def test_a_missing_model_is_told(canvas_page):
+def test_a_missing_model_is_reported(canvas_page):
     page = canvas_page
-    open_template(page, "sdc_full_pipeline")
+    page.open_template("sdc_full_pipeline")
     page.queue()
     if page.is_old:  # it only draws a red frame around the nodes
         page.wait("() => app.graph.nodes.filter(node => node.has_errors).length === 2")
     else:
         page.error_box("v1-5-pruned-emaonly-fp16.safetensors")
-    page.forgive("400")
-    page.forgive("Prompt execution failed")
+    page.forgive("400", "Prompt execution failed")
 
 
 @pytest.mark.parametrize(
     "latent_format, message", [("SDXL", "compressed for SDXL, but this model works with latents of SD1.x"),
                                ("Flux", "The latent has 16 channels, but this model works with 4")],
 )  # fmt: skip
-def test_a_file_of_another_family_is_told(canvas_page, latent_format, message):
-    page = canvas_page
+def test_a_file_of_another_latent_format_is_reported(canvas_page, input_folder, latent_format, message):
+    page, name = canvas_page, f"{latent_format}.sdc"
     channels = codec.by_name(latent_format).channels
     latent = np.random.default_rng(1).normal(size=(channels, 8, 8)).astype(np.float32)
-    name = f"{latent_format}.sdc"
-    (page.server.base / "input" / name).write_bytes(
-        codec.encode([latent], "custom", latent_format=latent_format)[0].data
-    )
-    kinds = ["SDCLoad", "CheckpointLoaderSimple", "CLIPTextEncode", "SDCDDIMInvert", "PreviewAny"]
-    load, checkpoint, text, invert, preview = (
-        page.add(kind, (60 + 300 * number, 200)) for number, kind in enumerate(kinds)
-    )
-    page.set(load, "file", name)
+    (input_folder / name).write_bytes(codec.encode([latent], "custom", latent_format=latent_format)[0].data)
+    load = page.add("SDCLoad", (60, 200), file=name)
+    checkpoint = page.add("CheckpointLoaderSimple", (360, 200), ckpt_name=install.NAMES["checkpoint"])
+    text, invert = page.add("CLIPTextEncode", (660, 200)), page.add("SDCDDIMInvert", (960, 200))
+    preview = page.add("PreviewAny", (1260, 200))
     assert f"{latent_format} latent: the preview shows rough colors only" in page.status(load, "rough")
-    page.set(checkpoint, "ckpt_name", install.NAMES["checkpoint"])
     page.connect(load, "LATENT", invert, "latent")
     page.connect(checkpoint, "MODEL", invert, "model")
     page.connect(checkpoint, "CLIP", text, "clip")
@@ -65,13 +57,10 @@ def bare_page(tmp_path_factory, chromium, photograph):
     (base / "input" / "example.png").write_bytes(photograph.read_bytes())
     environment = {"PYTHONPATH": str(base / "modules")}
     with Server(os.environ["SDC_COMFYUI"], sys.executable, pack=ROOT, base=base, environment=environment) as server:
-        skip_introduction(server)
-        context = chromium.new_context(viewport={"width": 1600, "height": 900})
-        page = ComfyPage(context.new_page(), server, SCREENSHOTS)
-        page.open()
+        page = open_page(chromium, server)
         page.clear()
         yield page
-        context.close()
+        page.page.close()
 
 
 def test_the_tiny_models_are_installed_from_the_menu(bare_page, session_page):
@@ -85,7 +74,7 @@ def test_the_tiny_models_are_installed_from_the_menu(bare_page, session_page):
     page.page.get_by_role("dialog").wait_for(state="detached")
     assert not list(models.rglob("sdc-tiny*"))
     loader = page.add("CheckpointLoaderSimple")
-    listed = "id => app.graph.getNodeById(id).widgets[0].options.values"
+    listed = "id => sdc.node(id).widgets[0].options.values"
     assert install.NAMES["checkpoint"] not in page.run(listed, loader)
     page.run("() => { app.extensionManager.command.execute('sdc.installTinyModels') }")  # ends with the installation
     page.page.get_by_text("This writes 390 MB").wait_for()
@@ -99,9 +88,10 @@ def test_the_tiny_models_are_installed_from_the_menu(bare_page, session_page):
     assert not page.problems
 
 
-def test_missing_opencv_is_told_where_edges_are_needed(bare_page, session_page):
+def test_missing_opencv_is_reported_where_edges_are_needed(bare_page, session_page):
     page = bare_page
-    open_template(page, "sdc_demo_tiny")
+    page.open_template("sdc_demo_tiny")
+    page.set(page.nodes("ImageScaleToTotalPixels")[0], "megapixels", 0.02)
     page.queue()
     page.error_box("Install opencv-python into the Python that runs ComfyUI and restart ComfyUI")
     page.shoot("missing_opencv")

@@ -1,5 +1,17 @@
 """Compress with SDC in the nodes' menu, and finding nodes by what people type."""
 
+COMPRESSED = {
+    ("VAEEncode", "SDCLatentQuantize", "latent"),
+    ("SDCLatentQuantize", "SDCSave", "sdc"),
+    ("LoadImage", "SDCLatentQuantize", "image"),
+    ("LoadImage", "SDCSave", "image"),
+}
+FROM_LOADERS = {
+    ("LoadImage", "VAEEncode", "pixels"),
+    ("CheckpointLoaderSimple", "VAEEncode", "vae"),
+    ("CheckpointLoaderSimple", "SDCLatentQuantize", "vae"),
+}
+
 
 def links(page) -> set[tuple]:
     """(from type, to type, input name) of every link."""
@@ -10,26 +22,15 @@ def links(page) -> set[tuple]:
     return {tuple(link) for link in found}
 
 
-COMPRESSED = {
-    ("VAEEncode", "SDCLatentQuantize", "latent"),
-    ("SDCLatentQuantize", "SDCSave", "sdc"),
-    ("LoadImage", "SDCLatentQuantize", "image"),
-    ("LoadImage", "SDCSave", "image"),
-}
-
-
 def test_compress_adds_and_wires_the_nodes(page):
     node = page.add("LoadImage", (100, 200))
     page.menu(node, "Compress with SDC")
-    page.wait("() => app.graph.nodes.length === 5")
-    assert links(page) == COMPRESSED | {
-        ("LoadImage", "VAEEncode", "pixels"),
-        ("CheckpointLoaderSimple", "VAEEncode", "vae"),
-        ("CheckpointLoaderSimple", "SDCLatentQuantize", "vae"),
-    }
+    page.wait_for_nodes(5)
+    assert links(page) == COMPRESSED | FROM_LOADERS
     (quantize,) = page.nodes("SDCLatentQuantize")
     assert page.value(quantize, "latent_format") == "auto"  # asks the VAE when it is run
     assert page.value(quantize, "preset") == "best"  # nothing regenerates
+    page.settle()
     assert page.overlaps() == []
 
 
@@ -40,13 +41,13 @@ def test_compress_takes_the_vae_that_is_there_and_the_image_that_is_shown(canvas
     page.add("VAELoader", (500, 600))
     page.connect(image, "IMAGE", preview, "image_a")
     page.menu(preview, "Compress with SDC")
-    page.wait("() => app.graph.nodes.length === 7")
+    page.wait_for_nodes(7)
     vae = {("VAELoader", "VAEEncode", "vae"), ("VAELoader", "SDCLatentQuantize", "vae")}
     assert links(page) >= COMPRESSED | {("LoadImage", "VAEEncode", "pixels")} | vae
 
 
 def test_compress_takes_the_vae_that_has_made_the_image(canvas_page):
-    """With checkpoints of two families on the canvas, only this one can be right."""
+    """With checkpoints of two latent formats on the canvas, only this one can be right."""
     page = canvas_page
     page.add("VAELoader", (100, 700))
     other, own = page.add("CheckpointLoaderSimple", (100, 100)), page.add("CheckpointLoaderSimple", (100, 400))
@@ -54,22 +55,20 @@ def test_compress_takes_the_vae_that_has_made_the_image(canvas_page):
     page.connect(own, "VAE", decode, "vae")
     page.connect(decode, "IMAGE", scale, "image")
     page.menu(scale, "Compress with SDC")
-    page.wait("() => app.graph.nodes.length === 8")
+    page.wait_for_nodes(8)
     (encode,), (quantize,) = page.nodes("VAEEncode"), page.nodes("SDCLatentQuantize")
-    source = "([id, name]) => { const n = app.graph.getNodeById(id); return n.getInputNode(n.findInputSlot(name)).id }"
+    source = "([id, name]) => { const n = sdc.node(id); return n.getInputNode(n.findInputSlot(name)).id }"
     assert page.run(source, [encode, "vae"]) == page.run(source, [quantize, "vae"]) == own != other
 
 
-def test_who_brings_the_vae_from_outside_is_asked_for_the_family(page):
+def test_where_the_vae_comes_from_outside_the_user_is_asked_for_the_latent_format(page):
     image, encode = page.add("LoadImage", (100, 200)), page.add("VAEEncode", (500, 200))
     page.connect(image, "IMAGE", encode, "pixels")
     loader = page.add("CheckpointLoaderSimple", (100, 600))
     page.connect(loader, "VAE", encode, "vae")
     page.run(
-        """([image, encode]) => {
-            const nodes = [image, encode].map(id => app.graph.getNodeById(id))
-            const { node } = app.graph.convertToSubgraph(new Set(nodes))
-            app.canvas.openSubgraph(node.subgraph, node) }""",
+        """ids => { const { node } = app.graph.convertToSubgraph(new Set(ids.map(sdc.node)))
+                    app.canvas.openSubgraph(node.subgraph, node) }""",
         [image, encode],
     )
     page.settle()
@@ -89,15 +88,11 @@ def test_compress_from_vae_encode(canvas_page):
     image, encode = page.add("LoadImage", (100, 200)), page.add("VAEEncode", (500, 200))
     page.connect(image, "IMAGE", encode, "pixels")
     page.menu(encode, "Compress with SDC")
-    page.wait("() => app.graph.nodes.length === 5")
-    assert links(page) == COMPRESSED | {
-        ("LoadImage", "VAEEncode", "pixels"),
-        ("CheckpointLoaderSimple", "VAEEncode", "vae"),
-        ("CheckpointLoaderSimple", "SDCLatentQuantize", "vae"),
-    }
+    page.wait_for_nodes(5)
+    assert links(page) == COMPRESSED | FROM_LOADERS
 
 
-def test_a_node_without_a_image_has_no_such_item(canvas_page):
+def test_a_node_without_an_image_has_no_such_item(canvas_page):
     page, node = canvas_page, canvas_page.add("KSamplerSelect")
     page.settle()
     page.page.mouse.click(*page.point_on(node), button="right")

@@ -1,18 +1,29 @@
-"""The shipped workflows in the page: listed, run to their images, canceled. Each is opened in test_layout.py."""
+"""The shipped workflows in the page: listed, opened in both renderers, run, canceled."""
 
-from .conftest import RANDOM_MODELS, ROOT
+import json
+
+import pytest
+
+from dev.random_models import NAMES as RANDOM_MODELS
+
+from .conftest import ROOT
 
 WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+TALLER = 24  # pixels by which a line more or less on a node may change it
+MAX_LINES = 180  # pixels of all the lines that a node ever shows at once
+TITLE = 64  # with the gap above it
+OPEN = """async name => {
+    const workflow = await (await app.api.fetchApi(`/workflow_templates/comfyui-sdc/${name}.json`)).json()
+    await app.loadGraphData(workflow, true, true, name) // as Browse Templates does
+    return { scale: app.canvas.ds.scale, size: [app.graph.nodes.length, app.graph.links.size],
+             missing: app.graph.nodes.filter(n => !LiteGraph.registered_node_types[n.type]).map(n => n.type) }
+}"""
+SHOWN = """() => app.graph.nodes.filter(node => ['PreviewImage', 'SaveImage'].includes(node.type)).every(node =>
+    node.imgs?.length && node.imgs.every(image => image.naturalWidth))"""  # in the classic canvas
 
 
-def open_template(page, name: str):
-    """Its image is put into the input folder by our script; nothing is missing."""
-    page.page.get_by_role("button", name="Templates").click()
-    page.page.get_by_text("comfyui-sdc", exact=True).last.click()
-    page.page.get_by_text(name, exact=True).last.click()
-    page.wait("name => app.extensionManager.workflow.activeWorkflow?.filename?.startsWith(name)", name)
-    page.wait("() => app.graph.nodes.length > 1")
-    page.page.keyboard.press("Escape")
+def shipped(name: str) -> dict:
+    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def use_random_models(page, steps):
@@ -29,15 +40,67 @@ def use_random_models(page, steps):
             "megapixels": 0.01,
             "width": 128,
             "height": 96,
-            "bits_per_pixel": 2.0,  # noise of the stand-ins takes more than an image
+            "bits_per_pixel": 2.0,  # noise of the random models takes more than an image
         },
     )
 
 
+def check_prompt(page, name: str):
+    """What the page would submit is what workflows/api holds: else `run.py templates` has to write it anew."""
+    object_info = page.server.client.object_info()
+    known = {kind: {name for part in info["input"].values() for name in part} for kind, info in object_info.items()}
+
+    def settled(prompt: dict) -> dict:
+        """Without titles, which ComfyUI words anew now and then, and widgets that only the front end knows."""
+        return {
+            node_id: (kind := node["class_type"], {k: v for k, v in node["inputs"].items() if k in known[kind]})
+            for node_id, node in prompt.items()
+        }
+
+    submitted = page.run("async () => (await app.graphToPrompt()).output")
+    assert settled(submitted) == settled(shipped(f"api/{name}"))
+
+
+def check_sizes(page, name: str):
+    """Nodes are as large as they were when the workflow was laid out, after a run."""
+    sizes = page.run("() => Object.fromEntries(app.graph.nodes.map(n => [n.id, [...n.size]]))")
+    changed = []
+    for node in shipped(name)["nodes"]:
+        folder = (name, node["type"]) == ("sdc_folder_to_folder", "SDCRegenerate")  # has a line for every file
+        wide, tall = (now - laid for now, laid in zip(sizes[str(node["id"])], node["size"], strict=True))
+        if abs(wide) > 1 or abs(tall) > (MAX_LINES if folder else TALLER):
+            changed.append((node["id"], node["type"], wide, tall))
+    assert changed == []
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_template_opens_whole_and_without_overlaps(page, name):
+    """In a window of 1600x1000. In the classic canvas it is then run, and its nodes keep their sizes."""
+    workflow = shipped(name)
+    opened = page.run(OPEN, name)
+    assert opened.pop("scale") >= 0.6
+    assert opened == {"size": [len(workflow["nodes"]), len(workflow["links"])], "missing": []}
+    assert page.page.locator(".p-toast-message").all_inner_texts() == []  # no error of the schema
+    page.settle()
+    if page.is_vue():
+        overlaps = page.overlaps()
+        notes = {node["title"] for node in workflow["nodes"] if node["type"] == "MarkdownNote"}
+        if page.is_old and overlaps and all(title in notes and height < TITLE for title, _, height in overlaps):
+            pytest.skip("this front end gives notes taller lines, so that one reaches into the title below it")
+        assert overlaps == []
+        return
+    check_prompt(page, name)
+    use_random_models(page, steps=4)  # of which strength 0.6 leaves the two that the exact pair needs
+    page.execute()
+    page.wait(SHOWN)
+    page.settle()
+    assert page.overlaps() == []
+    check_sizes(page, name)
+
+
 def test_browse_templates_begins_with_the_demo(canvas_page):
     page = canvas_page
-    page.page.get_by_role("button", name="Templates").click()
-    page.page.get_by_text("comfyui-sdc", exact=True).last.click()
+    page.open_templates()
     page.page.get_by_text("sdc_table1", exact=True).last.wait_for()
     titles = page.page.locator("h3", has_text="sdc_").all_inner_texts()
     assert sorted(titles) == WORKFLOWS and titles[:3] == ["sdc_demo_tiny", "sdc_compress", "sdc_decompress"]
@@ -45,39 +108,36 @@ def test_browse_templates_begins_with_the_demo(canvas_page):
 
 
 def test_the_full_pipeline_runs_to_its_images(page):
-    open_template(page, "sdc_full_pipeline")
+    page.open_template("sdc_full_pipeline")
     use_random_models(page, steps=4)
-    (quantize,) = page.nodes("SDCLatentQuantize")
+    (quantize,), (save,) = page.nodes("SDCLatentQuantize"), page.nodes("SDCSave")
     page.set(quantize, "seed", 1 + page.is_vue())  # nothing of an earlier run is reused
-    page.queue()
-    page.wait_until_idle()
-    (save,) = page.nodes("SDCSave")
+    outputs = page.execute()
     text = page.status(save, "smaller than the PNG")
     assert "colors" in text and page.images(save) == [[128, 80]]
     assert page.status(quantize, "colors")
-    shown = page.run("() => app.graph.nodes.filter(n => ['PreviewImage', 'SaveImage'].includes(n.type)).map(n => n.id)")
-    assert len(shown) == 4
+    shown = page.nodes("PreviewImage", "SaveImage")
+    assert len(shown) == 4 and all(outputs[str(node)]["images"] for node in shown)
     page.wait("ids => ids.every(id => (app.nodeOutputs[id] ?? app.getNodeOutputs?.(id))?.images?.length)", shown)
-    page.page.keyboard.press(".")  # fit the view, for the screenshot
 
 
 def test_the_demo_runs_as_it_is(canvas_page):
+    """Only smaller: without a file of the user's, and without a model."""
     page = canvas_page
-    open_template(page, "sdc_demo_tiny")
-    page.queue()
-    page.wait_until_idle()
+    page.open_template("sdc_demo_tiny")
+    page.set(page.nodes("ImageScaleToTotalPixels")[0], "megapixels", 0.02)
+    page.execute()
     (save,) = page.nodes("SDCSave")
     assert "smaller than the PNG" in page.status(save, "learned codec")
     assert len(page.nodes("SDCRegenerate")) == 1 and not page.nodes("CheckpointLoaderSimple")
-    previews = page.nodes("PreviewImage")
-    page.wait("ids => ids.every(id => (app.nodeOutputs[id] ?? app.getNodeOutputs?.(id))?.images?.length)", previews)
-    page.page.keyboard.press(".")  # fit the view, for the screenshot
+    page.wait(SHOWN)
 
 
-def test_cancel_stops_a_run(page):
-    open_template(page, "sdc_full_pipeline")
+def test_cancel_stops_a_run(canvas_page):
+    page = canvas_page
+    page.load(shipped("sdc_full_pipeline"))
     use_random_models(page, steps=1000)
-    page.set(page.nodes("SDCLatentQuantize")[0], "seed", 77 + page.is_vue())
+    page.set(page.nodes("SDCLatentQuantize")[0], "seed", 77)
     page.run(
         """() => { window.stopped = undefined
                   app.api.addEventListener('execution_interrupted', event => { window.stopped = event.detail }) }"""

@@ -1,18 +1,16 @@
+import io
 import json
-import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from dev.demo import swap
+from dev.random_models import NAMES
 
 ROOT = Path(__file__).parents[2]
-MODELS = Path(os.environ["SDC_MODELS"])
-RANDOM_MODELS = {
-    "ckpt_name": min(path.name for path in (MODELS / "checkpoints").glob("sdc-standin*.ckpt")),
-    "control_net_name": "sdc-standin-canny.safetensors",
-}
+RANDOM_MODELS = {"ckpt_name": NAMES["checkpoint"], "control_net_name": NAMES["controlnet"]}
 WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 
 
@@ -37,11 +35,8 @@ def make_prompt(server, image):
 
     def make(name: str, steps: int | None = None, image: Path = image, megapixels: float = 0.01) -> dict:
         prompt = load(f"api/{name}")
-        wanted = {**RANDOM_MODELS, "image": server.client.upload(image)}
+        wanted = {**RANDOM_MODELS, "image": server.client.upload(image), "megapixels": megapixels}
         swap(prompt, wanted | ({"steps": steps} if steps else {}))
-        for node in prompt.values():
-            if node["class_type"] == "ImageScaleToTotalPixels":
-                node["inputs"]["megapixels"] = megapixels
         return prompt
 
     return make
@@ -60,3 +55,14 @@ def find(prompt: dict, class_type: str, title: str | None = None) -> tuple[str, 
         if node["class_type"] == class_type and title in (None, node["_meta"]["title"])
     )
     return found
+
+
+def shown(server, prompt: dict, outputs: dict) -> dict[str, np.ndarray]:
+    """The images that a prompt shows, by the titles of its previews, uint8."""
+    return {
+        node["_meta"]["title"]: np.asarray(
+            Image.open(io.BytesIO(server.client.view(outputs[node_id]["images"][0]))).convert("RGB")
+        )
+        for node_id, node in prompt.items()
+        if node["class_type"] in ("PreviewImage", "SaveImage")
+    }

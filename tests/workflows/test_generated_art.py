@@ -1,12 +1,9 @@
 """From a sampler to a file and back: the image is made again by what its file says, through a real server."""
 
-import io
-
 import numpy as np
 import sdc_pack.codec as codec
-from PIL import Image
 
-from .conftest import RANDOM_MODELS, find
+from .conftest import RANDOM_MODELS, find, shown
 
 
 def loaders():
@@ -74,7 +71,7 @@ def test_the_template_paints_by_what_the_file_says(server, make_prompt):
     assert stored.metadata == {
         "prompt": texts["positive"], "negative": texts["negative"], "seed": sampler["seed"], "steps": 2,
         "cfg": sampler["cfg"], "sampler": sampler["sampler_name"], "scheduler": sampler["scheduler"], "denoise": 1,
-        "model": RANDOM_MODELS["ckpt_name"], "vae": RANDOM_MODELS["checkpoint"],
+        "model": RANDOM_MODELS["ckpt_name"], "vae": RANDOM_MODELS["ckpt_name"],
     }  # fmt: skip
 
     # What is wired is what the same values typed in would give.
@@ -82,9 +79,8 @@ def test_the_template_paints_by_what_the_file_says(server, make_prompt):
     again = find(prompt, "KSampler", "KSampler (by what the file says)")[1]["inputs"]
     find(prompt, "SDCLoad")[1]["inputs"]["file"] = f"{file['subfolder']}/{file['filename']} [output]"
     for _ in range(2):
-        (shown,) = server.client.run(prompt)[painted]["images"]
-        images.append(server.client.view(shown))
+        images.append(shown(server, {painted: prompt[painted]}, server.client.run(prompt))["2 · Painted again"])
         again |= {name: sampler[name] for name in (*texts, "seed", "cfg", "sampler_name", "scheduler")}
         prompt[painted]["inputs"]["filename_prefix"] += "_typed"  # or it is not run
-    one, other = (np.asarray(Image.open(io.BytesIO(image))) for image in images)
+    one, other = images
     assert one.shape == (96, 128, 3) and np.array_equal(one, other)

@@ -1,6 +1,6 @@
-"""How the templates lie on the canvas, by the sizes that nodes had after a run when they were laid out.
+"""How the templates lie on the canvas, by the sizes that their nodes have after a run.
 
-tests/browser/test_layout.py runs them and sees whether nodes still have these sizes.
+tests/browser/test_workflows.py runs them and sees whether nodes still have these sizes.
 """
 
 import re
@@ -11,14 +11,25 @@ from .conftest import ROOT, WORKFLOWS, load
 
 TITLE = 30
 # The page opens templates with the nodes on three quarters of the canvas, which is 1600x960 in a window of 1600x1000.
-# It leaves 10 free on each side.
-WIDEST, HIGHEST = 0.75 * 1600 / 0.6 - 20, 0.75 * 960 / 0.6 - 20
+# It leaves 10 free on each side. From a zoom of 0.6 on the canvas shows titles, widgets and notes.
+ZOOM = 0.6
+MAX_WIDTH, MAX_HEIGHT = 0.75 * 1600 / ZOOM - 20, 0.75 * 960 / ZOOM - 20
 MINIMAP = 1343, 743  # from here to the lower right corner of that window
-
 LOADERS = {"LoadImage", "LoadImageDataSetFromFolder"}  # of photographs
 
 
-def boxes(workflow: dict) -> dict[str, tuple]:
+@pytest.fixture(params=WORKFLOWS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def workflow(name):
+    return load(name)
+
+
+@pytest.fixture
+def boxes(workflow) -> dict[str, tuple]:
     """Left, top, right, bottom of every node with its title."""
     found = {}
     for node in workflow["nodes"]:
@@ -33,28 +44,19 @@ def meet(one, other) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-@pytest.mark.parametrize("name", WORKFLOWS)
-def test_a_template_opens_at_a_size_that_can_be_read(name):
-    """From 0.6 on the canvas shows titles, widgets and notes."""
-    left, top, right, bottom = zip(*boxes(load(name)).values(), strict=True)
-    assert max(right) - min(left) <= WIDEST and max(bottom) - min(top) <= HIGHEST
-
-
-@pytest.mark.parametrize("name", WORKFLOWS)
-def test_no_result_hides_under_the_minimap(name):
-    placed = boxes(load(name))
-    lefts, tops, rights, bottoms = zip(*placed.values(), strict=True)
+def test_a_template_opens_at_a_size_that_can_be_read_with_no_result_under_the_minimap(boxes):
+    lefts, tops, rights, bottoms = zip(*boxes.values(), strict=True)
     left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
-    zoom = 0.6 * min((WIDEST + 20) / (right - left + 20), (HIGHEST + 20) / (bottom - top + 20))
-    for title, (_, _, x, y) in placed.items():
+    width, height = right - left, bottom - top
+    assert width <= MAX_WIDTH and height <= MAX_HEIGHT
+    zoom = ZOOM * min((MAX_WIDTH + 20) / (width + 20), (MAX_HEIGHT + 20) / (height + 20))
+    for title, (_, _, x, y) in boxes.items():
         corner = 800 + (x - (left + right) / 2) * zoom, 500 + (y - (top + bottom) / 2) * zoom
         assert corner[0] <= MINIMAP[0] or corner[1] <= MINIMAP[1], f"{title} ends at {corner}"
 
 
-@pytest.mark.parametrize("name", WORKFLOWS)
-def test_nodes_lie_beside_each_other_and_groups_hold_only_their_own(name):
-    workflow = load(name)
-    placed = list(boxes(workflow).items())
+def test_nodes_lie_next_to_each_other_and_groups_hold_only_their_own(workflow, boxes):
+    placed = list(boxes.items())
     overlaps = [(one, other) for i, (one, box) in enumerate(placed) for other, its in placed[i + 1 :] if meet(box, its)]
     assert not overlaps
     for group in workflow["groups"]:
@@ -65,22 +67,14 @@ def test_nodes_lie_beside_each_other_and_groups_hold_only_their_own(name):
             assert inside or not meet(frame, box), f"{group['title']} cuts through {title}"
 
 
-@pytest.mark.parametrize("name", WORKFLOWS)
-def test_wires_run_from_left_to_right(name):
+def test_wires_run_from_left_to_right(workflow):
     """Within a column, downwards: no wire goes back over what lies before it."""
-    workflow = load(name)
     by_id = {node["id"]: node for node in workflow["nodes"]}
-    back = [
-        (by_id[origin]["type"], by_id[target]["type"])
-        for _, origin, _, target, *_ in workflow["links"]
-        if by_id[target]["pos"][0] < by_id[origin]["pos"][0]
-    ]
-    assert not back
+    ends = [(by_id[origin], by_id[target]) for _, origin, _, target, *_ in workflow["links"]]
+    assert not [(one["type"], other["type"]) for one, other in ends if other["pos"][0] < one["pos"][0]]
 
 
-@pytest.mark.parametrize("name", WORKFLOWS)
-def test_photographs_of_any_size_are_scaled_first(name):
-    workflow = load(name)
+def test_photographs_of_any_size_are_scaled_first(name, workflow):
     by_id = {node["id"]: node for node in workflow["nodes"]}
     megapixels = 1.0 if name in ("sdc_sdxl", "sdc_sd3", "sdc_flux") else 0.26
     for _, origin, slot, target, *_ in workflow["links"]:
@@ -92,12 +86,9 @@ def test_photographs_of_any_size_are_scaled_first(name):
     assert (f"{megapixels} megapixels" in " ".join(notes.split())) == photographs
 
 
-@pytest.mark.parametrize("name", WORKFLOWS)
-def test_only_what_shows_the_paper_keeps_its_settings(name):
-    nodes = load(name)["nodes"]
-    presets = {node["widgets_values"][0] for node in nodes if node["type"] == "SDCLatentQuantize"}
-    papers = {"sdc_full_pipeline", "sdc_table1"}
-    assert (presets == {"paper"}) == (name in papers)
+def test_only_what_shows_the_paper_keeps_its_settings(name, workflow):
+    presets = {node["widgets_values"][0] for node in workflow["nodes"] if node["type"] == "SDCLatentQuantize"}
+    assert (presets == {"paper"}) == (name in {"sdc_full_pipeline", "sdc_table1"})
 
 
 def test_browse_templates_begins_with_the_demo_and_knows_all():
