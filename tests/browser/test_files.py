@@ -155,8 +155,8 @@ def test_twenty_files_ask_once_and_lie_next_to_each_other(page, sdc_file, photog
 
 
 def test_the_node_gives_back_the_room_that_its_lines_no_longer_need(page, sdc_file, input_folder):
-    sdc_file("first.sdc", input_folder)
-    sdc_file("second.sdc", input_folder)
+    sdc_file("room1.sdc", input_folder)
+    sdc_file("room2.sdc", input_folder)
     node, height = page.add("SDCLoad"), "id => sdc.node(id).size[1]"
 
     def height_with(name: str, text: str) -> float:
@@ -165,10 +165,10 @@ def test_the_node_gives_back_the_room_that_its_lines_no_longer_need(page, sdc_fi
         page.settle()
         return page.run(height, node)
 
-    tall = height_with("first.sdc", "96x64")
+    tall = height_with("room1.sdc", "96x64")
     page.run("id => { const n = sdc.node(id); n.setSize([n.size[0], n.size[1] + 40]) }", node)
     assert height_with("nothing.sdc", "nothing.sdc") < tall - 40
-    assert tall <= height_with("second.sdc", "96x64") <= tall + 40
+    assert tall <= height_with("room2.sdc", "96x64") <= tall + 40
 
 
 def test_a_spreadsheet_is_left_alone(canvas_page, tmp_path, input_folder):
