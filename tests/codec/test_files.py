@@ -72,17 +72,17 @@ def test_two_processes_never_take_the_same_name(root, tmp_path):
 
 def test_a_process_killed_while_writing_leaves_no_half_file(root, tmp_path):
     (tmp_path / "other.ready").touch()
-    for attempt in range(5):
+    for attempt in range(3):
         folder = tmp_path / str(attempt)
         folder.mkdir()
         (folder / "other.ready").touch()
-        writer = start(root, WRITER.replace("* 3000", "* 30_000_000"), folder, "x", 1000)
+        writer = start(root, WRITER.replace("* 3000", "* 10_000_000"), folder, "x", 1000)
         while not writer.stdout.readline():
             pass
         writer.kill()
         writer.communicate()
         found = list(folder.glob("*.sdc"))
-        assert found and all(path.stat().st_size == 30_000_000 for path in found)
+        assert found and all(path.stat().st_size == 10_000_000 for path in found)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot limit the size of files")

@@ -16,7 +16,7 @@ FINE = partial(codec.encode, preset="custom", colors=4096, dither="none")
 def photograph():
     import skimage.data
 
-    return np.asarray(Image.fromarray(skimage.data.astronaut()).resize((203, 149)))
+    return np.asarray(Image.fromarray(skimage.data.astronaut()).resize((107, 77)))
 
 
 def as_file(pixels, kind="PNG", **options):
@@ -32,46 +32,46 @@ def psnr(a, b):
 def test_a_photograph_goes_there_and_back(photograph):
     image, notes = image_files.encode_file(as_file(photograph), encode_latent=PAPER)
     assert notes == []
-    assert (image.latent_format, image.width, image.height) == ("SD1.x", 203, 149)
+    assert (image.latent_format, image.width, image.height) == ("SD1.x", 107, 77)
     restored = np.asarray(Image.open(io.BytesIO(image_files.decode_to_file(codec.load(image.data), ".png"))))
     assert restored.shape == photograph.shape
-    covered = slice(2, 146), slice(1, 201)  # by the latent, whose sides are multiples of 8
+    covered = slice(2, 74), slice(1, 105)  # by the latent, whose sides are multiples of 8
     whole, _ = image_files.encode_file(as_file(photograph[covered]), encode_latent=PAPER)
     assert codec.decode(whole).tobytes() == codec.decode(image).tobytes()
-    assert psnr(restored[covered], photograph[covered]) > 17.9
+    assert psnr(restored[covered], photograph[covered]) > 16.9
 
 
 def test_turned_gray_and_see_through_images_are_read_as_they_look(photograph):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter
-    turned, _ = image_files.encode_file(as_file(photograph, "JPEG", exif=exif))
-    assert (turned.width, turned.height) == (149, 203)
+    turned, _ = image_files.encode_file(as_file(photograph, "JPEG", exif=exif), encode_latent=PAPER)
+    assert (turned.width, turned.height) == (77, 107)
     for mode in ("L", "RGBA", "P"):
         converted = np.asarray(Image.fromarray(photograph).convert(mode))
-        assert image_files.encode_file(as_file(converted))[0].width == 203
+        assert image_files.encode_file(as_file(converted), encode_latent=PAPER)[0].width == 107
 
 
 @pytest.mark.parametrize("data", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + bytes(40)])
-def test_what_is_no_image_is_told(data):
+def test_data_that_is_no_image_is_refused(data):
     with pytest.raises(codec.SdcArgumentError, match="cannot be read as an image"):
         image_files.encode_file(data)
 
 
-def test_a_image_that_claims_to_be_huge_is_refused(photograph):
+def test_an_image_that_claims_to_be_huge_is_refused(photograph):
     claimed = bytearray(as_file(photograph, "BMP"))
     claimed[18:26] = (60000).to_bytes(4, "little") * 2
     with pytest.raises(codec.SdcArgumentError, match="cannot be read"):
         image_files.encode_file(bytes(claimed))
 
 
-def test_another_family_is_refused_by_name():
+def test_another_latent_format_is_refused_by_name():
     latent = np.random.default_rng(0).normal(size=(16, 8, 8)).astype(np.float32)
     with pytest.raises(codec.SdcUnsupportedError, match="SD3"):
         image_files.decode_to_file(codec.encode([latent], "custom", latent_format="SD3")[0], ".png")
 
 
 def test_an_ending_that_pillow_cannot_write_is_refused(photograph):
-    image, _ = image_files.encode_file(as_file(photograph))
+    image, _ = image_files.encode_file(as_file(photograph), encode_latent=PAPER)
     with pytest.raises(codec.SdcArgumentError, match="xyz"):
         image_files.decode_to_file(image, ".xyz")
 
@@ -100,7 +100,7 @@ def test_floats_of_a_tiff_are_scaled(photograph):
 
 def test_transparent_parts_show_the_background(photograph):
     alpha = np.zeros(photograph.shape[:2], np.uint8)
-    alpha[:, :100] = 255
+    alpha[:, :52] = 255
     see_through = as_file(np.dstack([photograph, alpha]))
     for color in (WHITE, (200, 30, 60)):
         expected = np.where(alpha[..., None] > 0, photograph, np.uint8(color))
@@ -150,12 +150,12 @@ def test_a_trimmed_image_is_the_one_that_vae_encode_trims():
 
 def test_the_learned_codec_keeps_to_a_size_and_what_is_painted_white(photograph):
     half = np.zeros(photograph.shape[:2], np.uint8)
-    half[:, :100] = 255
+    half[:, :52] = 255
     errors = {}
     for name, mask in (("plain", None), ("masked", as_file(half))):
-        coder = partial(codec.encode, max_bytes=500)
+        coder = partial(codec.encode, max_bytes=200)
         image, _ = image_files.encode_file(as_file(photograph), mask=mask, encode_latent=coder)
-        assert 0.95 * 500 < image.size <= 500
+        assert 0.95 * 200 < image.size <= 200
         latent = codec.decode(image)
-        errors[name] = np.square(latent - latent_of(as_file(photograph)))[:, :, :12].mean()
+        errors[name] = np.square(latent - latent_of(as_file(photograph)))[:, :, :6].mean()
     assert errors["masked"] < 0.8 * errors["plain"]

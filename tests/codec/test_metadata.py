@@ -43,7 +43,7 @@ def by_dictionary(text):
 
 
 @given(st.dictionaries(TEXT.filter(lambda key: key not in metadata.KNOWN_TYPES), VALUES, max_size=5))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_round_trip(value):
     assert metadata.from_sections(metadata.to_sections(value)) == value
 
