@@ -211,7 +211,7 @@ def gallery(options) -> tuple[str, Table]:
             for how, setting in (("regenerated", BEST), ("as the paper has it", PAPER)) if len(entries) == 1 else ():
                 painted, _ = regenerator.run(latent, decoded, setting)
                 entries.append(Entry(how, autoencoder.decode(painted), encoded.size))
-        compared = compare(pixels, entries, ["AVIF"], entries[0].size, lpips, lambda: None, curve=())
+        compared = compare(pixels, entries, ["AVIF"], entries[0].size, lpips, lambda: None)
         image = f"results/{name.replace(' ', '_')}.jpg"
         drawn = Image.fromarray(sheet.draw_sheet(compared))
         drawn.resize((1300, round(drawn.height * 1300 / drawn.width))).save(options.docs / image, quality=75)

@@ -8,6 +8,8 @@ import math
 import numpy as np
 import torch
 
+from ..codec.geometry import trimmed
+
 MAX_WHOLE = 2 << 20  # pixels; up to here an image is worked on as a whole, as VAE Encode and VAE Decode do
 TILE, OVERLAP = 96, 16  # latents
 
@@ -18,7 +20,7 @@ def encode(vae, pixels: np.ndarray) -> torch.Tensor:
     height, width = (side // factor for side in pixels.shape[:2])
     if pixels.shape[0] * pixels.shape[1] <= MAX_WHOLE:
         return vae.encode(_floats(pixels))
-    y, x = (side % factor // 2 for side in pixels.shape[:2])
+    y, x = (trimmed(side, factor).start for side in pixels.shape[:2])
     latent = torch.zeros(1, vae.latent_channels, height, width)
     for top, bottom, rows in _spans(height, 1):
         for left, right, columns in _spans(width, 1):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from sdc_pack.codec.geometry import centered
 
 from .environment import SetupError
 
@@ -45,8 +46,4 @@ def load_rgb(path: Path) -> np.ndarray:
 
 def crop(pixels: np.ndarray, size: int) -> np.ndarray:
     """The center, as VAE Encode trims where `size` is 0."""
-    slices = []
-    for side in pixels.shape[:2]:
-        kept = (min(side, size) if size else side) // 8 * 8
-        slices.append(slice((side - kept) // 2, (side - kept) // 2 + kept))
-    return pixels[tuple(slices)]
+    return pixels[tuple(centered(side, (min(side, size) if size else side) // 8 * 8) for side in pixels.shape[:2])]

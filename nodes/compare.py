@@ -1,3 +1,5 @@
+"""SDC Compare. Figures, sheet and table come from `comparison/`; here the inputs are sorted into entries."""
+
 import os
 
 import comfy.model_management
@@ -9,8 +11,7 @@ from comfy_api.v0_0_2 import io, ui
 
 from . import CATEGORY
 from .comparison import baselines, metrics
-from .comparison.entries import Entry, compare, count_steps, to_batches
-from .comparison.plot import draw_plot
+from .comparison.entries import Entry, compare, to_batches
 from .comparison.sheet import draw_sheet
 from .comparison.table import to_csv, to_markdown
 from .files.paths import save_under
@@ -33,12 +34,12 @@ class SDCCompare(io.ComfyNode):
                 io.Image.Input(
                     f"image_{slot}",
                     optional=True,
-                    tooltip="An image to judge: decoded, regenerated, or made in any other way.",
+                    tooltip="An image to compare: decoded, regenerated, or made in any other way.",
                 ),
                 SDC.Input(
                     f"sdc_{slot}",
                     optional=True,
-                    tooltip=f"The file that image_{slot} came from, for its size in bytes.",
+                    tooltip=f"The file that image_{slot} came from, for its size.",
                 ),
             ]
         names = ("without inversion", "with inversion", "image 3", "image 4")
@@ -47,17 +48,19 @@ class SDCCompare(io.ComfyNode):
             display_name="SDC Compare",
             category=CATEGORY,
             description=(
-                "Shows images beside their original, with a zoom where they differ most, and measures them. JPEG, "
-                "WebP, AVIF and JPEG XL are given the same number of bytes. After Table 1 of 'Post-processing Based "
-                "Image Coding via Stable Diffusion'."
+                "Shows images next to their original, with a zoom into the region where they differ most, and measures "
+                "them. Also encodes the original as JPEG, WebP, AVIF and JPEG XL at the same file size. Like Table 1 "
+                "of 'Post-processing Based Image Coding via Stable Diffusion'."
             ),
             search_aliases=["compare", "table", "psnr", "ssim", "lpips", "metrics", "quality", "benchmark", "sdc"],
             is_output_node=True,
             inputs=[
-                io.Image.Input("original", tooltip="The image as it was before compression."),
+                io.Image.Input("original", tooltip="The image before compression."),
                 *(
                     io.String.Input(
-                        f"name_{slot}", default=name, tooltip=f"What image_{slot} is called in the image and table."
+                        f"name_{slot}",
+                        default=name,
+                        tooltip=f"Name of image_{slot} in the comparison and in the table.",
                     )
                     for slot, name in zip(SLOTS, names, strict=True)
                 ),
@@ -65,12 +68,12 @@ class SDCCompare(io.ComfyNode):
                     io.Boolean.Input(
                         name.lower().replace(" ", "_"),
                         default=name != "JPEG XL",
-                        tooltip=f"Compare with {name} at the same number of bytes. {hint}",
+                        tooltip=f"Compare with {name} at the same file size. {hint}",
                     )
                     for name, hint in {
-                        "JPEG": "It is not made for so few.",
-                        "WebP": "It is not made for so few.",
-                        "AVIF": "The strongest here; takes the longest. Needs Pillow 11.3.",
+                        "JPEG": "It is not designed for sizes this small.",
+                        "WebP": "It is not designed for sizes this small.",
+                        "AVIF": "The strongest and slowest of them. Needs Pillow 11.3.",
                         "JPEG XL": "Needs the package pillow-jxl-plugin.",
                     }.items()
                 ),
@@ -79,21 +82,21 @@ class SDCCompare(io.ComfyNode):
                     default=0,
                     min=0,
                     max=1 << 30,
-                    tooltip="How many bytes JPEG and the others may take. 0: as many as the first sdc connected.",
+                    tooltip="Maximum file size for JPEG and the others. 0: the size of the first connected sdc.",
                 ),
                 io.Combo.Input(
                     "lpips_network",
                     options=list(metrics.LPIPS_WEIGHTS),
                     default="alex",
                     tooltip=(
-                        "LPIPS measures how different an image looks, by this network. It needs the package lpips "
-                        "and weights in models/lpips; without them the table says what to put there."
+                        "The network that LPIPS uses to measure how different images look. It needs the package "
+                        "lpips and weights in models/lpips; without them the table says what is missing."
                     ),
                 ),
                 io.String.Input(
                     "filename_prefix",
                     default="SDC/compare",
-                    tooltip="Start of the name of the CSV file with all figures, in the output folder.",
+                    tooltip="Name of the CSV file with all metrics, in the output folder.",
                 ),
                 *images,
             ],
@@ -101,10 +104,9 @@ class SDCCompare(io.ComfyNode):
                 io.Image.Output(
                     "comparison",
                     display_name="comparison",
-                    tooltip="All images side by side, with zoom and difference maps. Connect Preview or Save Image.",
+                    tooltip="All images side by side, with zoom and difference maps, for Preview Image or Save Image.",
                 ),
-                io.Image.Output("plot", display_name="plot", tooltip="Quality over bytes; baselines are curves."),
-                io.String.Output("table", display_name="table", tooltip="All figures as a Markdown table."),
+                io.String.Output("table", display_name="table", tooltip="All metrics as a Markdown table."),
             ],
         )
 
@@ -112,16 +114,16 @@ class SDCCompare(io.ComfyNode):
     def execute(
         cls, original, jpeg, webp, avif, jpeg_xl, baseline_bytes, lpips_network, filename_prefix, **slots
     ) -> io.NodeOutput:
-        """`slots` holds name_, image_ and sdc_ 1 to 4; what is not connected is not in it."""
+        """`slots` holds name_, image_ and sdc_ 1 to 4, where connected."""
         connected = [slot for slot in SLOTS if slots.get(f"image_{slot}") is not None]
         batch = to_batches({"original": original, **{f"image_{slot}": slots[f"image_{slot}"] for slot in connected}})
         sizes = {slot: file_sizes(f"sdc_{slot}", slots.get(f"sdc_{slot}"), len(batch)) for slot in SLOTS}
         budgets = [baseline_bytes] * len(batch) if baseline_bytes else next(filter(None, sizes.values()), None)
         names, notes = usable_baselines({"JPEG": jpeg, "WebP": webp, "AVIF": avif, "JPEG XL": jpeg_xl}, budgets)
         if not connected and not names:
-            raise ValueError("There is nothing to compare: connect an image to image_1.")
+            raise ValueError("Nothing to compare: connect an image to image_1.")
         lpips, about_lpips = load_lpips(lpips_network)
-        progress = ProgressBar(len(batch) * count_steps(len(connected), len(names)))
+        progress = ProgressBar(len(batch) * (len(connected) + len(names)))
 
         def step():
             comfy.model_management.throw_exception_if_processing_interrupted()
@@ -144,35 +146,36 @@ class SDCCompare(io.ComfyNode):
         table = to_markdown(compared, [*notes, f"{ABOUT_FIGURES} {about_lpips}"])
         return io.NodeOutput(
             to_image(draw_sheet(each) for each in compared),
-            to_image(draw_plot(each) for each in compared),
             table,
             ui={
                 "files": [ui.SavedResult(filename, subfolder, io.FolderType.output)],
-                "text": [f"{filename}: all figures", *notes],
+                "text": [f"{filename}: all metrics", *notes],
             },
         )
 
 
 def file_sizes(name: str, sdc, count: int) -> list[int] | None:
-    """Bytes of the file of each image of the batch."""
+    """Size in bytes of the file of each image in the batch; None where no SDC is connected. Raises ValueError."""
     if sdc is None:
         return None
     if len(sdc) not in (1, count):
-        raise ValueError(f"{name} has {len(sdc)} files, but there are {count} images. Connect the SDC they came from.")
+        raise ValueError(
+            f"{name} has {len(sdc)} files, but there are {count} images. Connect the SDC that they came from."
+        )
     return [sdc[item % len(sdc)].size for item in range(count)]
 
 
 def usable_baselines(wanted: dict[str, bool], budgets) -> tuple[list[str], list[str]]:
-    """Which of the wanted baselines can be used, and notes for the artist about the others."""
+    """Which of the wanted baselines can be used, and notes about the others."""
     names = [name for name, on in wanted.items() if on]
     if names and not budgets:
-        return [], ["\u26a0 No baselines: connect an SDC, whose bytes they may take, or set baseline_bytes."]
+        return [], ["\u26a0 No baselines: connect an SDC for its file size, or set baseline_bytes."]
     missing = {name: baselines.missing(name) for name in names}
     return [name for name in names if not missing[name]], [f"\u26a0 {reason}." for reason in missing.values() if reason]
 
 
 def load_lpips(network: str):
-    """LPIPS or None, and a sentence about it."""
+    """The function of `metrics.load_lpips`, or None, and a sentence about it."""
     try:
         lpips = metrics.load_lpips(folder_paths.get_folder_paths("lpips"), network)
     except metrics.MetricUnavailable as error:
@@ -181,7 +184,7 @@ def load_lpips(network: str):
 
 
 def to_image(drawn) -> torch.Tensor:
-    """IMAGE of (H, W, 3) uint8 images. Those that are smaller than the largest get white space around them."""
+    """IMAGE (B, H, W, 3) of (h, w, 3) uint8 images; smaller ones are padded with white below and on the right."""
     drawn = list(drawn)
     height, width = (max(shown.shape[axis] for shown in drawn) for axis in (0, 1))
     image = np.ones((len(drawn), height, width, 3), np.float32)

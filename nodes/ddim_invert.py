@@ -1,3 +1,5 @@
+"""DDIM Invert. `image_to_noise` does the work, and has its defaults."""
+
 from comfy_api.v0_0_2 import io
 
 from . import CATEGORY, plain_errors
@@ -14,13 +16,15 @@ class SDCDDIMInvert(io.ComfyNode):
             display_name="DDIM Invert",
             category=CATEGORY,
             description=(
-                "Finds the noise from which the model would paint this image. Regenerate with Canny then paints it "
-                "again, cleaner. Re-noising as in Eq. (1) of 'Post-processing Based Image Coding via Stable Diffusion'."
+                "Finds the noise from which the model would generate this image. Regenerate with Canny then starts "
+                "from that noise and removes the artifacts. Eq. (1) of 'Post-processing Based Image Coding via Stable "
+                "Diffusion'."
             ),
             search_aliases=[
                 "sdc",
                 "invert",
                 "inversion",
+                "noise inversion",
                 "ddim inversion",
                 "unsample",
                 "unsampler",
@@ -28,9 +32,11 @@ class SDCDDIMInvert(io.ComfyNode):
                 "img2noise",
             ],
             inputs=[
-                io.Model.Input("model", tooltip="The model that repaints the image; the same one for both nodes."),
+                io.Model.Input(
+                    "model", tooltip="The model that regenerates the image. Use the same one in both nodes."
+                ),
                 io.Conditioning.Input(
-                    "positive", tooltip="What the image shows. An empty prompt works; use the same for both nodes."
+                    "positive", tooltip="A description of the image; may be empty. Use the same one in both nodes."
                 ),
                 io.Latent.Input(
                     "latent",
@@ -42,9 +48,9 @@ class SDCDDIMInvert(io.ComfyNode):
                     min=1,
                     max=1000,
                     tooltip=(
-                        "How finely the way to noise is divided; Regenerate walks the same steps back. 20 is faster "
-                        "than 50 and drifts further from the image. Rounded up to what fits 1000. Few steps "
-                        "also stop short of full noise: 10 little past half way. Ignored when sigmas is connected."
+                        "Number of steps over the whole noise schedule; Regenerate with Canny goes back through the "
+                        "same ones. 20 is faster than 50 and less precise. ddim_uniform may use a few more. 10 steps "
+                        "reach only about half of the maximum noise. Ignored when sigmas is connected."
                     ),
                 ),
                 io.Float.Input(
@@ -55,8 +61,8 @@ class SDCDDIMInvert(io.ComfyNode):
                     step=0.1,
                     round=0.01,
                     tooltip=(
-                        "How strongly the prompt pulls. 1.0 is the paper's and keeps the image; higher values need a "
-                        "negative and take twice as long. Use the same in Regenerate with Canny."
+                        "Classifier-free guidance scale. 1.0 (the paper's setting) preserves the image; other values "
+                        "need negative and take twice as long. Use the same value in Regenerate with Canny."
                     ),
                 ),
                 io.Float.Input(
@@ -67,18 +73,16 @@ class SDCDDIMInvert(io.ComfyNode):
                     step=0.01,
                     round=0.001,
                     tooltip=(
-                        "How far towards noise to go. 1.0 goes all the way, as the paper does, and repaints the most; "
-                        "0.3 keeps the image and only repaints detail; 0 leaves it as it is, if this node's LATENT "
-                        "is connected."
+                        "How much of the noise schedule is used. 1.0 (the paper's setting) goes to full noise and "
+                        "changes the image most; 0.3 changes only fine detail; 0 changes nothing, if the LATENT of "
+                        "this node is connected."
                     ),
                 ),
-                io.Conditioning.Input(
-                    "negative", optional=True, tooltip="What to steer away from; needed when cfg is not 1."
-                ),
+                io.Conditioning.Input("negative", optional=True, tooltip="Only needed when cfg is not 1."),
                 io.Sigmas.Input(
                     "sigmas",
                     optional=True,
-                    tooltip="Noise levels of your own, high to low, from any scheduler, instead of steps.",
+                    tooltip="Your own noise levels from any scheduler node, high to low, used instead of steps.",
                 ),
                 io.Int.Input(
                     "refine",
@@ -88,10 +92,10 @@ class SDCDDIMInvert(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip=(
-                        "Extra model calls a step that make the way back exact: 4 is as good as lossless, and takes "
-                        "five times as long. With unchanged settings you then get the compressed image back, "
-                        "artifacts included: right for editing with another prompt, wrong for cleaning up. 0 is the "
-                        "paper's, whose drift is part of the cleaning."
+                        "Additional model calls per step that make the inversion exact: 4 is practically lossless and "
+                        "takes five times as long. The same settings then reproduce the compressed image, artifacts "
+                        "included: right for editing with another prompt, wrong for removing artifacts. 0 is the "
+                        "paper's setting, whose error is part of the cleaning."
                     ),
                 ),
                 io.Combo.Input(
@@ -101,10 +105,10 @@ class SDCDDIMInvert(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip=(
-                        "DDIM is the paper's, and any sampler can go on from its noise. exact pair comes back to the "
-                        "compressed image to the last digit at no extra cost, for editing with another prompt; only "
-                        "Regenerate with Canny or SDC Exact Sampler can go on from it, with the same settings. It "
-                        "ignores refine."
+                        "DDIM is the paper's method, and any sampler can start from its noise. exact pair reproduces "
+                        "the compressed image exactly without additional model calls, for editing with another prompt; "
+                        "only Regenerate with Canny or SDC Exact Sampler can start from its noise, with the same "
+                        "settings. It ignores refine."
                     ),
                 ),
                 io.Boolean.Input(
@@ -112,60 +116,31 @@ class SDCDDIMInvert(io.ComfyNode):
                     default=False,
                     optional=True,
                     tooltip=(
-                        "Goes just as far towards noise as the compression itself has disturbed the image, as the "
-                        "file tells: cleans up and changes least. Needs sdc, and then strength does not count."
+                        "Adds just enough noise to cover the compression damage, which is estimated from the file: "
+                        "removes artifacts and changes as little as possible. Needs sdc; strength is then ignored."
                     ),
                 ),
                 SDC.Input(
                     "sdc",
                     optional=True,
-                    tooltip="The compressed image as a file, from the node that gave latent; for auto_strength.",
+                    tooltip="The compressed image, from the node that latent comes from; used by auto_strength.",
                 ),
             ],
             outputs=[
                 io.Noise.Output(
-                    "noise", display_name="NOISE", tooltip="Starts Regenerate, or any sampler, from the noise found."
+                    "noise", display_name="NOISE", tooltip="For Regenerate with Canny, or for any other sampler."
                 ),
                 io.Sigmas.Output(
-                    "schedule", display_name="SIGMAS", tooltip="The noise levels, high to low, for the way back."
+                    "schedule", display_name="SIGMAS", tooltip="The noise levels for the regeneration, high to low."
                 ),
                 io.Latent.Output(
-                    "inverted",
-                    display_name="LATENT",
-                    tooltip="The image turned to noise. Connect it to Regenerate with Canny.",
+                    "inverted", display_name="LATENT", tooltip="The inverted latent, for Regenerate with Canny."
                 ),
             ],
         )
 
     @classmethod
     @plain_errors()
-    def execute(
-        cls,
-        model,
-        positive,
-        latent,
-        steps,
-        cfg,
-        strength,
-        negative=None,
-        sigmas=None,
-        refine=0,
-        method=DDIM,
-        auto_strength=False,
-        sdc=None,
-    ) -> io.NodeOutput:
-        found = image_to_noise(
-            model,
-            positive,
-            latent,
-            steps=steps,
-            cfg=cfg,
-            strength=strength,
-            negative=negative,
-            sigmas=sigmas,
-            refine=refine,
-            method=method,
-            auto_strength=auto_strength,
-            sdc=sdc,
-        )
-        return io.NodeOutput(found.noise, found.sigmas, found.latent, ui={"text": found.lines})
+    def execute(cls, model, positive, latent, steps, cfg, strength, **optional) -> io.NodeOutput:
+        inverted = image_to_noise(model, positive, latent, steps=steps, cfg=cfg, strength=strength, **optional)
+        return io.NodeOutput(inverted.noise, inverted.sigmas, inverted.latent, ui={"text": inverted.lines})

@@ -1,3 +1,5 @@
+"""Decode SDC. VAE Decode alone gives the size of the latent, which lacks what VAE Encode cropped."""
+
 from comfy_api.v0_0_2 import io
 
 from . import CATEGORY, plain_errors
@@ -15,15 +17,15 @@ class SDCDecode(io.ComfyNode):
             display_name="Decode SDC",
             category=CATEGORY,
             description=(
-                "Turns a compressed image into an IMAGE of its true size. VAE Decode alone leaves out the few rows "
-                "and columns that VAE Encode has trimmed."
+                "Decodes a compressed image in its original size. VAE Decode alone omits the few rows and columns that "
+                "VAE Encode cropped."
             ),
-            search_aliases=["sdc", "decode", "decompress", "open", "vae decode", "true size", "view"],
+            search_aliases=["sdc", "decode", "decompress", "open", "vae decode", "original size", "view"],
             inputs=[
                 SDC.Input("sdc", tooltip="The compressed image, from Load SDC, Save SDC or SD Latent Quantize."),
-                io.Vae.Input("vae", tooltip="The VAE of the family that the image was made for."),
+                io.Vae.Input("vae", tooltip="A VAE of the same latent format as the file; Load SDC shows it."),
             ],
-            outputs=[io.Image.Output("image", display_name="IMAGE", tooltip="The image, in its true size.")],
+            outputs=[io.Image.Output("image", display_name="IMAGE", tooltip="The image, in its original size.")],
         )
 
     @classmethod

@@ -1,3 +1,5 @@
+"""SDC Exact Sampler: the second half of the exact pair, for graphs built on SamplerCustomAdvanced."""
+
 from comfy_api.v0_0_2 import io
 
 from . import ADVANCED
@@ -12,12 +14,12 @@ class SDCExactSampler(io.ComfyNode):
             display_name="SDC Exact Sampler",
             category=ADVANCED,
             description=(
-                "The way back for DDIM Invert with method 'exact pair', in SamplerCustomAdvanced. With the same model, "
-                "SIGMAS and guidance scale it returns to the compressed image; another prompt edits it. Noise "
-                "masks are ignored."
+                "Samples back from the noise of DDIM Invert with method 'exact pair', in SamplerCustomAdvanced. The "
+                "same model, SIGMAS and cfg reproduce the compressed image; another prompt edits it. Noise masks are "
+                "ignored."
             ),
-            search_aliases=["exact inversion", "belm", "reversible", "sdc"],
-            inputs=[io.Noise.Input("noise", tooltip="NOISE of DDIM Invert, made with method 'exact pair'.")],
+            search_aliases=["exact inversion", "noise inversion", "belm", "reversible", "sdc"],
+            inputs=[io.Noise.Input("noise", tooltip="NOISE of DDIM Invert with method 'exact pair'.")],
             outputs=[
                 io.Sampler.Output("sampler", display_name="SAMPLER", tooltip="For SamplerCustomAdvanced."),
                 io.Noise.Output("start", display_name="NOISE", tooltip="For the same SamplerCustomAdvanced."),
@@ -27,5 +29,5 @@ class SDCExactSampler(io.ComfyNode):
     @classmethod
     def execute(cls, noise) -> io.NodeOutput:
         if not isinstance(noise, ExactNoise):
-            raise ValueError("This NOISE is not that of an exact pair: set method of DDIM Invert to 'exact pair'.")
+            raise ValueError("This NOISE was not made by an exact pair: set method of DDIM Invert to 'exact pair'.")
         return io.NodeOutput(ExactRegeneration(noise.pair), noise.start())

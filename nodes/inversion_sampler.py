@@ -1,3 +1,5 @@
+"""SDC Inversion Sampler: the inversion of DDIM Invert as a SAMPLER, for graphs built on SamplerCustomAdvanced."""
+
 from comfy_api.v0_0_2 import io
 
 from . import ADVANCED
@@ -12,18 +14,18 @@ class SDCInversionSampler(io.ComfyNode):
             display_name="SDC Inversion Sampler",
             category=ADVANCED,
             description=(
-                "Turns an image to noise inside SamplerCustomAdvanced, under any GUIDER: what DDIM Invert does, in "
-                "parts. Connect the rising SIGMAS of SDC Inversion Sigmas and Disable Noise. Noise masks are ignored."
+                "Inverts an image to noise in SamplerCustomAdvanced, with any GUIDER: DDIM Invert in parts. Connect "
+                "the rising SIGMAS of SDC Inversion Sigmas and Disable Noise. Noise masks are ignored."
             ),
-            search_aliases=["invert", "inversion", "unsample", "unsampler", "flip sigmas", "sdc"],
+            search_aliases=["invert", "inversion", "noise inversion", "unsample", "unsampler", "flip sigmas", "sdc"],
             inputs=[
                 io.Int.Input(
                     "refine",
                     default=0,
                     min=0,
                     max=MAX_REFINE,
-                    tooltip="Extra model calls a step that make the way back exact; 4 is as good as lossless. 0 is the "
-                    "paper's. See DDIM Invert for when exact is wanted.",
+                    tooltip="Additional model calls per step that make the inversion exact; 4 is practically lossless. "
+                    "0 is the paper's setting. DDIM Invert says when exact is right.",
                 )
             ],
             outputs=[io.Sampler.Output("sampler", display_name="SAMPLER", tooltip="For SamplerCustomAdvanced.")],

@@ -1,3 +1,5 @@
+"""SDC Inversion Sigmas: one schedule for both directions, since they may not differ by a single level."""
+
 import comfy.samplers
 from comfy_api.v0_0_2 import io
 
@@ -12,8 +14,8 @@ class SDCInversionSigmas(io.ComfyNode):
             node_id="SDCInversionSigmas",
             display_name="SDC Inversion Sigmas",
             category=ADVANCED,
-            description="The noise levels of a way up to noise and of the way back, which have to be the same.",
-            search_aliases=["flip sigmas", "scheduler", "inversion", "unsample", "sdc"],
+            description="The noise levels of an inversion and of the sampling back, which have to be the same.",
+            search_aliases=["flip sigmas", "scheduler", "inversion", "noise inversion", "unsample", "sdc"],
             inputs=[
                 io.Model.Input("model", tooltip="The model that inverts and regenerates."),
                 io.Combo.Input(
@@ -23,7 +25,7 @@ class SDCInversionSigmas(io.ComfyNode):
                     tooltip="How the levels are spaced. DDIM Invert uses ddim_uniform.",
                 ),
                 io.Int.Input(
-                    "steps", default=50, min=1, max=1000, tooltip="How many levels; ddim_uniform often gives some more."
+                    "steps", default=50, min=1, max=1000, tooltip="Number of steps; ddim_uniform may use a few more."
                 ),
                 io.Float.Input(
                     "strength",
@@ -32,20 +34,18 @@ class SDCInversionSigmas(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     round=0.001,
-                    tooltip="How far towards noise: 1.0 all the way, 0.3 repaints only detail, 0 changes nothing.",
+                    tooltip="How much of the noise schedule is used: 1.0 all of it, 0.3 only fine detail, 0 nothing.",
                 ),
                 io.Sigmas.Input(
                     "sigmas",
                     optional=True,
-                    tooltip="Noise levels of your own, high to low, instead of scheduler and steps.",
+                    tooltip="Your own noise levels, high to low, used instead of scheduler and steps.",
                 ),
             ],
             outputs=[
+                io.Sigmas.Output("rising", display_name="rising", tooltip="For SDC Inversion Sampler."),
                 io.Sigmas.Output(
-                    "rising", display_name="rising", tooltip="For the sampling with SDC Inversion Sampler."
-                ),
-                io.Sigmas.Output(
-                    "falling", display_name="falling", tooltip="For the way back, and for SDC Inverted Noise."
+                    "falling", display_name="falling", tooltip="For the sampling back, and for SDC Inverted Noise."
                 ),
             ],
         )

@@ -1,3 +1,5 @@
+"""SDC Inverted Noise: an inverted LATENT as NOISE, since stock samplers add noise to whatever latent they are given."""
+
 from comfy_api.v0_0_2 import io
 
 from . import ADVANCED
@@ -14,16 +16,16 @@ class SDCInvertedNoise(io.ComfyNode):
             display_name="SDC Inverted Noise",
             category=ADVANCED,
             description=(
-                "Makes NOISE of a latent that SDC Inversion Sampler has turned to noise, so that any sampler starts "
-                "from exactly it, whatever latent of its size is connected beside it."
+                "Converts a latent that SDC Inversion Sampler has inverted to NOISE. Any sampler then starts from "
+                "exactly this noise, whatever latent of the same size is connected to it."
             ),
-            search_aliases=["inversion", "noise from latent", "unsample", "sdc"],
+            search_aliases=["inversion", "noise inversion", "noise from latent", "unsample", "sdc"],
             inputs=[
                 io.Model.Input("model", tooltip="The model that regenerates."),
-                io.Latent.Input("latent", tooltip="Output of the SamplerCustomAdvanced that inverted."),
+                io.Latent.Input("latent", tooltip="Output of the SamplerCustomAdvanced that inverted the image."),
                 io.Sigmas.Input("sigmas", tooltip="The falling noise levels of SDC Inversion Sigmas."),
             ],
-            outputs=[io.Noise.Output("noise", display_name="NOISE", tooltip="For the sampler of the way back.")],
+            outputs=[io.Noise.Output("noise", display_name="NOISE", tooltip="For the sampler that samples back.")],
         )
 
     @classmethod
@@ -31,5 +33,5 @@ class SDCInvertedNoise(io.ComfyNode):
         check_images(latent)
         sigmas = check_sigmas(sigmas)
         if len(sigmas) == 0:
-            raise ValueError("At strength 0 there is no noise: connect the latent itself and Disable Noise.")
+            raise ValueError("There is no noise at strength 0: connect the latent itself and Disable Noise.")
         return io.NodeOutput(InvertedNoise.of(model, latent, sigmas[0]))

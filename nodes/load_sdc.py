@@ -1,3 +1,5 @@
+"""Load SDC. Its list is built anew for every prompt (nodes/files/listing.py says at what cost)."""
+
 import hashlib
 import math
 
@@ -12,11 +14,6 @@ from .latents.vae import vae_notes
 from .metadata.outputs import generation_outputs, generation_values
 from .sockets.sdc import SDC, about_file
 
-NOTHING = "no .sdc file yet"  # how the only entry of an empty list once began; saved workflows may hold it
-INVITATION = (
-    "No .sdc file is chosen yet. Drop one on Load SDC, press its upload button, or choose the sample from its list."
-)
-
 
 class SDCLoad(io.ComfyNode):
     @classmethod
@@ -25,14 +22,14 @@ class SDCLoad(io.ComfyNode):
             node_id="SDCLoad",
             display_name="Load SDC",
             category=CATEGORY,
-            description="Opens a .sdc file. Connect VAE Decode to see the image, or DDIM Invert to regenerate it. "
-            "A file of several images gives them as a batch.",
+            description="Opens a .sdc file. Connect VAE Decode to view the image, or DDIM Invert to regenerate it. "
+            "An image sequence is loaded as a batch.",
             search_aliases=["sdc", "open", "decompress", "decode", "load latent", "load image", "import", "sample"],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=[*list_files(), *list_samples()],
-                    tooltip="Files of the input folder and its subfolders, then those saved in the output folder, then "
+                    tooltip="Files in the input folder and its subfolders, then files saved in the output folder, then "
                     "a sample that comes with the pack. Press R to refresh the list.",
                 ),
                 io.Int.Input(
@@ -41,35 +38,32 @@ class SDCLoad(io.ComfyNode):
                     min=1,
                     max=codec.MAX_PIXELS // 10**6 + 1,
                     optional=True,
-                    tooltip="A file that claims to hold a larger image, or larger ones all together, is refused "
-                    "before anything is decoded: a stranger's file of a few bytes could otherwise keep VAE Decode busy "
-                    "for hours. Raise it for large or many images of your own.",
+                    tooltip="Files with larger images, or with more pixels in all images together, are rejected before "
+                    "anything is decoded: a tiny file from a stranger could otherwise keep VAE Decode busy for hours. "
+                    "Increase it for large images of your own.",
                 ),
                 io.Vae.Input(
                     "vae",
                     optional=True,
-                    tooltip="The VAE that is to decode the image: the node warns where the file says that another "
-                    "one has made it. Nothing else is done with it.",
+                    tooltip="The VAE that will decode the image, only to warn you if another one made the file.",
                 ),
             ],
             outputs=[
                 io.Latent.Output("latent", display_name="LATENT", tooltip="The stored image, for VAE Decode."),
                 SDC.Output("sdc", display_name="SDC", tooltip="The compressed image, for Save SDC."),
-                io.String.Output(
-                    "prompt", display_name="prompt", tooltip="The words stored in the file, empty if none."
-                ),
-                io.Int.Output("width", display_name="width", tooltip="Width of the original image in pixels."),
-                io.Int.Output("height", display_name="height", tooltip="Height of the original image in pixels."),
+                io.String.Output("prompt", display_name="prompt", tooltip="The stored prompt; empty if none."),
+                io.Int.Output("width", display_name="width", tooltip="Original width of the image in pixels."),
+                io.Int.Output("height", display_name="height", tooltip="Original height of the image in pixels."),
                 *generation_outputs(),
             ],
         )
 
     @classmethod
     def validate_inputs(cls, file):
-        if file is None:  # it comes over a link, and the node that gives it has not run yet
+        if file is None:  # linked to a node that has not run yet
             return True
-        if not file or file.startswith(NOTHING):
-            return INVITATION
+        if not file:
+            return "No .sdc file is chosen yet. Drop one on Load SDC, upload one, or choose the sample from the list."
         try:
             find_listed(file)
         except (ValueError, OSError) as error:
@@ -81,13 +75,13 @@ class SDCLoad(io.ComfyNode):
         try:
             return hashlib.sha256(codec.read_bounded(find_listed(file))).hexdigest()
         except (ValueError, OSError):
-            return math.nan  # equal to nothing: the node runs, and says what is wrong
+            return math.nan  # equal to nothing, so the node runs and raises the error
 
     @classmethod
     @plain_errors()
     def execute(cls, file, max_megapixels=36, vae=None) -> io.NodeOutput:
-        images, size = load_listed(file, max_megapixels)
-        first = images[0]  # what it says is given for all
-        about = first.width, first.height, *generation_values(first)
-        lines = about_file(images, size) + ([] if vae is None else vae_notes(images, vae))
-        return io.NodeOutput(to_latent(images), images, first.metadata.get("prompt", ""), *about, ui={"text": lines})
+        images, num_bytes = load_listed(file, max_megapixels)
+        first = images[0]  # its metadata count for all
+        values = first.metadata.get("prompt", ""), first.width, first.height, *generation_values(first)
+        lines = about_file(images, num_bytes) + ([] if vae is None else vae_notes(images, vae))
+        return io.NodeOutput(to_latent(images), images, *values, ui={"text": lines})

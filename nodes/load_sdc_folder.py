@@ -1,3 +1,5 @@
+"""Load SDC Folder: outputs are lists, so ComfyUI runs what follows once for each file."""
+
 import math
 import os
 
@@ -11,8 +13,7 @@ from .latents.arrays import to_latent
 from .metadata.outputs import generation_outputs, generation_values
 from .sockets.sdc import SDC
 
-WARNING = "\u26a0"
-SHOWN = 20  # lines
+MAX_LINES = 20
 
 
 class SDCLoadFolder(io.ComfyNode):
@@ -23,46 +24,46 @@ class SDCLoadFolder(io.ComfyNode):
             node_id="SDCLoadFolder",
             display_name="Load SDC Folder",
             category=CATEGORY,
-            description="Opens all .sdc files of a folder, one after the other: what follows runs once for each. "
-            "A file of several images gives them as a batch.",
+            description="Opens all .sdc files of a folder, one after the other: the nodes that follow run once for "
+            "each. An image sequence is loaded as a batch.",
             search_aliases=["sdc", "batch", "folder", "directory", "list", "load many", "decompress"],
             inputs=[
                 io.Combo.Input(
                     "place",
                     options=list(PLACES),
                     default="output",
-                    tooltip="In which of ComfyUI's folders to look: where Save SDC writes, or where uploads go.",
+                    tooltip="output: the folder that Save SDC writes to. input: the folder for uploads.",
                 ),
                 io.String.Input(
                     "folder",
                     default="SDC",
-                    tooltip="A folder in it, with / between names; its subfolders count too. Empty: all of it.",
+                    tooltip="A subfolder, with / between names; its own subfolders are included. Empty: everything.",
                 ),
                 io.String.Input(
                     "pattern",
                     default="*.sdc",
-                    tooltip="Which files: * stands for any letters, ? for one. cat*.sdc: all that begin with cat.",
+                    tooltip="Which files: * matches any characters, ? one. cat*.sdc: all names that start with cat.",
                 ),
                 io.Combo.Input(
                     "order",
                     options=list(ORDERS),
                     default="name",
-                    tooltip="The order of the files: by name, or by the time at which they were written.",
+                    tooltip="By name, or by the time when the files were written.",
                 ),
                 io.Int.Input(
                     "index",
                     default=0,
                     min=0,
                     max=10**6,
-                    tooltip="The file to begin with, in that order; 0 is the first.",
+                    tooltip="The first file to open, in that order; 0 is the first one.",
                 ),
                 io.Int.Input(
                     "limit",
                     default=0,
                     min=0,
                     max=10**6,
-                    tooltip="How many files at most, 0 for all. What follows keeps every image in memory: with "
-                    "thousands of files go on in parts, by index.",
+                    tooltip="Maximum number of files; 0 for all. All images stay in memory: load thousands of files in "
+                    "parts, with index.",
                 ),
                 io.Int.Input(
                     "max_megapixels",
@@ -70,7 +71,7 @@ class SDCLoadFolder(io.ComfyNode):
                     min=1,
                     max=codec.MAX_PIXELS // 10**6 + 1,
                     optional=True,
-                    tooltip="Files that claim to hold larger images are left out, as those that are damaged are.",
+                    tooltip="Files with larger images are skipped, like damaged files, with a warning.",
                 ),
             ],
             outputs=[
@@ -78,17 +79,17 @@ class SDCLoadFolder(io.ComfyNode):
                     "latent", display_name="LATENT", tooltip="The stored images, for VAE Decode.", **listed
                 ),
                 SDC.Output("sdc", display_name="SDC", tooltip="The compressed images, for Save SDC.", **listed),
-                io.String.Output("prompt", tooltip="The words stored in each file, empty if none.", **listed),
-                io.Int.Output("width", tooltip="Widths of the original images in pixels.", **listed),
-                io.Int.Output("height", tooltip="Heights of the original images in pixels.", **listed),
+                io.String.Output("prompt", tooltip="The prompt stored in each file; empty if none.", **listed),
+                io.Int.Output("width", tooltip="Original widths of the images in pixels.", **listed),
+                io.Int.Output("height", tooltip="Original heights of the images in pixels.", **listed),
                 *generation_outputs(**listed),
-                io.String.Output("name", tooltip="Name of each file, without folder and ending.", **listed),
+                io.String.Output("name", tooltip="Name of each file, without folder and extension.", **listed),
             ],
         )
 
     @classmethod
     def validate_inputs(cls, folder, pattern):
-        if folder is None or pattern is None:  # it comes over a link, and the node that gives it has not run yet
+        if folder is None or pattern is None:  # linked to a node that has not run yet
             return True
         try:
             choose_files("input", folder, pattern, "name", 0, 1)
@@ -102,7 +103,7 @@ class SDCLoadFolder(io.ComfyNode):
             files = choose_files(place, folder, pattern, order, index, limit)
             states = [os.stat(find_listed(file)) for file in files]
         except (ValueError, OSError):
-            return math.nan  # equal to nothing: the node runs, and says what is wrong
+            return math.nan  # equal to nothing, so the node runs and raises the error
         return [(file, state.st_mtime_ns, state.st_size) for file, state in zip(files, states, strict=True)]
 
     @classmethod
@@ -110,30 +111,25 @@ class SDCLoadFolder(io.ComfyNode):
         files = choose_files(place, folder, pattern, order, index, limit)
         if not files:
             raise ValueError(
-                f"No file of the folder {folder!r} in ComfyUI's {place} folder matches {pattern!r}, from index {index}."
+                f"No file in the folder {folder!r} of ComfyUI's {place} folder matches {pattern!r} after "
+                f"the first {index}."
             )
         rows, lines, total = [], [], 0
         for file in files:
             try:
-                images, size = load_listed(file, max_megapixels)
-                image = images[0]
-                row = [
-                    to_latent(images),
-                    images,
-                    image.metadata.get("prompt", ""),
-                    image.width,
-                    image.height,
-                ]
-            except (ValueError, OSError) as error:  # one bad file costs itself alone
-                lines.append(f"{WARNING} {error}")
+                images, num_bytes = load_listed(file, max_megapixels)
+                first, latent = images[0], to_latent(images)
+            except (ValueError, OSError) as error:  # a bad file does not stop the others
+                lines.append(f"\u26a0 {error}")
                 continue
-            name = file.removesuffix(" [output]").split("/")[-1]
-            total += size
-            rows.append([*row, *generation_values(image), os.path.splitext(name)[0]])
+            total += num_bytes
+            name = os.path.splitext(file.removesuffix(" [output]").split("/")[-1])[0]
+            prompt = first.metadata.get("prompt", "")
+            rows.append([latent, images, prompt, first.width, first.height, *generation_values(first), name])
         if not rows:
-            raise ValueError("\n".join(["None of the files could be opened.", *lines[:SHOWN]]))
+            raise ValueError("\n".join(["None of the files could be opened.", *lines[:MAX_LINES]]))
         count = sum(len(row[1]) for row in rows)
-        files_of = f" in {len(rows)} files" if count > len(rows) else ""
-        lines.insert(0, f"{count} images{files_of}, {total} bytes")
-        more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-        return io.NodeOutput(*map(list, zip(*rows, strict=True)), ui={"text": lines[:SHOWN] + more})
+        in_files = f" in {len(rows)} files" if count > len(rows) else ""
+        lines.insert(0, f"{count} images{in_files}, {total} bytes")
+        more = [f"and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
+        return io.NodeOutput(*map(list, zip(*rows, strict=True)), ui={"text": lines[:MAX_LINES] + more})

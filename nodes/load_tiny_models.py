@@ -1,3 +1,5 @@
+"""Load SDC Tiny Models: `weights/` in the shape of a checkpoint, in memory; no file is written."""
+
 from comfy_api.v0_0_2 import io
 
 from . import CATEGORY
@@ -12,20 +14,16 @@ class SDCLoadTinyModels(io.ComfyNode):
             display_name="Load SDC Tiny Models",
             category=CATEGORY,
             description=(
-                "Small models that come with the pack, to try everything out before any checkpoint is downloaded. They "
-                "clean up textures and edges, and know nothing of what an image shows: prompts do nothing."
+                "Small models that come with the pack, to try everything before you download a checkpoint. They clean "
+                "textures and edges and do not understand what an image shows: the prompt has no effect."
             ),
             search_aliases=["sdc", "tiny", "checkpoint", "demo", "try out", "controlnet", "load model", "sample"],
             inputs=[],
             outputs=[
-                io.Model.Output("model", display_name="MODEL", tooltip="Repaints images, as one of SD 1.5 does."),
-                io.Clip.Output(
-                    "clip", display_name="CLIP", tooltip="For CLIP Text Encode. All words mean the same to it."
-                ),
-                io.Vae.Output("vae", display_name="VAE", tooltip="Of the SD1.x family: for VAE Encode and VAE Decode."),
-                io.ControlNet.Output(
-                    "control_net", display_name="CONTROL_NET", tooltip="Holds to edges, as a Canny ControlNet does."
-                ),
+                io.Model.Output("model", display_name="MODEL", tooltip="A denoiser, used like an SD 1.5 model."),
+                io.Clip.Output("clip", display_name="CLIP", tooltip="For CLIP Text Encode. The prompt has no effect."),
+                io.Vae.Output("vae", display_name="VAE", tooltip="An SD1.x VAE, for VAE Encode and VAE Decode."),
+                io.ControlNet.Output("control_net", display_name="CONTROL_NET", tooltip="A Canny ControlNet."),
             ],
         )
 

@@ -1,3 +1,5 @@
+"""SDC Regenerate: the whole decoder in one node, with the settings that most images need."""
+
 import comfy.model_management
 from comfy_api.v0_0_2 import io
 
@@ -19,9 +21,9 @@ class SDCRegenerate(io.ComfyNode):
             display_name="SDC Regenerate",
             category=CATEGORY,
             description=(
-                "Opens a compressed image and cleans it up, all in one: decodes it, goes as far towards noise as the "
-                "compression has disturbed it, and paints that part again, held by its edges. DDIM Invert and "
-                "Regenerate with Canny do the same in two nodes."
+                "Removes compression artifacts in one node: decodes the image, adds just enough noise to cover the "
+                "damage, and samples again, guided by the edges. DDIM Invert and Regenerate with Canny do the same in "
+                "two nodes."
             ),
             search_aliases=[
                 "sdc",
@@ -38,21 +40,21 @@ class SDCRegenerate(io.ComfyNode):
             ],
             inputs=[
                 SDC.Input("sdc", tooltip="The compressed image, from Load SDC, Save SDC or SD Latent Quantize."),
-                io.Model.Input("model", tooltip="The model that repaints. Of the family that the file names."),
-                io.Conditioning.Input("positive", tooltip="What the image shows. An empty prompt works."),
-                io.Vae.Input("vae", tooltip="The VAE of that family, which turns the latent into an image."),
+                io.Model.Input("model", tooltip="A model of the same latent format as the file; Load SDC shows it."),
+                io.Conditioning.Input("positive", tooltip="A description of the image; may be empty."),
+                io.Vae.Input("vae", tooltip="A VAE of the same latent format as the file."),
                 io.ControlNet.Input(
                     "control_net",
                     optional=True,
-                    tooltip="A Canny ControlNet of the model's family: edges hold the image in place. Without one "
-                    "the model alone repaints.",
+                    tooltip="A Canny ControlNet for the model, so that edges stay in place. Without it, only the model "
+                    "guides the result.",
                 ),
                 io.Boolean.Input(
                     "auto_strength",
                     default=True,
                     optional=True,
-                    tooltip="Repaints just as much as the compression has disturbed: cleans up and changes least. Off: "
-                    "as much as strength says.",
+                    tooltip="Adds just enough noise to cover the compression damage: removes artifacts and changes as "
+                    "little as possible. Off: uses strength.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -62,8 +64,8 @@ class SDCRegenerate(io.ComfyNode):
                     step=0.01,
                     round=0.001,
                     optional=True,
-                    tooltip="How much is repainted when auto_strength is off: 0.15 cleans up, 0.5 invents detail, 1.0 "
-                    "goes all the way to noise as the paper does, 0 only decodes.",
+                    tooltip="How much of the noise schedule is used when auto_strength is off: 0.15 removes artifacts, "
+                    "0.5 invents detail, 1.0 is the paper's setting, 0 only decodes.",
                 ),
                 io.Int.Input(
                     "steps",
@@ -72,8 +74,8 @@ class SDCRegenerate(io.ComfyNode):
                     max=1000,
                     optional=True,
                     advanced=True,
-                    tooltip="How finely the whole way to noise is divided. Of these steps only the share that strength "
-                    "names is gone, up and down again. 20 is faster and coarser.",
+                    tooltip="Number of steps for the whole noise schedule; strength selects the share of them that is "
+                    "used, in both directions. 20 is faster and less precise.",
                 ),
                 io.Float.Input(
                     "canny_strength",
@@ -83,8 +85,8 @@ class SDCRegenerate(io.ComfyNode):
                     step=0.01,
                     round=0.001,
                     optional=True,
-                    tooltip="How firmly the edges hold: 0 lets the image drift, 1.0 draws every edge. The small "
-                    "models of the pack were taught at 1.0.",
+                    tooltip="Strength of the ControlNet: 0 lets the image change freely, 1.0 draws every edge. The "
+                    "tiny models of the pack were trained at 1.0.",
                 ),
                 io.Float.Input(
                     "cfg",
@@ -95,63 +97,41 @@ class SDCRegenerate(io.ComfyNode):
                     round=0.01,
                     optional=True,
                     advanced=True,
-                    tooltip="How strongly the prompt pulls, on both ways. 1.0 keeps the image; higher values need a "
-                    "negative and take twice as long.",
+                    tooltip="Classifier-free guidance scale, in both directions. 1.0 preserves the image; other values "
+                    "need negative and take twice as long.",
                 ),
-                io.Conditioning.Input(
-                    "negative", optional=True, tooltip="What to steer away from; needed when cfg is not 1."
-                ),
+                io.Conditioning.Input("negative", optional=True, tooltip="Only needed when cfg is not 1."),
             ],
             outputs=[
-                io.Image.Output("image", display_name="IMAGE", tooltip="The image, cleaned up, in its true size."),
+                io.Image.Output("image", display_name="IMAGE", tooltip="The regenerated image, in its original size."),
                 io.Image.Output(
-                    "before",
-                    display_name="before",
-                    tooltip="What the file alone holds, in its true size, to compare with.",
+                    "decoded",
+                    display_name="decoded",
+                    tooltip="The image as decoded from the file, in its original size, for comparison.",
                 ),
-                io.Latent.Output("latent", display_name="LATENT", tooltip="The cleaned image as a latent."),
+                io.Latent.Output("latent", display_name="LATENT", tooltip="The regenerated image as a latent."),
             ],
         )
 
     @classmethod
     @plain_errors()
     def execute(
-        cls,
-        sdc,
-        model,
-        positive,
-        vae,
-        control_net=None,
-        auto_strength=True,
-        strength=0.3,
-        steps=50,
-        canny_strength=0.3,
-        cfg=1.0,
-        negative=None,
+        cls, sdc, model, positive, vae, control_net=None, canny_strength=0.3, cfg=1.0, negative=None, **inversion
     ) -> io.NodeOutput:
+        """`inversion` holds auto_strength, strength and steps."""
+        guidance = {"cfg": cfg, "negative": negative}
         latent = to_latent(sdc)
-        common = {"cfg": cfg, "negative": negative}
-        found = image_to_noise(
-            model, positive, latent, steps=steps, strength=strength, auto_strength=auto_strength, sdc=sdc, **common
+        inverted = image_to_noise(
+            model, positive, latent, sdc=sdc, **{"auto_strength": True, "strength": 0.3, **inversion}, **guidance
         )
         decoded = decode_latent(vae, latent, sdc)
         edges = None
         if control_net is not None:
             edges = canny_edges(decoded, None, None).to(comfy.model_management.intermediate_device())
         regenerated, notes = noise_to_image(
-            model,
-            positive,
-            found.latent,
-            found.noise,
-            found.sigmas,
-            control_net=control_net,
-            edges=edges,
-            canny_strength=canny_strength,
-            vae=vae,
-            **common,
-        )
-        image, before = (restore_size(shown, sdc) for shown in (decode_latent(vae, regenerated, sdc), decoded))
-        size = f"{image.shape[2]}x{image.shape[1]}"
-        return io.NodeOutput(
-            image, before, regenerated, ui={"text": [size, *found.lines, *notes, *vae_notes(sdc, vae)]}
-        )
+            model, positive, inverted.latent, inverted.noise, inverted.sigmas,
+            control_net=control_net, edges=edges, canny_strength=canny_strength, vae=vae, **guidance,
+        )  # fmt: skip
+        image = restore_size(decode_latent(vae, regenerated, sdc), sdc)
+        lines = [f"{image.shape[2]}x{image.shape[1]}", *inverted.lines, *notes, *vae_notes(sdc, vae)]
+        return io.NodeOutput(image, restore_size(decoded, sdc), regenerated, ui={"text": lines})

@@ -1,8 +1,12 @@
+"""Regenerate with Canny: trims the image like VAE Encode before it looks for edges, or they would lie beside those of
+the latent; then ComfyUI's own ControlNet, guider and SamplerCustomAdvanced."""
+
 import comfy.model_management
 from comfy_api.v0_0_2 import io, ui
 
 from . import CATEGORY
-from .regeneration.edges import as_hint, canny_edges, fit_to_latent
+from .images.sizes import trim_to_latent
+from .regeneration.edges import as_hint, canny_edges
 from .regeneration.noise_to_image import noise_to_image
 
 
@@ -14,19 +18,21 @@ class SDCRegenerateCanny(io.ComfyNode):
             display_name="Regenerate with Canny",
             category=CATEGORY,
             description=(
-                "Paints the image again from the noise that DDIM Invert found, lightly held in place by the edges of "
-                "the compressed image. The same as ControlNet, CFGGuider and SamplerCustomAdvanced with euler."
+                "Generates the image again from the noise of DDIM Invert, lightly guided by the edges of the "
+                "compressed image. The same as ControlNet, CFGGuider and SamplerCustomAdvanced with euler."
             ),
             search_aliases=["sdc", "regenerate", "restore", "clean up", "canny", "controlnet", "decompress", "repaint"],
             inputs=[
-                io.Model.Input("model", tooltip="The model that repaints the image; the same one as in DDIM Invert."),
+                io.Model.Input(
+                    "model", tooltip="The model that regenerates the image. Use the same one in both nodes."
+                ),
                 io.Conditioning.Input(
                     "positive",
-                    tooltip="What the image shows. The same as in DDIM Invert keeps closest to the image.",
+                    tooltip="A description of the image. The one from DDIM Invert stays closest to the image.",
                 ),
-                io.ControlNet.Input("control_net", tooltip="A Canny ControlNet of the model's family."),
+                io.ControlNet.Input("control_net", tooltip="A Canny ControlNet for the model."),
                 io.Image.Input(
-                    "image", tooltip="The compressed image from VAE Decode; its edges hold the new one in place."
+                    "image", tooltip="The compressed image, from VAE Decode; its edges guide the regeneration."
                 ),
                 io.Latent.Input("latent", tooltip="LATENT of DDIM Invert. A noise mask on it is ignored."),
                 io.Noise.Input("noise", tooltip="NOISE of DDIM Invert."),
@@ -39,8 +45,8 @@ class SDCRegenerateCanny(io.ComfyNode):
                     step=0.01,
                     round=0.001,
                     tooltip=(
-                        "How firmly the edges hold. The paper says only that it is small; 0.3 is our guess. 0 lets the "
-                        "image drift, 1.0 draws every edge, grain included."
+                        "Strength of the ControlNet. The paper only says that it is small; 0.3 is our choice. 0 lets "
+                        "the image change freely, 1.0 draws every edge, grain included."
                     ),
                 ),
                 io.Int.Input(
@@ -49,8 +55,8 @@ class SDCRegenerateCanny(io.ComfyNode):
                     min=0,
                     max=1000,
                     advanced=True,
-                    tooltip="Faint edges count when above this and joined to a strong one. Lower: more lines. "
-                    "OpenCV's scale: 100 here is about 0.4 of ComfyUI's own Canny, which counts 0 to 1.",
+                    tooltip="Weak edges above this count if they are connected to a strong one. Lower: more lines. On "
+                    "OpenCV's scale: 100 here is about 0.4 in ComfyUI's own Canny node, which ranges from 0 to 1.",
                 ),
                 io.Int.Input(
                     "high_threshold",
@@ -58,7 +64,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     min=0,
                     max=1000,
                     advanced=True,
-                    tooltip="Edges above this always count. Higher: only the boldest outlines.",
+                    tooltip="Edges above this always count. Higher: only the strongest outlines.",
                 ),
                 io.Float.Input(
                     "start_percent",
@@ -67,7 +73,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     max=1.0,
                     step=0.001,
                     advanced=True,
-                    tooltip="When the edges begin to hold: 0 from the first, noisiest step.",
+                    tooltip="Where in the whole noise schedule the ControlNet starts; 0 is the noisiest step.",
                 ),
                 io.Float.Input(
                     "end_percent",
@@ -76,7 +82,8 @@ class SDCRegenerateCanny(io.ComfyNode):
                     max=1.0,
                     step=0.001,
                     advanced=True,
-                    tooltip="When the edges let go: 1 never, 0.5 leaves the fine detail to the model.",
+                    tooltip="Where in the whole noise schedule the ControlNet ends: 1 never, 0.5 leaves fine detail to "
+                    "the model.",
                 ),
                 io.Float.Input(
                     "cfg",
@@ -85,79 +92,47 @@ class SDCRegenerateCanny(io.ComfyNode):
                     max=20.0,
                     step=0.1,
                     round=0.01,
-                    tooltip="How strongly the prompt pulls. Use the value of DDIM Invert: another changes the image.",
+                    tooltip="Classifier-free guidance scale. Use the same value as in DDIM Invert; another one changes "
+                    "the image.",
                 ),
-                io.Conditioning.Input(
-                    "negative", optional=True, tooltip="What to steer away from; needed when cfg is not 1."
-                ),
-                io.Vae.Input("vae", optional=True, tooltip="Only for ControlNets that ask for a VAE (SD3, Flux)."),
+                io.Conditioning.Input("negative", optional=True, tooltip="Only needed when cfg is not 1."),
+                io.Vae.Input("vae", optional=True, tooltip="Only for ControlNets that need a VAE (SD3, Flux)."),
                 io.Combo.Input(
                     "thresholds",
                     options=["manual", "auto"],
                     default="manual",
                     optional=True,
                     advanced=True,
-                    tooltip="auto takes both thresholds from how bright each image is, and low_threshold and "
-                    "high_threshold do not count. manual uses them.",
+                    tooltip="auto derives both thresholds from the brightness of each image and ignores low_threshold "
+                    "and high_threshold. manual uses them.",
                 ),
                 io.Image.Input(
                     "edge_image",
                     optional=True,
-                    tooltip="Edges of your own, white on black, instead of those found in image: drawn by hand, or of "
-                    "the original image.",
+                    tooltip="Your own edges, white on black, instead of detected ones: drawn by hand, or from the "
+                    "original image.",
                 ),
             ],
             outputs=[
-                io.Latent.Output("regenerated", display_name="LATENT", tooltip="The repainted image, for VAE Decode."),
-                io.Image.Output("edges", display_name="edges", tooltip="The edges that the ControlNet was given."),
+                io.Latent.Output("regenerated", display_name="LATENT", tooltip="The new image, for VAE Decode."),
+                io.Image.Output("edges", display_name="edges", tooltip="The edges given to the ControlNet."),
             ],
         )
 
     @classmethod
     def execute(
-        cls,
-        model,
-        positive,
-        control_net,
-        image,
-        latent,
-        noise,
-        sigmas,
-        canny_strength,
-        low_threshold,
-        high_threshold,
-        start_percent,
-        end_percent,
-        cfg,
-        negative=None,
-        vae=None,
-        thresholds="manual",
-        edge_image=None,
-    ) -> io.NodeOutput:
+        cls, model, positive, control_net, image, latent, noise, sigmas, low_threshold, high_threshold,
+        thresholds="manual", edge_image=None, **sampling,
+    ) -> io.NodeOutput:  # fmt: skip
+        """`sampling` holds canny_strength, start_percent, end_percent, cfg, negative and vae."""
         factor = model.get_model_object("latent_format").spacial_downscale_ratio
         if edge_image is not None:
-            edges = as_hint(fit_to_latent(edge_image, latent["samples"], factor, "edge_image"))
+            edges = as_hint(trim_to_latent(edge_image, latent["samples"], factor, "edge_image"))
         else:
-            auto = thresholds == "auto"
-            edges = canny_edges(
-                fit_to_latent(image, latent["samples"], factor),
-                None if auto else low_threshold,
-                None if auto else high_threshold,
-            )
+            limits = (None, None) if thresholds == "auto" else (low_threshold, high_threshold)
+            edges = canny_edges(trim_to_latent(image, latent["samples"], factor), *limits)
         edges = edges.to(comfy.model_management.intermediate_device())
         regenerated, notes = noise_to_image(
-            model,
-            positive,
-            latent,
-            noise,
-            sigmas,
-            control_net=control_net,
-            edges=edges,
-            canny_strength=canny_strength,
-            start_percent=start_percent,
-            end_percent=end_percent,
-            cfg=cfg,
-            negative=negative,
-            vae=vae,
+            model, positive, latent, noise, sigmas, control_net=control_net, edges=edges, **sampling
         )
         return io.NodeOutput(regenerated, edges, ui={**ui.PreviewImage(edges, cls=cls).as_dict(), "text": notes})

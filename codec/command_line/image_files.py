@@ -7,6 +7,7 @@ import numpy as np
 from ..autoencoder.srgb import WHITE, to_srgb
 from ..encoder import encode
 from ..errors import SdcArgumentError, SdcUnsupportedError
+from ..geometry import restored, trimmed
 from ..image import decode
 
 FACTOR = 8  # pixels a latent
@@ -88,20 +89,14 @@ def _mask(data, width, height):
 
 
 def _trim(pixels):
-    """What VAE Encode of ComfyUI keeps: the center, its sides multiples of 8. Sides below 8 are left for padding."""
-    places = []
-    for side in pixels.shape[:2]:
-        start = side % FACTOR // 2 if side >= FACTOR else 0
-        places.append(slice(start, start + (side // FACTOR * FACTOR or side)))
-    return pixels[tuple(places)]
+    """What ComfyUI's VAE Encode keeps. Sides below 8 are left for the autoencoder to pad."""
+    height, width = pixels.shape[:2]
+    return pixels[trimmed(height, FACTOR), trimmed(width, FACTOR)]
 
 
 def _restore_size(pixels, height, width):
-    """The true size: what the latent has beyond the image is cut off, what it lacks is filled from its borders."""
-    pixels = pixels[:height, :width]
-    missing = [true - side for true, side in zip((height, width), pixels.shape[:2], strict=True)]
-    # FORMAT.md says where the image lies.
-    return np.pad(pixels, [(gap // 2, gap - gap // 2) for gap in missing] + [(0, 0)], mode="edge")
+    """(H, W, 3) decoded pixels in the true size of the image."""
+    return pixels[restored(pixels.shape[0], height)][:, restored(pixels.shape[1], width)]
 
 
 def _needed():

@@ -1,1 +1,1 @@
-"""Images beside their original and beside other codecs: measured, tabulated, plotted and shown."""
+"""Images next to their original and to other codecs: metrics, table, and one image of it all."""

@@ -1,4 +1,4 @@
-"""Other codecs, made to write as many bytes as an SDC file has. All by Pillow; AVIF and JPEG XL where it has them."""
+"""Baseline codecs at the file size of an SDC file, all by Pillow."""
 
 import importlib
 import io
@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, features
 
-LOWEST, HIGHEST = 0, 99  # quality, on every codec's own scale; 100 is lossless to some
-# A baseline is seen at its best: the slowest setting that gains anything, whatever time it takes. Where there are
-# several, each is tried and the shortest file counts: a JPEG holds the same coefficients either way.
+MIN_QUALITY, MAX_QUALITY = 0, 99  # on each codec's own scale; 100 is lossless in some
+# A baseline is shown at its best: the slowest setting that gains anything. Where there are several, the smallest file
+# counts: both kinds of JPEG hold the same coefficients.
 OPTIONS: dict[str, tuple[dict, ...]] = {
     "JPEG": ({"optimize": True}, {"optimize": True, "progressive": True}),
     "WebP": ({"method": 6},),
     "AVIF": ({"speed": 0},),
     "JPEG XL": ({"effort": 10},),
 }
-# Only to find out about which quality to begin with.
+# Only to find about which quality to start from.
 QUICK: dict[str, tuple[dict, ...]] = {"AVIF": ({"speed": 8},), "JPEG XL": ({"effort": 7},)}
 PILLOW_FORMATS = {"JPEG XL": "JXL"}
 BASELINES = tuple(OPTIONS)
@@ -31,7 +31,7 @@ class BaselineImage:
     data: bytes
     quality: int
     seconds: float  # of processor time, which encoding at this quality took
-    fits: bool = True  # False: this is the smallest file the codec writes, and it is larger than was asked for
+    fits: bool = True  # False: this is the codec's smallest file, and it is larger than requested
 
     @property
     def size(self) -> int:
@@ -43,7 +43,7 @@ class BaselineImage:
 
 
 def missing(name: str) -> str | None:
-    """What to install so that a baseline can be used; None when it can be."""
+    """What to install so that a baseline can be used; None where it can be."""
     if name == "AVIF" and not features.check("avif"):
         return "AVIF needs Pillow 11.3 or later"
     if name == "WebP" and not features.check("webp"):
@@ -57,29 +57,29 @@ def missing(name: str) -> str | None:
 
 
 def encode_baseline(name: str, pixels: np.ndarray, quality: int) -> BaselineImage:
-    """What a baseline makes of an (H, W, 3) uint8 image, at its best."""
+    """Encode an (H, W, 3) uint8 image at its best."""
     return _encode(name, pixels, quality, OPTIONS[name])
 
 
-def encode_baseline_to_size(name: str, pixels: np.ndarray, size: int) -> BaselineImage:
-    """The best quality whose file has at most `size` bytes; else the smallest file there is.
+def encode_baseline_to_size(name: str, pixels: np.ndarray, max_bytes: int) -> BaselineImage:
+    """The best quality whose file has at most `max_bytes`, or the smallest file, with `fits` False.
 
-    Found by bisection with a quick setting, then step by step with the best one, which is slow. Nothing is scaled down
-    to fit: the baseline's smallest file is then returned with `fits` False.
+    Found by bisection with a quick setting, then step by step with the best one, which is slow. The image is never
+    scaled down.
     """
-    low, high = LOWEST, HIGHEST + 1
+    low, high = MIN_QUALITY, MAX_QUALITY + 1
     while high - low > 1:
         middle = (low + high) // 2
-        if _encode(name, pixels, middle, QUICK.get(name, OPTIONS[name])).size <= size:
+        if _encode(name, pixels, middle, QUICK.get(name, OPTIONS[name])).size <= max_bytes:
             low = middle
         else:
             high = middle
     best = encode_baseline(name, pixels, low)
-    while best.size > size and best.quality > LOWEST:
+    while best.size > max_bytes and best.quality > MIN_QUALITY:
         best = encode_baseline(name, pixels, best.quality - 1)
-    if best.size > size:
+    if best.size > max_bytes:
         return replace(best, fits=False)
-    while best.quality < HIGHEST and (finer := encode_baseline(name, pixels, best.quality + 1)).size <= size:
+    while best.quality < MAX_QUALITY and (finer := encode_baseline(name, pixels, best.quality + 1)).size <= max_bytes:
         best = finer
     return best
 

@@ -1,17 +1,15 @@
-"""What a comparison holds: an original, images made of it, baselines with as many bytes, and the figures of all."""
+"""A comparison: an original, images made from it, baselines at the same file size, and the metrics of all."""
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
+from ...codec.geometry import centered
 from . import baselines, metrics
 
-# VAE Encode trims a side to a multiple of 8, others of 16 or 32; more is no trimming but another image.
+# VAE Encode trims a side to a multiple of 8, others of 16 or 32; a larger difference is another image.
 MAX_TRIMMED = 64
-# Qualities at which a baseline's curve is drawn, and how many times the bytes compared it may take.
-CURVE = (0, 2, 5, 10, 20, 30, 45, 60, 75)
-CURVE_ENDS = 8
 
 
 @dataclass(frozen=True)
@@ -32,23 +30,25 @@ class Entry:
 def to_batches(images: dict[str, torch.Tensor]) -> list[dict[str, np.ndarray]]:
     """Images of (H, W, 3) uint8 by the names of their inputs, one dict for each item of the batch.
 
-    An input with one image serves the whole batch. Gray becomes RGB, alpha is left out. All are trimmed about the
-    center to the smallest of them, which is how VAE Encode trims.
+    An input with one image is used for the whole batch. Gray becomes RGB, alpha is dropped. All are trimmed to the
+    middle of the smallest of them, as VAE Encode does.
 
-    Raises ValueError, naming the input, where images or batches do not belong together.
+    Raises ValueError, naming the input, where sizes or batches do not match.
     """
     count = max(len(image) for image in images.values())
     height, width = (min(image.shape[axis] for image in images.values()) for axis in (1, 2))
     shown = " ".join(f"{name} {image.shape[2]}x{image.shape[1]}," for name, image in images.items()).rstrip(",")
     for name, image in images.items():
         if len(image) not in (1, count):
-            raise ValueError(f"{name} has {len(image)} images and another input {count}; give each as many, or one.")
+            raise ValueError(
+                f"{name} has {len(image)} images and another input {count}; connect as many to each, or one."
+            )
         if image.shape[1] - height >= MAX_TRIMMED or image.shape[2] - width >= MAX_TRIMMED:
-            raise ValueError(f"The images have different sizes: {shown}. Scale them to one size before comparing them.")
+            raise ValueError(f"The images have different sizes: {shown}. Scale them to the same size first.")
     trimmed = {}
     for name, image in images.items():
-        top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
-        image = image[:, top : top + height, left : left + width, : 3 if image.shape[3] >= 3 else 1]
+        rows, columns = centered(image.shape[1], height), centered(image.shape[2], width)
+        image = image[:, rows, columns, : 3 if image.shape[3] >= 3 else 1]
         trimmed[name] = image.expand(-1, -1, -1, 3)
     return [
         {name: metrics.to_pixels(image[item % len(image)]) for name, image in trimmed.items()} for item in range(count)
@@ -61,38 +61,32 @@ class Comparison:
 
     original: np.ndarray  # (H, W, 3) uint8
     entries: list[Entry]  # the images given, then the baselines
-    curves: dict[str, list[Entry]]  # each baseline at several sizes
 
 
-def compare(original, entries: list[Entry], names: list[str], size: int | None, lpips, step, curve=CURVE) -> Comparison:
-    """Measure entries and the baselines of these names, which may take `size` bytes.
+def compare(original: np.ndarray, entries: list[Entry], names: list[str], max_bytes: int | None, lpips, step):
+    """Measure entries and baselines against the original, and return the Comparison.
 
-    `lpips` is for metrics.measure, `curve` holds the qualities at which baselines are measured besides. `step()` is
-    called for each of the `count_steps` images.
+    Parameters
+    ----------
+    original : np.ndarray
+        (H, W, 3) uint8; entries have the same size.
+    names : list of str
+        Baselines, out of `baselines.BASELINES`; none where `max_bytes` is None.
+    max_bytes : int or None
+        Maximum file size of the baselines.
+    lpips : callable or None
+        As for `metrics.measure`.
+    step : callable
+        Called without arguments before each measurement, len(entries) + len(names) times; its exceptions end the work.
     """
 
     def measured(entry: Entry) -> Entry:
         step()
         return replace(entry, figures=metrics.measure(original, entry.pixels, lpips))
 
-    entries = [measured(entry) for entry in entries]
-    curves: dict[str, list[Entry]] = {}
+    measured_entries = [measured(entry) for entry in entries]
     for name in names:
-        assert size is not None  # there are names only where it is known
-        entries.append(measured(to_entry(baselines.encode_baseline_to_size(name, original, size))))
-        curves[name] = []
-        for quality in curve:
-            baseline = baselines.encode_baseline(name, original, quality)
-            curves[name].append(measured(to_entry(baseline)))
-            if baseline.size > CURVE_ENDS * size:
-                break
-    return Comparison(original, entries, curves)
-
-
-def count_steps(entries: int, names: int) -> int:
-    """How often `compare` calls `step` at most."""
-    return entries + names * (1 + len(CURVE))
-
-
-def to_entry(baseline: baselines.BaselineImage) -> Entry:
-    return Entry(baseline.name, baseline.pixels(), baseline.size, baseline.fits)
+        assert max_bytes is not None
+        best = baselines.encode_baseline_to_size(name, original, max_bytes)
+        measured_entries.append(measured(Entry(name, best.pixels(), best.size, best.fits)))
+    return Comparison(original, measured_entries)

@@ -1,7 +1,7 @@
-"""How far an image is from its original. Plain functions that know nothing of ComfyUI.
+"""Metrics of an image against its original, without ComfyUI.
 
 All take two images of one size, each an (H, W, 3) array or tensor: uint8, or float in 0..1, which is rounded to
-8 bits first, because baselines have no more. Figures are means over the three channels.
+8 bits first, like the files of the baselines. Figures are means over the three channels.
 """
 
 import functools
@@ -14,18 +14,18 @@ import torch
 
 # Wang, Simoncelli and Bovik, "Multi-scale structural similarity for image quality assessment" (2003), section 3.2.
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-SMALLEST_MS_SSIM = 11 * 2 ** (len(SCALE_WEIGHTS) - 1)  # the 11x11 window has to fit into the coarsest scale
+MIN_MS_SSIM = 11 * 2 ** (len(SCALE_WEIGHTS) - 1)  # the 11x11 window has to fit into the coarsest scale
 
 # LPIPS networks and how torchvision names the file of their ImageNet weights.
 LPIPS_WEIGHTS = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
 
 
-# Key -> what people call it, and how many digits mean anything.
+# Key -> its usual name, and the digits that mean anything.
 COLUMNS = {"psnr": ("PSNR", ".2f"), "ssim": ("SSIM", ".3f"), "ms_ssim": ("MS-SSIM", ".3f"), "lpips": ("LPIPS", ".3f")}
 
 
 class MetricUnavailable(Exception):
-    """The metric needs something that is not there, or cannot be had of this image; the message says what to do."""
+    """The metric needs something that is not installed, or does not apply to this image; the message says which."""
 
 
 def to_pixels(image) -> np.ndarray:
@@ -39,9 +39,9 @@ def to_pixels(image) -> np.ndarray:
 
 
 def measure(original, restored, lpips=None) -> dict[str, float | None]:
-    """Every metric by its key in COLUMNS; None for one that this image does not allow.
+    """Every metric by its key in COLUMNS; None for one that does not apply to this image.
 
-    `lpips` is what `load_lpips` gives; without it that figure is None.
+    `lpips` is the function of `load_lpips`; without it that metric is None.
     """
     found: dict[str, float | None] = {"psnr": psnr(original, restored)}
     for name, metric in (("ssim", ssim), ("ms_ssim", ms_ssim), ("lpips", lpips)):
@@ -62,8 +62,8 @@ def psnr(original, restored) -> float:
 def ssim(original, restored) -> float:
     """Structural similarity as scikit-image has it by default: flat 7x7 window, sample covariance. At most 1.
 
-    By OpenCV, which the pack needs anyway, where scikit-image would be one more thing to install for the one figure
-    that nobody wants to miss. Raises MetricUnavailable below 7x7 pixels.
+    By OpenCV, which the pack needs anyway, so that nobody has to install scikit-image for it. Raises MetricUnavailable
+    below 7x7 pixels.
     """
     a, b = _pair(original, restored)
     if min(a.shape[:2]) < 7:
@@ -80,8 +80,8 @@ def ms_ssim(original, restored) -> float:
     Wang, Simoncelli and Bovik, 2003. Raises MetricUnavailable below 176x176 pixels.
     """
     a, b = _pair(original, restored)
-    if min(a.shape[:2]) < SMALLEST_MS_SSIM:
-        raise MetricUnavailable(f"MS-SSIM needs images of at least {SMALLEST_MS_SSIM}x{SMALLEST_MS_SSIM}.")
+    if min(a.shape[:2]) < MIN_MS_SSIM:
+        raise MetricUnavailable(f"MS-SSIM needs images of at least {MIN_MS_SSIM}x{MIN_MS_SSIM}.")
     import cv2
 
     result = np.ones(3)

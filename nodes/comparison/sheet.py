@@ -1,4 +1,4 @@
-"""The image of a comparison: in each column one entry, a zoom into it, and how it differs from the original."""
+"""The image of a comparison: one column per entry, with a zoom and a map of its differences from the original."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -11,7 +11,7 @@ from .table import show
 TILE = 384  # the square that every image is fitted into
 GAP = 12
 FONT_SIZE, LINE = 20, 26
-BRIGHTEST = 64  # a difference of this many of 255 levels; fixed, so that maps can be compared
+BRIGHTEST = 64  # of 255 levels, shown brightest; fixed, so that maps can be compared
 BACKGROUND, INK, FAINT = "#fafafa", "#141414", "#6e6e6e"
 
 
@@ -55,7 +55,7 @@ def most_different(images: list[np.ndarray]) -> tuple[int, int, int]:
     side = max(1, min(height, width, max(32, min(height, width) // 4)))
     mean = sum(image.astype(np.float32) for image in images) / len(images)
     variance = sum(np.square(image - mean).sum(2) for image in images)
-    # The box's value at its top left corner, for every place where it fits.
+    # The sum over each box, at its top left corner, wherever it fits.
     sums = cv2.boxFilter(variance, cv2.CV_32F, (side, side), anchor=(0, 0))[: height - side + 1, : width - side + 1]
     top, left = np.unravel_index(sums.argmax(), sums.shape)
     return int(left), int(top), side
@@ -69,7 +69,7 @@ def difference(original: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 
 def scaled(pixels: np.ndarray, size: tuple[int, int]) -> Image.Image:
-    """Pixels stay visible when there is more room than they need."""
+    """Resize, with visible pixels where that enlarges."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
     enlarged = size[0] > image.width
     return image.resize(size, Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)
@@ -87,7 +87,7 @@ def caption(entry: Entry) -> list[str]:
 
 
 def write(pen: ImageDraw.ImageDraw, x: float, y: float, text: str, color: str):
-    """One line, cut off where the column ends."""
+    """One line, cut off at the end of the column."""
     font = ImageFont.load_default(FONT_SIZE)
     text = " ".join(text.split())
     if pen.textlength(text, font) > TILE:

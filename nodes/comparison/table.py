@@ -1,4 +1,4 @@
-"""A comparison as text: Markdown for people, CSV for spreadsheets."""
+"""A comparison as text: Markdown to read, CSV for spreadsheets."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from .entries import Comparison, Entry
 
 
 def cells(entry: Entry) -> list[str]:
-    """What a table says of an entry, in the order of HEADER."""
+    """The row of an entry, in the order of HEADER."""
     size = "–" if entry.size is None else f"{entry.size}{'' if entry.fits else ' (its smallest)'}"
     rate = "–" if entry.size is None else f"{entry.bits_per_pixel:.3f}"
     return [entry.name, size, rate, *(show(entry.figures.get(key), form) for key, (_, form) in metrics.COLUMNS.items())]
@@ -37,7 +37,7 @@ def escaped(text: str) -> str:
 
 
 def to_csv(batch: list[Comparison]) -> bytes:
-    """The same for spreadsheets, every digit kept. UTF-8 with the mark that Excel knows it by."""
+    """The same for spreadsheets, with every digit; UTF-8 with the byte order mark that Excel needs."""
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(["image", "name", "bytes", "bits_per_pixel", *metrics.COLUMNS])
@@ -49,5 +49,5 @@ def to_csv(batch: list[Comparison]) -> bytes:
 
 
 def inert(text: str) -> str:
-    """A text that no spreadsheet takes for a formula and runs."""
+    """A text that no spreadsheet runs as a formula."""
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

@@ -10,32 +10,32 @@ from .paths import check_foreign
 
 PLACES = ("output", "input")
 ORDERS = ("name", "newest first", "oldest first")
-LONGEST_PATTERN = 200
+MAX_PATTERN = 200
 
 
 def choose_files(place: str, folder: str, pattern: str, order: str, index: int, limit: int) -> list[str]:
-    """Names as the Load list has them ('name' or 'name [output]').
+    """Names as Load SDC lists them ('name' or 'name [output]').
 
     Parameters
     ----------
     place : str
         One of PLACES.
     folder : str
-        A folder in it, with / between names; empty for the place itself. Its subfolders count too.
+        A folder in it, with / between names; empty for the place itself. Its subfolders are included.
     pattern : str
-        With * and ?, for the name after `folder`; upper and lower case are the same.
+        With * and ?, for the name after `folder`; case is ignored.
     order : str
         One of ORDERS.
     index, limit : int
-        The first file, from 0, and how many at most; a limit of 0 is no limit.
+        The first file, from 0, and the maximum number of files; a limit of 0 is no limit.
 
     Raises
     ------
     ValueError
         The folder leads out of ComfyUI's folders, or the pattern is too long.
     """
-    if len(pattern) > LONGEST_PATTERN:
-        raise ValueError(f"pattern has {len(pattern)} letters; {LONGEST_PATTERN} are the most.")
+    if len(pattern) > MAX_PATTERN:
+        raise ValueError(f"pattern has {len(pattern)} characters; at most {MAX_PATTERN} are allowed.")
     start = clean(folder)
     root = folder_paths.get_output_directory() if place == "output" else folder_paths.get_input_directory()
     inside = [name for name in files_in(root) if name.startswith(start)]
@@ -47,19 +47,19 @@ def choose_files(place: str, folder: str, pattern: str, order: str, index: int, 
 
 
 def clean(folder: str) -> str:
-    """The folder as names of files begin with it: '' or 'a/b/'. What leads elsewhere is refused by its letters."""
+    """The folder as a prefix of names, '' or 'a/b/'. Raises ValueError where its letters lead elsewhere."""
     if "\0" in folder:
-        raise ValueError(f"{folder!a} cannot be the name of a folder.")
+        raise ValueError(f"{folder!a} is not a valid folder name.")
     folder = folder.strip().replace("\\", "/")
     check_foreign(folder)
     parts = [part for part in folder.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise ValueError(f"The folder {folder!a} leads out of ComfyUI's folders with '..'.")
+        raise ValueError(f"The folder {folder!a} leads out of ComfyUI's folders by '..'.")
     return "".join(f"{part}/" for part in parts)
 
 
 def changed(path: str) -> int:
     try:
         return os.stat(path).st_mtime_ns
-    except OSError:  # it has gone since; reading it will say so
+    except OSError:  # it is gone; reading it raises the error
         return 0

@@ -1,5 +1,6 @@
-"""The files that Load SDC lists: their names, where they are, and what is in them."""
+"""The `.sdc` files that Load SDC lists: their names, their paths, and reading them."""
 
+import functools
 import os
 import time
 from contextlib import contextmanager
@@ -13,14 +14,22 @@ from .samples import find_sample
 
 
 class Opened(NamedTuple):
-    """The images in a file, and how many bytes it has."""
+    """The images in a file, and its size in bytes."""
 
     images: list[codec.EncodedImage]
-    size: int
+    num_bytes: int
 
 
 def load_listed(file: str, max_megapixels: float | None = None) -> Opened:
-    """Read a file that the Load list offers; whatever is wrong is told with its name."""
+    """Read a file by its name in the list.
+
+    Raises
+    ------
+    codec.SdcError
+        The file is damaged or too large; the message starts with its name.
+    ValueError, OSError
+        There is no such file within ComfyUI's folders, or it cannot be read.
+    """
     data = read_listed(file)
     with named(file):
         if max_megapixels is None:
@@ -33,7 +42,7 @@ def load_listed(file: str, max_megapixels: float | None = None) -> Opened:
 
 @contextmanager
 def named(file: str):
-    """Say of an error in a file which file it is."""
+    """Put the name of the file in front of an error message of the codec."""
     try:
         yield
     except codec.SdcError as error:
@@ -50,7 +59,7 @@ def read_listed(file: str) -> bytes:
 
 
 def list_files() -> list[str]:
-    """Names as ComfyUI annotates them: plain for the input folder, 'name [output]' for the output folder."""
+    """Names as ComfyUI annotates them: 'name' in the input folder, 'name [output]' in the output folder."""
     inputs = files_in(folder_paths.get_input_directory())
     outputs = files_in(folder_paths.get_output_directory())
     return inputs + [f"{name} [output]" for name in outputs]
@@ -59,74 +68,66 @@ def list_files() -> list[str]:
 def files_in(folder: str) -> list[str]:
     """Names of the `.sdc` files in a folder and its subfolders, with / between them, sorted.
 
-    ComfyUI asks for this list with every prompt. So a folder is read again only when it has changed, and output
-    folders with a hundred thousand images cost one question to the file system for each subfolder.
+    ComfyUI asks for this list several times per prompt. So a folder is read again only when it has changed, and output
+    folders with 100 000 images cost one `stat` for each subfolder. `folder_paths.get_filename_list` would do that too,
+    but it follows links in circles and out of the folder, and misses files that come within one tick of the clock.
     """
     found, seen, waiting = [], set(), [""]
     while waiting:
         inside = waiting.pop()
         path = os.path.join(folder, inside)
-        # Links may lead round in a circle, or out of the folder.
         real = os.path.realpath(path)
         if real in seen or not is_within(folder, real):
             continue
         seen.add(real)
-        inner = contents(real)
-        waiting += [f"{inside}{name}/" for name in inner.folders]
-        found += [f"{inside}{name}" for name in inner.files]
-        found += [f"{inside}{name}" for name in inner.links if is_within(folder, os.path.join(path, name))]
+        subfolders, files, links = contents(real)
+        waiting += [f"{inside}{name}/" for name in subfolders]
+        found += [f"{inside}{name}" for name in files]
+        found += [f"{inside}{name}" for name in links if is_within(folder, os.path.join(path, name))]
     return sorted(found)
 
 
-class Contents(NamedTuple):
-    """Names in one folder: its subfolders, its `.sdc` files, and those that are links, which may lead out of it."""
-
-    folders: list[str]
-    files: list[str]
-    links: list[str]
-
-
-# Real path -> when the folder was changed last, and what was in it.
-known: dict[str, tuple[int, Contents]] = {}
 # Nanoseconds for which a changed folder is not remembered: a file that came within the same tick of the file system's
 # clock would never be seen. FAT counts in steps of two seconds.
 SETTLED = 3 * 10**9
 
 
-def contents(folder: str) -> Contents:
-    """What lies in a folder itself; nothing where it cannot be read."""
-    found = Contents([], [], [])
+def contents(folder: str) -> tuple[list[str], list[str], list[str]]:
+    """Names of the subfolders, `.sdc` files, and links to such in a folder itself; none where it cannot be read."""
     try:
         changed = os.stat(folder).st_mtime_ns
-        if folder in known and known[folder][0] == changed:
-            return known[folder][1]
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    found.folders.append(entry.name)
-                elif entry.name.lower().endswith(".sdc"):
-                    (found.links if entry.is_symlink() else found.files).append(entry.name)
+        read = read_once if time.time_ns() - changed > SETTLED else read_once.__wrapped__
+        return read(folder, changed)
     except OSError:
-        return found
-    if time.time_ns() - changed > SETTLED:
-        known[folder] = changed, found
-    return found
+        return [], [], []
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def read_once(folder: str, _changed: int) -> tuple[list[str], list[str], list[str]]:
+    subfolders, files, links = [], [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                subfolders.append(entry.name)
+            elif entry.name.lower().endswith(".sdc"):
+                (links if entry.is_symlink() else files).append(entry.name)
+    return subfolders, files, links
 
 
 def find_listed(file: str) -> str:
-    """Return the path of 'name', 'name [output]' or a sample, as the Load list offers them; else say what is wrong."""
-    if file is None or "\0" in file:  # None: it comes over a link from a node that has not run yet
+    """Return the path of 'name', 'name [output]' or a sample; raise ValueError or FileNotFoundError for other names."""
+    if file is None or "\0" in file:  # None: linked to a node that has not run yet
         raise ValueError(f"{file!a} cannot be the name of a file.")
     if sample := find_sample(file):
         return sample
-    name, folder = folder_paths.annotated_filepath(file)  # without asking anything of the file system
+    name, folder = folder_paths.annotated_filepath(file)  # without touching the file system
     check_foreign(name)  # what is left: ComfyUI cuts nine letters off "aux?[output]", whichever the fourth is
     folder = folder or folder_paths.get_input_directory()
     path = os.path.join(folder, name)
     if not is_within(folder, path):
         raise ValueError(f"The file {file!r} is outside ComfyUI's folders. Copy it into the input folder.")
     if os.path.isdir(path):
-        raise ValueError(f"{file!r} is a folder. Press R and choose a file in it.")
+        raise ValueError(f"{file!r} is a folder. Press R and choose a file.")
     if not os.path.isfile(path):
         raise FileNotFoundError(
             f"The file {file!r} is not in ComfyUI's input or output folder. Press R and choose another one."
@@ -135,7 +136,7 @@ def find_listed(file: str) -> str:
 
 
 def name_in_list(path: str) -> str:
-    """Turn a full path into the name that the Load list has for it; other names are returned as they are."""
+    """Turn a full path into its name in the list; other names are returned as they are. Raises ValueError."""
     if path.startswith(NETWORK):
         check_foreign(path)
     if not os.path.isabs(path):
@@ -144,7 +145,7 @@ def name_in_list(path: str) -> str:
     for folder, mark in folders:
         if is_within(folder, path):
             name = os.path.relpath(os.path.realpath(path), os.path.realpath(folder)).replace(os.sep, "/")
-            if name.endswith("]"):  # its own end would be taken for a mark
+            if name.endswith("]"):  # which would be read as an annotation
                 mark = mark or " [input]"
             return name + mark
     raise ValueError(

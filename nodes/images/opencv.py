@@ -1,4 +1,4 @@
-"""OpenCV, which artists have in several builds, or not at all."""
+"""OpenCV, which users have in one of several builds, or not at all."""
 
 
 def import_cv2():

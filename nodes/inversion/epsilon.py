@@ -1,54 +1,56 @@
-"""What the sampler mathematics asks of a model: epsilon, at any noise level of a walk up or down."""
+"""Epsilon of a model at any noise level, for samplers that go up or down."""
 
 import torch
 
 
 class EpsilonPredictor:
-    """Asks a model for epsilon along a list of noise levels; each call shows on the progress bar and can be canceled.
+    """Calls a model for epsilon along a list of noise levels; every call moves the progress bar and can be canceled.
 
-    At level 0 the image is clean and a model cannot be asked (ComfyUI's models return the image itself there, and
-    epsilon would be 0/0); nor, in float32, just above it, where core's FlipSigmas starts. Below the smallest sigma that
-    the model knows it is asked at that one, with the input it would see at the true level.
+    At level 0 epsilon would be 0/0, since ComfyUI's models return the clean image itself; and in float32 it is
+    useless just above, where core's FlipSigmas starts. So below the model's smallest sigma the model is called at that
+    one, with the input that it would get at the true level.
 
     Parameters
     ----------
     sigmas, extra_args, callback :
-        As a `comfy.samplers.Sampler` is given them.
-    most_calls : int
+        As for `comfy.samplers.Sampler.sample`; sigmas (N + 1,), rising or falling.
+    max_calls : int
         Length of the progress bar.
     """
 
-    def __init__(self, model_wrap, sigmas: torch.Tensor, extra_args: dict, callback, most_calls: int):
-        self.model_wrap, self.extra_args, self.callback, self.most_calls = model_wrap, extra_args, callback, most_calls
+    def __init__(self, model_wrap, sigmas: torch.Tensor, extra_args: dict, callback, max_calls: int):
+        self.model_wrap, self.extra_args, self.callback, self.max_calls = model_wrap, extra_args, callback, max_calls
         self.calls = 0
         self.finite: torch.Tensor | bool = True
         self.model_sampling = model_wrap.inner_model.model_sampling
-        self.levels, self.asked = sigmas, sigmas
+        self.levels, self.called = sigmas, sigmas
         smallest = float(self.model_sampling.sigma_min)
         if sigmas[0] < smallest:
-            self.asked = sigmas.clone()
-            self.asked[0] = min(smallest, float(sigmas[1]))
-            # Hooks look the current sigma up in this list, so it holds the level the model is really asked at.
-            extra_args["model_options"]["transformer_options"]["sample_sigmas"] = self.asked
+            self.called = sigmas.clone()
+            self.called[0] = min(smallest, float(sigmas[1]))
+            # Hooks look up the current sigma in this list, so it holds the level at which the model is called.
+            extra_args["model_options"]["transformer_options"]["sample_sigmas"] = self.called
 
     def epsilon(self, x: torch.Tensor, level: int) -> torch.Tensor:
         """epsilon(x, sigmas[level]) = (x - denoised) / sigma, (B, C, H, W)."""
-        sigma = self.asked[level]
+        sigma = self.called[level]
         if sigma != self.levels[level]:
             x = x * (self.input_scale(level) / input_scale(self.model_sampling, sigma))
         denoised = self.model_wrap(x, sigma.expand(x.shape[0]), **self.extra_args)
         if self.callback is not None:
-            self.callback(self.calls, denoised, x, self.most_calls)
+            self.callback(self.calls, denoised, x, self.max_calls)
         self.calls += 1
-        self.finite = denoised.isfinite().all() & self.finite  # asked at the end: reading it waits for the device
+        self.finite = (
+            denoised.isfinite().all() & self.finite
+        )  # read only at the end, since reading waits for the device
         return (x - denoised) / sigma
 
     def check_finite(self):
-        """Raise ValueError where the model has given values that are not numbers."""
+        """Raise ValueError where the model has given values that are not finite."""
         if not self.finite:
             raise ValueError(
-                "The model gave values that are not numbers. It may overflow in half precision: start ComfyUI with "
-                "--force-fp32, or check that model and latent belong together."
+                "The model returned NaN or infinity. It may overflow in half precision: start ComfyUI with "
+                "--force-fp32, or check that model and latent fit together."
             )
 
     def input_scale(self, level: int) -> float:
@@ -61,13 +63,13 @@ def input_scale(model_sampling, sigma) -> float:
 
 
 def check_hooks(guider):
-    """Keyframes of hooks only ever move on to lower noise, so on the way up the last one would hold throughout."""
+    """Raise ValueError for hook keyframes: they only move on to lower noise, so only the last would be used."""
     for conditioning in guider.conds.values():
         for entry in conditioning or ():
             for hook in getattr(entry.get("hooks"), "hooks", ()):
                 if len(hook.hook_keyframe.keyframes) > 1:
                     raise ValueError(
-                        "The conditioning carries hook keyframes (a LoRA or prompt that changes on the way), which "
-                        "ComfyUI can only play from high noise to low. Invert with conditioning without keyframes; "
-                        "regenerating with them is fine."
+                        "The conditioning has hook keyframes (a LoRA or prompt that changes during sampling), which "
+                        "ComfyUI only supports from high noise to low. Use conditioning without keyframes for the "
+                        "inversion; they are fine for the regeneration."
                     )

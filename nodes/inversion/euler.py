@@ -22,20 +22,18 @@ TOLERANCE = 1e-6  # of a step, relative: what float32 can still tell apart
 
 
 class InversionSampler(comfy.samplers.Sampler):
-    """Sampler that walks an image up a rising list of noise levels.
-
-    Takes the latent it is given for the image at the first level and ignores the noise.
+    """SAMPLER that inverts an image along rising noise levels; the noise that it is given is ignored.
 
     Parameters
     ----------
     refine : int
-        0 asks the model once a step, at its lower end: Eq. (1). n spends up to n more calls a step, on
-        average, on the fixed point at its upper end, so that `euler` comes back to the image.
+        0 calls the model once per step, at its lower end: Eq. (1). n spends up to n more calls per step, on
+        average, on the fixed point at its upper end, so that `euler` reproduces the image.
 
     Attributes
     ----------
     report : Report or None
-        What the last walk took and how far its steps were from exact.
+        Figures of the last inversion.
     """
 
     def __init__(self, refine: int = 0):
@@ -45,6 +43,25 @@ class InversionSampler(comfy.samplers.Sampler):
     def sample(
         self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False
     ):
+        """Called by ComfyUI, in model space.
+
+        Parameters
+        ----------
+        sigmas : torch.Tensor
+            (N + 1,) rising.
+        latent_image : torch.Tensor
+            (B, C, H, W) the clean image, scaled by `process_in`.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, C, H, W) float32, x at the last level: image + sigma * noise for EPS and V models.
+
+        Raises
+        ------
+        ValueError
+            Falling sigmas, hook keyframes, or values that are not finite.
+        """
         check_rising(sigmas)
         check_hooks(model_wrap)
         steps = len(sigmas) - 1
@@ -58,23 +75,27 @@ class InversionSampler(comfy.samplers.Sampler):
         return x
 
     def walk(self, model: EpsilonPredictor, x, steps, indices):
-        """Eq. (1). eps at the start of a step is eps at the end of the one before: so its residual costs nothing."""
+        """Eq. (1), from x (B, C, H, W) by `steps`, the N differences of sigma.
+
+        Returns x at the last level, and the residual (B,) of each step but the last: how far `euler` would be from
+        undoing it. eps at the start of a step is eps at the end of the one before, so this takes no more model calls.
+        """
         residuals, previous = [], None
         for i in indices:
             eps = model.epsilon(x, i)
             if i > 0:
                 length = norm(previous)
-                # Of an empty image nothing is left to compare with but where it has been led.
+                # An empty image can only be compared with what it was turned into.
                 length = torch.where(length > 0, length, norm(x))
                 residuals.append(norm(previous + steps[i - 1] * eps - x) / length)
             previous, x = x, x + steps[i] * eps
         return x, residuals
 
     def walk_refined(self, model: EpsilonPredictor, x, steps, indices):
-        """The first guess of each step is free: eps at the end of the step before. What a step saves, later ones spend.
+        """As `walk`, by the fixed point at the end of each step, with a residual for every step.
 
-        So where items of a batch have not converged within their own 1 + refine calls a step, the others can give
-        them more by needing fewer themselves; never less.
+        The first guess of a step is free: eps at the end of the step before. Calls that a step saves are left for later
+        ones, so items of a batch get at least their own 1 + refine calls per step, and more where others need fewer.
         """
         residuals, eps = [], None
         for i in indices:
@@ -97,8 +118,12 @@ def invert(
 
     Parameters
     ----------
+    latent : dict
+        LATENT, (B, C, H, W).
     sigmas : torch.Tensor
         (N + 1,), falling, as the regeneration will use them; N >= 1.
+    cfg : float
+        That of the guider, for the regeneration to compare with.
     refine : int
         As in `InversionSampler`.
 
@@ -111,7 +136,7 @@ def invert(
         models, whose start is a mix of noise and latent, the latent as it came.
     report : Report
 
-    Raises ValueError when the model gives values that are not numbers.
+    Raises ValueError where the model gives values that are not finite.
     """
     sampler = InversionSampler(refine)
     no_noise = DisableNoise.execute().result[0]
@@ -124,6 +149,6 @@ def invert(
 def check_rising(sigmas: torch.Tensor):
     if not (sigmas.diff() >= 0).all():
         raise ValueError(
-            "The SDC Inversion Sampler walks from low noise to high, but its sigmas fall: connect the rising SIGMAS "
-            "of SDC Inversion Sigmas to the sampling that inverts, and the falling ones to the way back."
+            "SDC Inversion Sampler needs rising sigmas, but these fall: connect the rising SIGMAS of SDC Inversion "
+            "Sigmas to the sampler that inverts, and the falling ones to the sampler that samples back."
         )

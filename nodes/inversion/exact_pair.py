@@ -9,11 +9,10 @@ Models" (2024), in (x, sigma):
     h, H   step from level i - 1 to i, and from i to i + 1, in sigma
     r      h / H
 
-of second order, and solved for x[i+1] just as well. It is one model call a step both ways and needs two neighboring
-latents to go on from. BDIA (Zhang et al., 2023) and the coupled scheme of McCallum and Foster (2024) come back as
-exactly. Where the way back has another prompt than the way up, only O-BELM stayed near to where the probability flow
-leads on every test (`run.py bench inversion --parts pairs`), at the price of a noise whose deviation is some percent
-off.
+of second order, and can be solved for x[i+1] just as well. It takes one model call per step in both directions and
+continues from two neighboring latents. BDIA (Zhang et al., 2023) and the coupled scheme of McCallum and Foster (2024)
+are as exact. With another prompt for the sampling, only O-BELM stayed close to the probability flow in every test
+(`run.py bench inversion --parts pairs`); its noise is off by some percent in deviation.
 """
 
 from dataclasses import dataclass
@@ -31,36 +30,35 @@ from .report import Report
 def to_float64(x: torch.Tensor) -> torch.Tensor:
     """On the CPU, and moved there first: not every device has float64.
 
-    The rule multiplies rounding by r^2 a step, which over a whole schedule leaves nothing of float32.
+    The method multiplies rounding errors by r^2 per step, too much for float32 over a whole schedule.
     """
     return x.cpu().double()
 
 
 @dataclass
 class Pair:
-    """What the way up ends in and the way back starts from.
+    """Where the inversion ends and the sampling starts.
 
     Parameters
     ----------
     top, below : torch.Tensor
-        x at the highest level and at the one below, in model space, (B, C, H, W) float64 on the CPU: the two-step
-        rule amplifies rounding by r^2 a step.
+        x at the highest level and at the one below, in model space, (B, C, H, W) float64 on the CPU.
     sigmas : torch.Tensor
         (N + 1,), falling.
-    family : str
-        What kind of model it was.
+    kind : str
+        What kind of model it was, by `kind_of`.
     cfg : float
     """
 
     top: torch.Tensor
     below: torch.Tensor
     sigmas: torch.Tensor
-    family: str
+    kind: str
     cfg: float
 
 
 class ExactInversion(comfy.samplers.Sampler):
-    """Walks up; afterwards `top` and `below` hold the two latents, and `report` tells about the walk."""
+    """Inverts; afterwards `top` and `below` hold the two latents of a `Pair`, and `report` the figures."""
 
     def sample(
         self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False
@@ -74,8 +72,8 @@ class ExactInversion(comfy.samplers.Sampler):
             return to_float64(model.epsilon(x.float().to(latent_image.device), level))
 
         below = to_float64(latent_image) * noise_scaling(model.model_sampling, sigmas[0]).latent
-        # The rule needs two latents and there is one: a plain Euler step makes the second. It is never undone: the way
-        # back finds the image itself by the rule, from the two latents above it.
+        # The method needs two latents, and a plain Euler step makes the second. It is never undone: the sampling gets
+        # the image itself by the method, from the two latents above it.
         x = below + (levels[1] - levels[0]) * epsilon(below, 0)
         for i in model_trange(1, steps, disable=disable_pbar):
             h = levels[i] - levels[i - 1]
@@ -90,9 +88,9 @@ class ExactInversion(comfy.samplers.Sampler):
 
 
 class ExactRegeneration(comfy.samplers.Sampler):
-    """Walks back down from a `Pair`, whatever noise and latent it is given.
+    """Samples from a `Pair`; the noise and the latent that it is given are ignored.
 
-    Raises ValueError where model or sigmas are not those of the way up.
+    Raises ValueError where model, sigmas or cfg differ from those of the inversion.
     """
 
     def __init__(self, pair: Pair):
@@ -118,7 +116,7 @@ class ExactRegeneration(comfy.samplers.Sampler):
 
 
 class ExactNoise:
-    """NOISE of an exact inversion. Only its own sampler can start from it."""
+    """NOISE of an exact inversion; only `ExactRegeneration` can start from it."""
 
     seed = 0
 
@@ -126,36 +124,36 @@ class ExactNoise:
         self.pair = pair
 
     def start(self):
-        """NOISE to give to the sampler of this pair, which needs none."""
+        """NOISE for the sampler of this pair, which needs none."""
         return DisableNoise.execute().result[0]
 
     def generate_noise(self, latent: dict):
         raise ValueError(
-            "This NOISE comes from DDIM Invert with method 'exact pair', and only its own sampler leads back from it: "
-            "use Regenerate with Canny, or put SDC Exact Sampler between the NOISE and SamplerCustomAdvanced. For any "
-            "other sampler set the method of DDIM Invert to 'DDIM'."
+            "This NOISE was made by DDIM Invert with method 'exact pair' and needs its own sampler: use Regenerate "
+            "with Canny, or put SDC Exact Sampler between the NOISE and SamplerCustomAdvanced. For any other sampler, "
+            "set method of DDIM Invert to 'DDIM'."
         )
 
 
 def invert_exactly(model, guider, latent: dict, sigmas: torch.Tensor, cfg: float):
     """Invert a LATENT along falling `sigmas`; return (ExactNoise, LATENT of the size to regenerate, Report).
 
-    Raises ValueError when there are not two steps, or values that are not numbers.
+    Raises ValueError for fewer than two steps, or values that are not finite.
     """
     if len(sigmas) < 3 or not (sigmas.diff() < 0).all():
         raise ValueError(
-            "The exact pair needs at least two steps, each to a lower noise level: raise steps or strength, or set "
+            "The exact pair needs at least two steps, each to a lower noise level: increase steps or strength, or set "
             "method to DDIM."
         )
     sampler = ExactInversion()
     no_noise = DisableNoise.execute().result[0]
     inverted = SamplerCustomAdvanced.execute(no_noise, guider, sampler, sigmas.flip(0), latent).result[0]
-    pair = Pair(sampler.top, sampler.below, sigmas, family_of(model.model), cfg)
+    pair = Pair(sampler.top, sampler.below, sigmas, kind_of(model.model), cfg)
     return ExactNoise(pair), inverted, sampler.report
 
 
-def family_of(inner_model) -> str:
-    """Words for what must be alike on both ways: what the model predicts, and its latents."""
+def kind_of(inner_model) -> str:
+    """What must be the same in both directions, in words: what the model predicts, and its latent format."""
     sampling = [base.__name__ for base in type(inner_model.model_sampling).__bases__]
     return " ".join([*sampling, type(inner_model.latent_format).__name__])
 
@@ -163,12 +161,12 @@ def family_of(inner_model) -> str:
 def check_match(pair: Pair, guider, sigmas, latent):
     def refuse(what: str, was, now):
         raise ValueError(
-            f"The exact pair cannot lead back: {what} was {was} on the way up and is {now} now. Set it alike in DDIM "
-            "Invert and in the regeneration, or use method 'DDIM', which lets them differ."
+            f"The exact pair cannot sample back: {what} was {was} in the inversion and is {now} now. Use the same in "
+            "both, or use method 'DDIM', where they may differ."
         )
 
-    if (family := family_of(guider.inner_model)) != pair.family:
-        refuse("the model family", pair.family, family)
+    if (kind := kind_of(guider.inner_model)) != pair.kind:
+        refuse("the kind of model", pair.kind, kind)
     if latent.shape != pair.top.shape:
         refuse("the shape of the latent", tuple(pair.top.shape), tuple(latent.shape))
     if sigmas.shape != pair.sigmas.shape or not torch.allclose(sigmas.cpu(), pair.sigmas, rtol=1e-6, atol=0):

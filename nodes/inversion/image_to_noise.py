@@ -1,4 +1,4 @@
-"""A compressed image up to noise, by whatever of the ways an artist has chosen: the first half of the decoder."""
+"""From a compressed image to noise by the chosen method: the first half of the decoder."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,19 @@ DDIM, EXACT_PAIR = "DDIM", "exact pair"
 
 @dataclass
 class Inverted:
-    """NOISE, SIGMAS (falling; empty where nothing is to be done) and LATENT for the way back, and lines for people."""
+    """What the regeneration starts from.
+
+    Attributes
+    ----------
+    noise : NOISE
+        An InvertedNoise or ExactNoise; at strength 0, no noise.
+    sigmas : torch.Tensor
+        (N + 1,) float32, falling; empty at strength 0.
+    latent : dict
+        LATENT.
+    lines : list of str
+        What the node shows.
+    """
 
     noise: object
     sigmas: torch.Tensor
@@ -30,7 +42,7 @@ def image_to_noise(
     positive,
     latent: dict,
     *,
-    steps: int,
+    steps: int = 50,
     cfg: float = 1.0,
     strength: float = 1.0,
     negative=None,
@@ -40,9 +52,33 @@ def image_to_noise(
     auto_strength: bool = False,
     sdc=None,
 ) -> Inverted:
-    """Invert a LATENT; what each argument does is said on DDIM Invert.
+    """Invert a LATENT by Eq. (1) of the paper, or by the exact pair.
 
-    Raises ValueError where latent, model and settings do not go together.
+    Parameters
+    ----------
+    model, positive, negative :
+        MODEL and CONDITIONING; negative is needed where `cfg` is not 1.
+    latent : dict
+        LATENT of images, (B, C, H, W).
+    steps : int
+        Steps of the whole schedule, as for `ddim_schedule`.
+    cfg : float
+        w of Eq. (1).
+    strength : float
+        Share of the schedule, 0 to 1.
+    sigmas : torch.Tensor, optional
+        (N + 1,) falling noise levels instead of `steps`.
+    refine : int
+        As for `InversionSampler`; the exact pair ignores it.
+    method : str
+        DDIM or EXACT_PAIR.
+    auto_strength : bool
+        Take the strength from the estimated quantization error of `sdc`, a list of EncodedImage.
+
+    Raises
+    ------
+    ValueError
+        Latent, model and settings do not fit together, or the model gives values that are not finite.
     """
     guider = make_guider(model, positive, negative, cfg)
     latent, notes = fit_latent(model, latent)
@@ -50,11 +86,11 @@ def image_to_noise(
     if auto_strength:
         level = quantization_noise(model, latent, sdc)
         strength = strength_of_noise(model.get_model_object("model_sampling"), schedule, level)
-        notes.append(f"Strength {strength:.2f}, found from how much the compression has changed.")
+        notes.append(f"Strength {strength:.2f} (automatic)")
     schedule = lowest_levels(schedule, strength)
     if len(schedule) == 0:
         no_noise = DisableNoise.execute().result[0]
-        return Inverted(no_noise, schedule, latent, ["Strength 0: the image stays as it is.", *notes])
+        return Inverted(no_noise, schedule, latent, ["Strength 0: the image is not changed.", *notes])
     if method == EXACT_PAIR:
         noise, inverted, report = invert_exactly(model, guider, latent, schedule, cfg)
     else:

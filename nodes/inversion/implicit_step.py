@@ -1,26 +1,26 @@
-"""Implicit Euler steps x = start + step * epsilon(x), each a fixed point of a model that is dear to call.
+"""Implicit Euler steps x = start + step * epsilon(x), each a fixed point of a model that is slow to call.
 
 start       where the step begins, x at the lower noise level
 step        difference of the two sigmas
 epsilon(x)  the model's answer at the upper level
 defect      start + step * epsilon(x) - x, which is zero at the solution
-move        how `x` was changed from one judging to the next, and `change` what that changed in the defect
+move        how `x` changed from one call to the next, and `change` how the defect did
 """
 
 import torch
 
-MEMORY = 4  # earlier moves that the next guess is made from
+MEMORY = 4  # earlier moves that make the next guess
 FALLING = 0.5  # a residual above this share of the one before is not falling fast enough to extrapolate
 TRUSTED = 0.4  # below it, the next guess is taken for better than the one just judged
 
 
 class ImplicitStep:
-    """Solves one step, item by item; what one item does never depends on another.
+    """Solves one step for each item of a batch, independently of the others.
 
     Anderson acceleration (Anderson, 1965, in the form of Walker and Ni, 2011) suits smooth denoisers. Where a denoiser
-    decides between modes, eps is steep at the few places that sit on the fence, and extrapolating by one factor for
-    the whole image makes things worse. So an item whose residual stops falling goes on with a secant step for each
-    place of its own (Barzilai and Borwein, 1988), never longer than x <- start + step eps(x).
+    decides between modes, eps is steep at the few places between two modes, and one factor for the whole image makes
+    those worse. So an item whose residual stops falling continues with a secant step for each place (Barzilai and
+    Borwein, 1988), never longer than x <- start + step eps(x).
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ class ImplicitStep:
     eps : torch.Tensor
         First guess of eps at the end of the step, (B, C, H, W).
     tolerance : float
-        An item is left alone once its residual is below.
+        An item is done once its residual is below.
 
     Attributes
     ----------
     x : torch.Tensor
-        Where to ask for eps next.
+        Where eps is needed next.
     solution : torch.Tensor
         The best end of the step so far: the judged one with the smallest residual, or the guess that followed it
         while residuals fall fast; the first guess before any `judge`.

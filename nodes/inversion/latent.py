@@ -1,4 +1,4 @@
-"""Whether a latent can be inverted by a model, and what of it cannot be used."""
+"""Whether a model can invert a latent, and which parts of the latent are ignored."""
 
 import logging
 
@@ -9,15 +9,28 @@ from ..latents.formats import format_of_model, formats_with
 
 
 def fit_latent(model, latent: dict) -> tuple[dict, list[str]]:
-    """Check that the latent fits the model, drop what would spoil the inversion, and say so."""
+    """Check that a LATENT fits a model, and remove its noise mask, which would spoil the inversion.
+
+    Returns
+    -------
+    latent : dict
+        LATENT, (B, C, H, W).
+    notes : list of str
+        What was removed, for the user.
+
+    Raises
+    ------
+    ValueError
+        No images, another latent format or number of channels, values that are not finite, or an empty latent.
+    """
     samples = check_images(latent)
     channels = model.get_model_object("latent_format").latent_channels
     if samples.shape[1] != channels:
         raise ValueError(
-            f"The latent has {samples.shape[1]} channels, but this model works with {channels}. The image was "
-            f"compressed for another model family: load a checkpoint of {candidates(latent)}."
+            f"The latent has {samples.shape[1]} channels, but this model works with {channels}: their latent formats "
+            f"differ. Load a checkpoint of {candidates(latent)}."
         )
-    # Latents of other families may have as many channels and mean something else.
+    # Two latent formats may have the same number of channels.
     stored, wanted = latent.get("latent_format"), format_of_model(model)
     if None not in (stored, wanted) and stored != wanted:
         raise ValueError(
@@ -25,9 +38,11 @@ def fit_latent(model, latent: dict) -> tuple[dict, list[str]]:
             f"checkpoint of {stored}; or, if you compressed it with {wanted}, set latent_format in SD Latent Quantize."
         )
     if not torch.isfinite(samples).all():
-        raise ValueError("The latent holds values that are not numbers: whatever made it failed, look there.")
+        raise ValueError("The latent contains NaN or infinity: check the nodes that made it.")
     if not samples.any():
-        raise ValueError("The latent is empty: every value is 0. Connect the compressed image, no Empty Latent Image.")
+        raise ValueError(
+            "The latent is empty: all values are 0. Connect the compressed image instead of Empty Latent Image."
+        )
     notes = []
     if "noise_mask" in latent:
         notes.append("\u26a0 The latent's noise mask is ignored: inversion always covers the whole image.")
@@ -37,6 +52,6 @@ def fit_latent(model, latent: dict) -> tuple[dict, list[str]]:
 
 
 def candidates(latent: dict) -> str:
-    """The families that a latent may be of, for a person."""
+    """The latent formats that a latent may have, in words."""
     stored = latent.get("latent_format")
-    return stored or " or ".join(formats_with(latent["samples"].shape[1])) or "the family that its latent_format names"
+    return stored or " or ".join(formats_with(latent["samples"].shape[1])) or "the same latent format"

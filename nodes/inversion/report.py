@@ -1,24 +1,27 @@
-"""What an inversion tells about itself."""
+"""Figures of an inversion, and the lines that a node shows of them."""
 
 import math
 from dataclasses import dataclass
 
 import torch
 
+# A model expects a deviation of 1. Judged only where noise outweighs the image, whose own deviation may be anything.
+MIN_DEVIATION, MIN_SIGMA = 0.8, 1.0
+
 
 @dataclass
 class Report:
-    """Figures of one walk up the noise levels.
+    """Figures of one inversion.
 
     Parameters
     ----------
     sigma : float
         Where it ended.
     steps, calls : int
-        Steps walked and model calls spent.
+        Steps and model calls.
     residual : torch.Tensor
-        (B,) How far the worst step of each item is from being undone by `euler`, relative to the latent below it.
-        With one step and no refinement nothing was measured: NaN.
+        (B,) How far `euler` is from undoing the worst step of each item, relative to the latent below it. NaN with one
+        step and no refinement, where nothing was measured.
     mean, deviation, kurtosis : torch.Tensor
         (B,) Of the inverted latent as the network sees it. Pure noise has about 0, 1 and 3.
     """
@@ -41,22 +44,23 @@ class Report:
         return cls(sigma, steps, calls, worst, mean, deviation, kurtosis)
 
     def lines(self) -> list[str]:
-        """For people: what the way took and how exactly it leads back, then the noise of each image."""
+        """How many steps, how exactly the image can be reproduced, and a warning for each image with weak noise."""
         steps, calls = "steps" if self.steps > 1 else "step", "calls" if self.calls > 1 else "call"
-        way = f"{self.steps} {steps}, {self.calls} model {calls}"
+        count = f"{self.steps} {steps}, {self.calls} model {calls}"
         worst = self.residual.max().item()
-        lines = [way if math.isnan(worst) else f"{way}: the way back {words_for(worst * self.steps)}."]
-        for i, deviation in enumerate(self.deviation):
-            number = f" {i + 1}" if len(self.deviation) > 1 else ""
-            lines.append(f"Noise{number}: {deviation:.0%} as strong as the model expects.")
+        lines = [count if math.isnan(worst) else f"{count}. {accuracy(worst * self.steps)}"]
+        for number, deviation in enumerate(self.deviation.tolist(), 1):
+            if deviation < MIN_DEVIATION and self.sigma >= MIN_SIGMA:
+                of_image = f" of image {number}" if len(self.deviation) > 1 else ""
+                lines.append(f"\u26a0 The noise{of_image} is weak ({deviation:.0%}); the result may look flat.")
         return lines
 
 
-def words_for(error: float) -> str:
-    """How far from the image the way back may lead, relative to the latent: all steps as bad as the worst one."""
+def accuracy(error: float) -> str:
+    """In words, how far from the image the same settings lead back, relative to the latent, at worst."""
     if error == 0:
-        return "is exact"
-    for most, words in ((1e-3, "is as good as exact"), (0.02, "is nearly exact"), (0.2, "drifts a little")):
-        if error < most:
+        return "Reproduces the image exactly."
+    for limit, words in ((1e-3, "Reproduces the image almost exactly."), (0.02, "Reproduces the image closely.")):
+        if error < limit:
             return words
-    return "drifts"
+    return "Changes the image slightly." if error < 0.2 else "Changes the image."

@@ -1,4 +1,4 @@
-"""Many images on one sheet, by their thumbnails."""
+"""The thumbnails of many images on one sheet."""
 
 import comfy.model_management
 import numpy as np
@@ -6,16 +6,16 @@ from comfy.utils import ProgressBar
 from PIL import Image, ImageDraw, ImageFont
 
 from ... import codec
-from .thumbnail import thumbnail
+from .thumbnail import draw_thumbnail
 
-MOST = 1000  # images on a sheet
+MAX_IMAGES = 1000
 GAP = 8
 LINE = 16
 BACKGROUND, INK = "#181818", "#d8d8d8"
 
 
 def draw_contact_sheet(images: list[codec.EncodedImage], names: list[str], columns: int, side: int) -> np.ndarray:
-    """(H, W, 3) uint8 of one to MOST images; what is too large to be looked at leaves its place empty."""
+    """(H, W, 3) uint8 of 1 to MAX_IMAGES images; images too large for a thumbnail leave their place empty."""
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     line = LINE + 4 if any(names) else 0
@@ -27,18 +27,18 @@ def draw_contact_sheet(images: list[codec.EncodedImage], names: list[str], colum
         comfy.model_management.throw_exception_if_processing_interrupted()
         left, top = GAP + number % columns * cell, GAP + number // columns * (cell + line)
         try:
-            small = thumbnail(image)
+            small = draw_thumbnail(image)
             small.thumbnail((side, side), Image.Resampling.LANCZOS)
             sheet.paste(small, (left + (side - small.width) // 2, top + (side - small.height) // 2))
         except codec.SdcLimitError:
             pass
-        pen.text((left, top + side + 2), fitting(name, pen, font, side), INK, font)
+        pen.text((left, top + side + 2), shorten(name, pen, font, side), INK, font)
         progress.update(1)
     return np.asarray(sheet)
 
 
-def fitting(text: str, pen: ImageDraw.ImageDraw, font, width: int) -> str:
-    """One line, cut off where the image ends."""
+def shorten(text: str, pen: ImageDraw.ImageDraw, font, width: int) -> str:
+    """One line of at most `width` pixels."""
     text = " ".join(text.split())[:200]
     if pen.textlength(text, font) <= width:
         return text

@@ -1,6 +1,8 @@
-"""A small image of what a `.sdc` file holds, made without any model of the user's."""
+"""A thumbnail of a `.sdc` file, drawn once for whoever shows it: Save SDC, and the page through its route."""
 
+import hashlib
 import io
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +15,58 @@ from ...codec.autoencoder import tiny_vae
 from ..latents.formats import rough_colors
 
 SIDE = 256
-MAX_PIXELS = 4096**2  # of the true image; the latent of a larger one is not decoded just to look at it
-MAX_LATENTS = 64  # a side; what the autoencoder is given of a larger latent is its average, for the sake of time
+MAX_PIXELS = 4096**2  # of the true image; the latent of a larger one is not decoded only for a preview
+MAX_LATENTS = 64  # a side; a larger latent is averaged to this before the autoencoder decodes it, which saves time
+MAX_KNOWN = 64  # JPEGs in memory, some 10 kB each
+
+known: dict[str, bytes] = {}  # version of a file -> JPEG of its first image
+lock = threading.Lock()  # the server and the nodes run in different threads
 
 
-def thumbnail(image: codec.EncodedImage) -> Image.Image:
-    """An RGB image of at most 256x256, in the true image's shape.
+def version_of(data: bytes) -> str:
+    """A name for the content of a file: 32 hexadecimal digits of its SHA-256."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def thumbnail_of(data: bytes, first: codec.EncodedImage | None = None) -> bytes:
+    """JPEG of the first image in a file.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    first : EncodedImage, optional
+        Its first image, where the caller has parsed it already.
+
+    Raises
+    ------
+    codec.SdcError
+        The file is damaged, or its first image has more than 4096x4096 pixels.
+    """
+    version = version_of(data)
+    jpeg = known.get(version)
+    if jpeg is None:
+        image = first or codec.load_first(data, max_pixels=MAX_PIXELS)
+        buffer = io.BytesIO()
+        draw_thumbnail(image).save(buffer, "JPEG", quality=85)
+        jpeg = buffer.getvalue()
+        with lock:
+            known[version] = jpeg
+            while len(known) > MAX_KNOWN:
+                del known[next(iter(known))]
+    return jpeg
+
+
+def draw_thumbnail(image: codec.EncodedImage) -> Image.Image:
+    """An RGB image of at most 256x256, in the aspect ratio of the true image.
 
     Raises codec.SdcLimitError for an image of more than 4096x4096 pixels.
     """
-    latent = codec.decode(codec.load(image.data, max_pixels=MAX_PIXELS))
+    factor = codec.by_name(image.latent_format).spatial_factor
+    pixels = max(image.width * image.height, image.latent_width * image.latent_height * factor**2)
+    if pixels > MAX_PIXELS:
+        raise codec.SdcLimitError(f"the image has {pixels} pixels, and previews are drawn up to {MAX_PIXELS}")
+    latent = codec.decode(image)
     if image.latent_format == tiny_vae.LATENT_FORMAT:
         shown = by_tiny_vae(latent, image)
     else:
@@ -33,6 +77,7 @@ def thumbnail(image: codec.EncodedImage) -> Image.Image:
 
 
 def by_tiny_vae(latent: np.ndarray, image: codec.EncodedImage) -> np.ndarray:
+    """(H, W, 3) uint8 of a latent (4, h, w), without what pads the true image."""
     height, width = latent.shape[1:]
     share = min(1, MAX_LATENTS / max(height, width))
     if share < 1:
@@ -48,25 +93,19 @@ def by_tiny_vae(latent: np.ndarray, image: codec.EncodedImage) -> np.ndarray:
 
 
 def by_rough_colors(latent: np.ndarray, latent_format: str) -> np.ndarray:
+    """(h, w, 3) uint8 of a latent (C, h, w)."""
     colors = rough_colors(latent, latent_format)
     return (((colors + 1) / 2).clip(0, 1) * 255).round().astype(np.uint8)
 
 
-def jpeg(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
+def save_thumbnail(path: str, data: bytes, first: codec.EncodedImage) -> str | None:
+    """Write the JPEG of `thumbnail_of` next to a file, and return its name.
 
-
-def save_thumbnail(path: str, image: codec.EncodedImage) -> str | None:
-    """Write a JPEG beside the file of an image, and return its name.
-
-    None where a file has this name already, the disk takes no more, or the image is too large to look at: it is only
-    for the eye.
+    None where a file has this name already, it cannot be written, or the image is too large: it is only a preview.
     """
     target = Path(path).with_suffix(".jpg")
     try:
-        codec.write_whole(target, jpeg(thumbnail(image)))
+        codec.write_whole(target, thumbnail_of(data, first))
     except (OSError, codec.SdcLimitError):
         return None
     return target.name

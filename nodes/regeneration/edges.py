@@ -1,4 +1,4 @@
-"""Canny edges of an image, as the ControlNet sees them."""
+"""Canny edges of an image, as the hint of a ControlNet."""
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ def canny_edges(image: torch.Tensor, low_threshold: int | None, high_threshold: 
     Parameters
     ----------
     image : torch.Tensor
-        (B, H, W, C) in 0..1, C >= 3; further channels (alpha) are not looked at.
+        (B, H, W, C) in 0..1, C >= 3; further channels (alpha) are ignored.
     low_threshold, high_threshold : int or None
         None for both: 0.67 and 1.33 times the median gray of each image (the common rule with 0.33), but never so
         low that grain in a dark image becomes edges.
@@ -52,26 +52,6 @@ def auto_thresholds(gray: np.ndarray) -> tuple[float, float]:
 
 
 def as_hint(image: torch.Tensor) -> torch.Tensor:
-    """Somebody's own edges, (B, H, W, C) with one channel or more, as a ControlNet takes them: (B, H, W, 3)."""
+    """The user's own edges, (B, H, W, C) with C >= 1, as the hint of a ControlNet: (B, H, W, 3) float32 in 0..1."""
     image = image[..., :3].float().clamp(0, 1)
     return image if image.shape[-1] == 3 else image[..., :1].repeat(1, 1, 1, 3)
-
-
-def fit_to_latent(image: torch.Tensor, samples: torch.Tensor, factor: int, name: str = "image") -> torch.Tensor:
-    """Trim an image (B, H, W, C) exactly as VAE Encode does, so that edges lie where the latent has them.
-
-    A ControlNet would otherwise crop the hint about its center by aspect ratio and shift it. An image of
-    another size but the same shape is left for ComfyUI to scale.
-
-    Raises ValueError when image and latent differ in shape; `name` says which input it is.
-    """
-    height, width = image.shape[1:3]
-    latent_height, latent_width = samples.shape[-2:]
-    trimmed_height, trimmed_width = height // factor * factor, width // factor * factor
-    if trimmed_height * latent_width != trimmed_width * latent_height or trimmed_height == 0:
-        raise ValueError(
-            f"The {name} is {width}x{height}, but the latent is that of an image of {latent_width * factor}x"
-            f"{latent_height * factor}, which has another shape. Connect the image that VAE Decode made of it."
-        )
-    top, left = height % factor // 2, width % factor // 2
-    return image[:, top : top + trimmed_height, left : left + trimmed_width]

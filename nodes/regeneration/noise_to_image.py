@@ -1,4 +1,4 @@
-"""From noise back to an image, lightly held by edges: the second half of the decoder."""
+"""From noise back to an image, lightly guided by edges: the second half of the decoder."""
 
 import math
 
@@ -27,24 +27,41 @@ def noise_to_image(
     negative=None,
     vae=None,
 ) -> tuple[dict, list[str]]:
-    """Sample down by `euler`, or by the exact pair where `noise` comes from it.
+    """Sample by ComfyUI's `euler`, or by the exact pair if `noise` comes from it.
 
     Parameters
     ----------
-    latent, noise, sigmas :
-        Of the inversion.
+    model, positive, negative :
+        MODEL and CONDITIONING; negative is needed where `cfg` is not 1.
+    latent : dict
+        LATENT of the inversion, (B, C, h, w).
+    noise : NOISE
+        Of the inversion, or any other.
+    sigmas : torch.Tensor
+        (N + 1,) falling; empty changes nothing.
     control_net, edges :
         CONTROL_NET and its hint, IMAGE (B, H, W, 3); both or none.
+    canny_strength, start_percent, end_percent : float
+        Strength of the ControlNet, and the part of the model's whole schedule in which it is active, 0 to 1.
+    cfg : float
+        w of Eq. (1).
+    vae : VAE, optional
+        For ControlNets that encode their hint.
 
     Returns
     -------
     latent : dict
-        LATENT.
+        LATENT, (B, C, h, w).
     notes : list of str
-        For people: what is not as it was in the inversion.
+        Warnings about what differs from the inversion.
+
+    Raises
+    ------
+    ValueError
+        `cfg` needs a negative, or the exact pair is given other settings than in its inversion.
     """
     if control_net is not None:
-        # It wants two conditionings, and at w = 1 there need be only one.
+        # The node needs two conditionings, and at w = 1 there may be only one.
         both = positive, positive if negative is None else negative
         held = ControlNetApplyAdvanced().apply_controlnet(
             *both, control_net, edges, canny_strength, start_percent, end_percent, vae=vae
@@ -53,8 +70,8 @@ def noise_to_image(
     guider = make_guider(model, positive, negative, cfg)
     notes = differences(noise, sigmas, cfg)
     if "noise_mask" in latent:
-        # Outside of the mask stock sampling would put back the latent beside it, which is noise here.
-        notes.append("\u26a0 The latent's noise mask is ignored: the whole image is repainted.")
+        # Stock sampling would put back the latent outside of the mask, which is noise here.
+        notes.append("\u26a0 The latent's noise mask is ignored: the whole image is regenerated.")
         latent = {key: value for key, value in latent.items() if key != "noise_mask"}
     if isinstance(noise, ExactNoise):
         noise, sampler = noise.start(), ExactRegeneration(noise.pair)
@@ -64,17 +81,17 @@ def noise_to_image(
 
 
 def differences(noise, sigmas, cfg: float) -> list[str]:
-    """What is not as it was in the inversion that gave `noise`, for the artist. Stock NOISE says nothing."""
+    """Warnings about what differs from the inversion that made `noise`; none for stock NOISE."""
     notes = []
     inverted_at, level = getattr(noise, "cfg", None), getattr(noise, "sigma", None)
     if inverted_at is not None and not math.isclose(inverted_at, cfg):
         notes.append(
-            f"\u26a0 DDIM Invert used cfg {inverted_at:g} and this node {cfg:g}: "
-            "the image will change. Set both alike to get it back."
+            f"\u26a0 DDIM Invert used cfg {inverted_at:g}, but this node uses {cfg:g}: the image will change. Use the "
+            "same value in both."
         )
     if level is not None and len(sigmas) and not math.isclose(level, float(sigmas[0]), rel_tol=1e-4):
         notes.append(
-            f"\u26a0 The noise is that of level {level:.3g}, but sigmas start at {float(sigmas[0]):.3g}: the image "
-            "will come out too smooth or full of grain. Connect SIGMAS of the DDIM Invert that gave the noise."
+            f"\u26a0 The noise level is {level:.3g}, but sigmas start at {float(sigmas[0]):.3g}: the image will be too "
+            "smooth or grainy. Connect the SIGMAS of the DDIM Invert that made the noise."
         )
     return notes

@@ -1,7 +1,6 @@
-"""What the front end asks the server about `.sdc` files before anything is run. docs/api.md lists the answers."""
+"""The HTTP routes under /sdc/, for what the page shows before anything runs. docs/api.md describes the answers."""
 
 import asyncio
-import hashlib
 from pathlib import Path
 
 import folder_paths
@@ -9,17 +8,16 @@ from aiohttp import web
 
 from ... import codec
 from ..files.listing import Opened, name_in_list, named, read_listed
-from ..previews.thumbnail import MAX_PIXELS, jpeg, thumbnail
+from ..previews.thumbnail import thumbnail_of, version_of
 from ..sockets.sdc import about_file
 from ..tiny.install import install_models
 
-AT_ONCE = 2  # files that are looked into side by side; others wait, without memory
-KEPT = 64  # thumbnails, some 10 kB each
+MAX_AT_ONCE = 2  # files that are read at a time; other requests wait and take no memory
+MAX_AGE = 30 * 24 * 60 * 60  # seconds for which a browser keeps a thumbnail that was requested by its version
 
 
 def add_routes(routes: web.RouteTableDef):
-    gate, install_gate = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(1)
-    thumbnails: dict[str, bytes] = {}  # by content
+    gate, install_gate = asyncio.Semaphore(MAX_AT_ONCE), asyncio.Semaphore(1)
 
     @routes.get("/sdc/info")
     async def info(request):
@@ -28,7 +26,7 @@ def add_routes(routes: web.RouteTableDef):
             data = read_listed(name)
             with named(name):
                 opened = Opened(codec.load_all(data), len(data))
-            return web.json_response({"file": name, "version": version_of(data), **about(opened)})
+            return web.json_response({"file": name, "version": version_of(data), **describe(opened)})
 
         async with gate:
             return await answer(look)
@@ -38,20 +36,16 @@ def add_routes(routes: web.RouteTableDef):
         def draw():
             file = request.query.get("file")
             data = read_listed(file)
-            # Another file may come to lie under the same name. So only who names the content may keep the image;
-            # others ask again.
             version = version_of(data)
-            tag = f'"{version}"'
-            fixed = request.query.get("version") == version
-            headers = {"ETag": tag, "Cache-Control": "private, max-age=604800, immutable" if fixed else "no-cache"}
-            if request.headers.get("If-None-Match") == tag:
+            # Another file may get the same name. With the right version in the address, the image never changes.
+            caching = (
+                f"private, max-age={MAX_AGE}, immutable" if request.query.get("version") == version else "no-cache"
+            )
+            headers = {"ETag": f'"{version}"', "Cache-Control": caching}
+            if request.headers.get("If-None-Match") == headers["ETag"]:
                 return web.Response(status=304, headers=headers)
             with named(file):
-                image = thumbnails.get(tag) or jpeg(thumbnail(codec.load_first(data, max_pixels=MAX_PIXELS)))
-            thumbnails[tag] = image
-            while len(thumbnails) > KEPT:
-                thumbnails.pop(next(iter(thumbnails)), None)
-            return web.Response(body=image, content_type="image/jpeg", headers=headers)
+                return web.Response(body=thumbnail_of(data), content_type="image/jpeg", headers=headers)
 
         async with gate:
             return await answer(draw, status=400)
@@ -67,28 +61,24 @@ def add_routes(routes: web.RouteTableDef):
 
     @routes.post("/sdc/inspect")
     async def inspect(request):
-        async with gate:  # before anything of it is in memory
+        async with gate:  # before any of it is in memory
             data = bytearray()
             async for chunk in request.content.iter_chunked(1 << 16):
                 data += chunk
-                if len(data) > codec.MAX_FILE_BYTES:  # no reader takes in more than this
-                    return refused(f"The file has more than {codec.MAX_FILE_BYTES} bytes, so it cannot be a .sdc file.")
+                if len(data) > codec.MAX_FILE_BYTES:
+                    return refused(f"The file is larger than {codec.MAX_FILE_BYTES} bytes, so it is not a .sdc file.")
 
             def look():
                 opened = Opened(codec.load_all(bytes(data)), len(data))
-                return web.json_response({**about(opened), "workflow": opened.images[0].metadata.get("workflow")})
+                return web.json_response({**describe(opened), "workflow": opened.images[0].metadata.get("workflow")})
 
             return await answer(look)
 
 
-def version_of(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:32]
-
-
 async def answer(work, status: int = 200) -> web.Response:
-    """Do the work off the server's loop; what is wrong with a file becomes a message.
+    """Run `work` in a thread; an error of a file becomes a message.
 
-    That a file is damaged or missing is an answer like any other: with an error status, browsers would log it.
+    The status stays 200 for the page's own requests, since browsers log every other one as an error.
     """
     try:
         return await asyncio.to_thread(work)
@@ -100,19 +90,19 @@ def refused(message: str, status: int = 200) -> web.Response:
     return web.json_response({"error": message}, status=status)
 
 
-def about(opened: Opened) -> dict:
-    """What the page shows of a file; of several images that which they have in common, or the first has."""
-    image, count = opened.images[0], len(opened.images)
-    coders = {each.coder for each in opened.images}
+def describe(opened: Opened) -> dict:
+    """What the page shows of a file; for several images, what they have in common, or the first one has."""
+    first, count = opened.images[0], len(opened.images)
+    coders = {image.coder for image in opened.images}
     return {
         "lines": about_file(*opened),
         "images": count,
-        "bytes": opened.size,
-        "bits_per_pixel": 8 * opened.size / (count * image.width * image.height),
-        "width": image.width,
-        "height": image.height,
-        "latent_format": image.latent_format,
-        "coder": image.coder if len(coders) == 1 else "several",
-        "has_prompt": "prompt" in image.metadata,
-        "has_workflow": "workflow" in image.metadata,
+        "bytes": opened.num_bytes,
+        "bits_per_pixel": 8 * opened.num_bytes / (count * first.width * first.height),
+        "width": first.width,
+        "height": first.height,
+        "latent_format": first.latent_format,
+        "coder": first.coder if len(coders) == 1 else "several",
+        "has_prompt": "prompt" in first.metadata,
+        "has_workflow": "workflow" in first.metadata,
     }

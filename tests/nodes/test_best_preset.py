@@ -14,7 +14,7 @@ from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 from sdc_pack.nodes.inversion.strength import quantization_noise
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.load_sdc import SDCLoad
-from sdc_pack.nodes.previews.thumbnail import thumbnail
+from sdc_pack.nodes.previews.thumbnail import draw_thumbnail
 from sdc_pack.nodes.save_sdc import SDCSave
 from sdc_pack.nodes.sockets.sdc import about_lines
 
@@ -98,7 +98,7 @@ def test_saved_and_loaded_it_is_the_same(photograph, comfyui_folders):
     loaded = SDCLoad.execute("a_00001_.sdc [output]")
     assert torch.equal(loaded.result[0]["samples"], decoded["samples"]) and loaded.result[2] == "a portrait"
     assert re.search(r"learned codec, quality \d+$", about_lines(images[0])[0])
-    assert np.asarray(thumbnail(images[0])).shape == (256, 256, 3)
+    assert np.asarray(draw_thumbnail(images[0])).shape == (256, 256, 3)
 
 
 def test_auto_strength_follows_the_error_of_the_coder(model, prompt, photograph):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sdc_pack.codec as codec
 import torch
-from sdc_pack.nodes.contact_sheet import SDCContactSheet, names_of
+from sdc_pack.nodes.contact_sheet import SDCContactSheet, spread_names
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.load_sdc import SDCLoad
 from sdc_pack.nodes.load_sdc_folder import SDCLoadFolder
@@ -47,9 +47,9 @@ def test_a_batch_comes_back_from_one_file(film, comfyui_folders):
 
 def test_a_file_each_is_the_default_and_one_image_is_an_ordinary_file(film, comfyui_folders):
     sdc = quantize(film)[0]
-    assert len(save(sdc, batch="a file each").ui["files"]) == 6
+    assert len(save(sdc, batch="one file per image").ui["files"]) == 6
     options = {each.id: each for each in SDCSave.define_schema().inputs}
-    assert list(options)[-1] == "batch" and options["batch"].default == "a file each"
+    assert list(options)[-1] == "batch" and options["batch"].default == "one file per image"
     clone = SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {}})
     assert len(clone.execute(sdc, "SDC/old", "none").ui["files"]) == 6
     (file,) = save(sdc[:1], prefix="SDC/one").ui["files"]
@@ -72,7 +72,7 @@ def test_the_preset_best_says_that_it_has_no_palette(film):
 def test_images_of_different_sizes_say_what_to_do(film, comfyui_folders):
     sdc = quantize(film)[0]
     other = quantize({"samples": film["samples"][:1, :, :4]})[0]
-    with pytest.raises(ValueError, match="image 7 is .*96x32.*Set batch to 'a file each'"):
+    with pytest.raises(ValueError, match="image 7 is .*96x32.*Set batch to 'one file per image'"):
         save([*sdc, *other])
     with pytest.raises(ValueError, match="there are 258 images; one file holds 1 to 255. Set batch"):
         save(sdc * 43)
@@ -91,7 +91,7 @@ def test_max_megapixels_counts_all_images(film):
 def test_a_folder_gives_each_file_as_a_batch(film):
     sdc = quantize(film)[0]
     save(sdc, prefix="SDC/a")
-    save(sdc[:2], prefix="SDC/b", batch="a file each")
+    save(sdc[:2], prefix="SDC/b", batch="one file per image")
     output = SDCLoadFolder.execute("output", "SDC", "*.sdc", "name", 0, 0)
     assert [latent["samples"].shape[0] for latent in output.result[0]] == [6, 1, 1]
     assert [len(images) for images in output.result[1]] == [6, 1, 1]
@@ -101,10 +101,10 @@ def test_a_folder_gives_each_file_as_a_batch(film):
 
 
 def test_images_of_a_batch_are_named_by_their_file():
-    assert names_of([1, 2], ["a", "b"]) == ["a", "b 1", "b 2"]
-    assert names_of([1, 1, 1], ["a"]) == ["a"] * 3
-    assert names_of([3], ["a", "b", "c"]) == ["a", "b", "c"]
-    assert names_of([2, 1], [""]) == ["", "", ""]
+    assert spread_names([1, 2], ["a", "b"]) == ["a", "b 1", "b 2"]
+    assert spread_names([1, 1, 1], ["a"]) == ["a"] * 3
+    assert spread_names([3], ["a", "b", "c"]) == ["a", "b", "c"]
+    assert spread_names([2, 1], [""]) == ["", "", ""]
 
 
 def test_differing_words_are_told(film):

@@ -1,7 +1,6 @@
 """Refined inversion: the way back by stock `euler` ends where it began."""
 
 import math
-import re
 import time
 
 import comfy.model_management
@@ -13,7 +12,7 @@ from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, SamplerCus
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 from sdc_pack.nodes.inversion.implicit_step import ImplicitStep
-from sdc_pack.nodes.inversion.report import words_for
+from sdc_pack.nodes.inversion.report import Report, accuracy
 
 from dev import denoisers
 
@@ -152,15 +151,24 @@ def test_exactness_survives_guidance(model, prompt, latent, count_calls):
 def test_report_tells_residual_and_the_noise(model, prompt, latent):
     denoisers.use_gaussian(model, mean=0.0, deviation=1.0)
     lines = [invert(model, prompt(""), latent, 50, refine).ui["text"] for refine in (0, 6)]
-    assert "the way back drifts" in lines[0][0] and lines[1][0].endswith("is as good as exact.")
-    assert len(lines[0]) == 3 and lines[0][1].startswith("Noise 1: ")
-    assert 80 < int(re.search(r"(\d+)% as strong", lines[1][1])[1]) < 120
+    assert lines[0] == ["50 steps, 50 model calls. Changes the image."]  # this noise is as strong as it should be
+    assert len(lines[1]) == 1 and lines[1][0].endswith("Reproduces the image almost exactly.")
+
+
+def test_report_warns_of_weak_noise_by_the_number_of_the_image():
+    z = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(1))
+    z /= z.flatten(1).std(1).view(2, 1, 1, 1)
+    z[0] *= 0.6
+    _, *warnings = Report.of(z, [], 14.6, 20, 20).lines()
+    assert len(warnings) == 1 and "of image 1 is weak (60%)" in warnings[0]
+    assert len(Report.of(z, [], 0.5, 20, 20).lines()) == 1  # where most of it is the image, that says nothing
 
 
 def test_report_finds_words_for_every_error():
     errors = (0, 5e-4, 5e-3, 0.1, 0.5, math.inf)
-    words = ["is exact", "is as good as exact", "is nearly exact", "drifts a little", "drifts", "drifts"]
-    assert [words_for(error) for error in errors] == words
+    words = ["Reproduces the image " + word for word in ("exactly.", "almost exactly.", "closely.")]
+    words += ["Changes the image slightly.", "Changes the image.", "Changes the image."]
+    assert [accuracy(error) for error in errors] == words
 
 
 def test_values_that_are_no_numbers_are_refused(model, prompt, latent):
@@ -174,7 +182,7 @@ def test_values_that_are_no_numbers_are_refused(model, prompt, latent):
         return x * 0.5
 
     model.set_model_unet_function_wrapper(wrapper)
-    with pytest.raises(ValueError, match="not numbers"):
+    with pytest.raises(ValueError, match="NaN or infinity"):
         invert(model, prompt(""), latent, 5, 2)
 
 

@@ -10,8 +10,9 @@ import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, RandomNoise, SamplerCustomAdvanced
 from nodes import ControlNetApplyAdvanced
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
+from sdc_pack.nodes.images.sizes import trim_to_latent
 from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
-from sdc_pack.nodes.regeneration.edges import canny_edges, fit_to_latent
+from sdc_pack.nodes.regeneration.edges import canny_edges
 
 
 @pytest.fixture
@@ -140,17 +141,17 @@ def test_thresholds_the_wrong_way_round_are_refused(image):
 def test_image_is_trimmed_exactly_as_vae_encode_does(vae, width, height):
     image = torch.rand(1, height, width, 3)
     samples = torch.zeros(1, 4, height // 8, width // 8)
-    assert torch.equal(fit_to_latent(image, samples, 8), vae.vae_encode_crop_pixels(image))
+    assert torch.equal(trim_to_latent(image, samples, 8), vae.vae_encode_crop_pixels(image))
 
 
 def test_larger_image_of_the_same_shape_is_left_to_comfyui():
-    assert fit_to_latent(torch.zeros(1, 512, 1024, 3), torch.zeros(1, 4, 32, 64), 8).shape == (1, 512, 1024, 3)
+    assert trim_to_latent(torch.zeros(1, 512, 1024, 3), torch.zeros(1, 4, 32, 64), 8).shape == (1, 512, 1024, 3)
 
 
 @pytest.mark.parametrize("size", [(512, 256), (7, 7)])
 def test_image_of_another_shape_is_refused(size):
     with pytest.raises(ValueError, match=f"image is {size[1]}x{size[0]}.*512x512"):
-        fit_to_latent(torch.zeros(1, *size, 3), torch.zeros(1, 4, 64, 64), 8)
+        trim_to_latent(torch.zeros(1, *size, 3), torch.zeros(1, 4, 64, 64), 8)
 
 
 def test_missing_opencv_says_what_to_do(image, monkeypatch):

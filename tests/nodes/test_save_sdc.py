@@ -46,7 +46,7 @@ def test_workflow_is_embedded_only_when_asked(latent, monkeypatch):
     assert save(images, extra_pnginfo=info).result[0][0].metadata == {}
     assert save(images, embed="workflow", extra_pnginfo=info).result[0][0].metadata == info
     without = save(images, embed="workflow")
-    assert without.result[0][0].metadata == {} and "came without one" in without.ui["text"][-1]
+    assert without.result[0][0].metadata == {} and "this run has none" in without.ui["text"][-1]
     monkeypatch.setattr(comfy.cli_args.args, "disable_metadata", True)
     disabled = save(images, embed="workflow", extra_pnginfo=info)
     assert disabled.result[0][0].metadata == {} and "--disable-metadata" in disabled.ui["text"][-1]
@@ -180,7 +180,7 @@ def test_a_workflow_that_cannot_be_stored_does_not_lose_the_image(latent):
     for workflow in ({"nodes": ["x" * (1 << 20)]}, {"scale": float("nan")}):
         output = save(images, embed="workflow", extra_pnginfo={"workflow": workflow}, prompt="fox")
         assert output.result[0][0].metadata == {"prompt": "fox"}
-        assert "No workflow was embedded: metadata" in output.ui["text"][-1]
+        assert "No workflow was included: metadata" in output.ui["text"][-1]
 
 
 def test_prefix_fills_in_size_and_batch_number(latent):
@@ -191,12 +191,12 @@ def test_prefix_fills_in_size_and_batch_number(latent):
 def test_save_tells_how_many_times_smaller_the_file_is(latent):
     images = quantize(latent)[0]
     raw, _ = save(images).ui["text"]
-    assert raw.endswith(f", {3 * 96 * 64 / images[0].size:.0f}x smaller than the bare pixels")
+    assert raw.endswith(f", {3 * 96 * 64 / images[0].size:.0f}x smaller than the raw pixels")
     image = torch.rand(2, 64, 96, 3, generator=torch.Generator().manual_seed(1))
     compared = save(images, image=image).ui["text"]
     png = len(png_of(image[1]))
     assert compared[1].endswith(f", {png / images[1].size:.0f}x smaller than the PNG")
-    assert "smaller than the bare pixels" in compared[1]
+    assert "smaller than the raw pixels" in compared[1]
     assert save(images, image=image[:1]).ui["text"][0] == compared[0].replace("00003", "00005")
 
 

@@ -90,7 +90,7 @@ def test_a_read_only_folder_is_named(reachable, data):
     (folder / "open").chmod(0o777)
     answers = save_as_nobody(folder, data, "locked/a", "new/a", "open/a")
     assert [answer.split()[0] for answer in answers] == ["refused", "refused", "saved"]
-    assert "locked" in answers[0] and "may be written to" in answers[0] and "may be written to" in answers[1]
+    assert "locked" in answers[0] and "permissions" in answers[0] and "permissions" in answers[1]
     assert sorted(path.name for path in folder.rglob("*")) == ["a_00001_.sdc", "locked", "open"]
 
 

@@ -19,7 +19,7 @@ def looked_into(monkeypatch):
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", counting)
-    monkeypatch.setattr(listing, "known", {})
+    listing.read_once.cache_clear()
     return found
 
 
@@ -121,3 +121,10 @@ def test_ordinary_names_are_found(comfyui_folders):
     for name in ("console.sdc", "a b.sdc", "nullable.sdc", "Ünïcode 狐.sdc"):
         (comfyui_folders / "input" / name).touch()
         assert find_listed(name) == str(comfyui_folders / "input" / name)
+
+
+def test_only_paths_in_comfyuis_folders_have_a_name(comfyui_folders):
+    assert name_in_list("b.sdc [output]") == "b.sdc [output]"
+    assert name_in_list(str(comfyui_folders / "input" / "a" / "b.sdc")) == "a/b.sdc"
+    with pytest.raises(ValueError, match="choose .sdc to upload"):
+        name_in_list(str(comfyui_folders / "elsewhere.sdc"))

@@ -55,8 +55,8 @@ def test_nothing_is_embedded_where_comfyui_was_told_so(monkeypatch):
 def test_what_cannot_be_embedded_costs_only_itself(prompt, workflow, kept, dropped):
     output = save([image()], "workflow", workflow, prompt=prompt)
     assert output.result[0][0].metadata.keys() == kept
-    (note,) = (line for line in output.ui["text"] if "embedded" in line)
-    assert f"No {dropped} was embedded" in note
+    (note,) = (line for line in output.ui["text"] if "included" in line)
+    assert f"No {dropped} was included" in note
 
 
 def test_a_image_that_gains_nothing_keeps_its_bytes():
@@ -113,7 +113,7 @@ def test_a_prompt_too_long_is_left_out_and_the_image_saved():
     graph = {**GRAPH, "4": {"class_type": "CLIPTextEncode", "inputs": {"text": "x" * (600 << 10)}}}
     output = save_within(graph, [image()], "prompt and settings")
     assert output.result[0][0].metadata == {}
-    assert any("No prompt with settings was embedded" in line for line in output.ui["text"])
+    assert any("No prompt with settings was included" in line for line in output.ui["text"])
 
 
 def test_load_sdc_gives_back_how_a_image_was_made(tmp_path):

@@ -1,4 +1,4 @@
-"""The JPEG that Save SDC writes beside a file, so that ComfyUI's assets view and queue show an image."""
+"""Thumbnails: what they show, that each is drawn once, and the JPEG that Save SDC writes next to a file."""
 
 import folder_paths
 import numpy as np
@@ -9,8 +9,11 @@ from comfy_execution.jobs import get_outputs_summary
 from PIL import Image
 from sdc_pack.codec.autoencoder import tiny_vae
 from sdc_pack.nodes.comparison import metrics
+from sdc_pack.nodes.latents.formats import COMFY_CLASSES
 from sdc_pack.nodes.previews import thumbnail
+from sdc_pack.nodes.previews.thumbnail import draw_thumbnail, thumbnail_of
 from sdc_pack.nodes.save_sdc import SDCSave
+from sdc_pack.nodes.sockets.sdc import about_lines
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def test_who_does_not_ask_gets_none(encoded, comfyui_folders):
     assert "images" not in save([encoded], thumbnail=False)
     assert not list((comfyui_folders / "output" / "SDC").glob("*.jpg"))
     inputs = SDCSave.GET_NODE_INFO_V1()["input"]["optional"]
-    assert inputs["thumbnail"][1]["default"] is True  # on a node that is added now
+    assert inputs["thumbnail"][1]["default"] is False
 
 
 def test_a_file_of_the_same_name_stays(encoded, comfyui_folders):
@@ -58,8 +61,83 @@ def test_a_file_of_the_same_name_stays(encoded, comfyui_folders):
     assert len(shown["files"]) == 1
 
 
-def test_a_image_that_cannot_be_shown_is_saved_all_the_same(encoded, comfyui_folders, monkeypatch):
+def test_an_image_that_cannot_be_shown_is_saved_all_the_same(encoded, comfyui_folders, monkeypatch):
+    monkeypatch.setattr(thumbnail, "known", {})
     monkeypatch.setattr(thumbnail, "MAX_PIXELS", 1000)
     shown = save([encoded], thumbnail=True)
     assert "images" not in shown and len(shown["files"]) == 1
     assert codec.load_file(folder_paths.get_output_directory() + "/SDC/cup_00001_.sdc") == encoded
+
+
+def test_save_sdc_and_the_page_share_one_drawing(encoded, comfyui_folders, monkeypatch):
+    monkeypatch.setattr(thumbnail, "known", {})
+    drawn = thumbnail_of(encoded.data)
+    monkeypatch.setattr(thumbnail, "draw_thumbnail", None)  # a second drawing would fail
+    save([encoded], thumbnail=True)
+    folder = comfyui_folders / "output" / "SDC"
+    assert (folder / "cup_00001_.jpg").read_bytes() == drawn
+    assert thumbnail_of((folder / "cup_00001_.sdc").read_bytes()) == drawn
+
+
+def test_old_thumbnails_are_forgotten(monkeypatch):
+    monkeypatch.setattr(thumbnail, "known", {})
+    monkeypatch.setattr(thumbnail, "MAX_KNOWN", 2)
+    files = [random_image(height=1, width=width).data for width in (1, 2, 3)]
+    for data in files:
+        thumbnail_of(data)
+    assert list(thumbnail.known) == [thumbnail.version_of(data) for data in files[1:]]
+
+
+def random_image(latent_format="SD1.x", height=8, width=12, **metadata):
+    channels = codec.by_name(latent_format).channels
+    latent = np.random.default_rng(3).normal(size=(channels, height, width)).astype(np.float32)
+    return codec.encode([latent], "custom", latent_format=latent_format, metadata=metadata or None)[0]
+
+
+@pytest.mark.parametrize("latent_format", [space.name for space in codec.LATENT_FORMATS])
+def test_every_family_has_a_thumbnail_in_the_shape_of_the_image(latent_format):
+    image = draw_thumbnail(random_image(latent_format))
+    assert (image.size, image.mode) == ((96, 64), "RGB")
+    assert np.asarray(image).std() > 5
+    assert COMFY_CLASSES.keys() == {space.name for space in codec.LATENT_FORMATS}
+
+
+def test_only_thumbnails_in_rough_colors_say_so():
+    assert not [line for line in about_lines(random_image()) if "rough" in line]
+    (line,) = (line for line in about_lines(random_image("Flux")) if "rough" in line)
+    assert "Flux" in line
+
+
+def test_thumbnail_is_as_wide_as_the_image_and_at_most_256():
+    assert draw_thumbnail(random_image(height=8, width=64)).size == (256, 32)
+
+
+@pytest.mark.parametrize("rows, columns", [(384, 384), (341, 512)])
+def test_thumbnail_shows_the_photograph(rows, columns):
+    """Also of sides that are no multiples of 8, and of latents so large that they are averaged."""
+    pixels = np.asarray(Image.fromarray(skimage.data.astronaut()).resize((2 * columns, 2 * rows)))[::2, ::2]
+    for factor in (1, 2):
+        original = np.ascontiguousarray(pixels.repeat(factor, 0).repeat(factor, 1))
+        latent = tiny_vae.encode_pixels(original)
+        shown = draw_thumbnail(
+            codec.encode([latent], "fine", width=original.shape[1], height=original.shape[0])[0]
+        )
+        expected = Image.fromarray(original).resize(shown.size, Image.Resampling.LANCZOS)
+        assert shown.size == (256, round(256 * rows / columns))
+        assert metrics.psnr(np.asarray(expected), np.asarray(shown)) > 20
+
+
+def test_rough_colors_tell_bright_from_dark():
+    """Along the direction of the latent that ComfyUI's own table calls brightest."""
+    factors = np.asarray(COMFY_CLASSES["SDXL"]().latent_rgb_factors)
+    direction = factors.sum(1) / 0.13025 / np.square(factors.sum(1)).sum()
+    latent = np.zeros((4, 8, 8), np.float32)
+    latent[:, :, :4], latent[:, :, 4:] = -direction[:, None, None], direction[:, None, None]
+    pixels = np.asarray(draw_thumbnail(codec.encode([latent], "custom", colors=2, latent_format="SDXL")[0]), float)
+    assert pixels[:, :24].mean() < 100 < 155 < pixels[:, 40:].mean()
+
+
+def test_a_image_too_large_to_look_at_is_refused_before_decoding():
+    image = codec.encode([np.zeros((4, 513, 513), np.float32)], "custom")[0]
+    with pytest.raises(codec.SdcLimitError):
+        draw_thumbnail(image)

@@ -1,0 +1,98 @@
+"""The files that Save SDC makes of a batch, and what it says about their size."""
+
+import io
+import math
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+
+from ... import codec
+from ..sockets.sdc import size_line, size_words
+from .paths import check_prefix, save_under
+
+APART, TOGETHER = "one file per image", "one file"
+
+
+class OutputFile(NamedTuple):
+    """A file to be written: its images, the number of the first one in the batch, and its bytes."""
+
+    images: list[codec.EncodedImage]
+    start: int
+    data: bytes
+
+    def line(self) -> str:
+        """'3.1 kB, 64 colors', or for several images '8 images in 21.0 kB, 2.6 kB each'."""
+        count, num_bytes = len(self.images), len(self.data)
+        if count == 1:
+            return size_line(self.images[0])
+        return f"{count} images in {size_words(num_bytes)}, {size_words(round(num_bytes / count))} each"
+
+    def times_smaller(self, original: torch.Tensor | None) -> str:
+        """How many times smaller the file is than raw 8-bit pixels, and than PNGs of the originals if they are known.
+
+        `original` is an IMAGE (B, H, W, C); where it has fewer images than the batch, its last one counts for the rest.
+        """
+        first, num_bytes = self.images[0], len(self.data)
+        raw = 3 * len(self.images) * first.width * first.height
+        line = f"{raw / num_bytes:.0f}x smaller than the raw pixels"
+        if original is None:
+            return line
+        indices = [min(index, len(original) - 1) for index in range(self.start, self.start + len(self.images))]
+        sizes = {index: png_bytes(original[index]) for index in set(indices)}
+        times = sum(sizes[index] for index in indices) / num_bytes
+        return f"{line}, {times:.0f}x smaller than the PNG{'s' * (len(self.images) > 1)}"
+
+
+class Written(NamedTuple):
+    """A file on disk, and its images as read back from there."""
+
+    path: str
+    filename: str
+    subfolder: str
+    images: list[codec.EncodedImage]
+
+
+def pack_files(images: list[codec.EncodedImage], batch: str) -> list[OutputFile]:
+    """One file per image, or one for all. Raises ValueError where the images do not go into one file."""
+    if batch != TOGETHER:
+        return [OutputFile([image], index, image.data) for index, image in enumerate(images)]
+    try:
+        return [OutputFile(images, 0, codec.join_images(images))]
+    except codec.SdcArgumentError as error:
+        raise ValueError(f"{error}. Set batch to {APART!r}, or save fewer images, all of one size.") from error
+
+
+def fill_in(prefix: str, files: list[OutputFile]) -> list[str]:
+    """The prefix of each file, with %batch_num% replaced as in ComfyUI's own savers. Raises ValueError for bad ones."""
+    prefixes = [prefix.replace("%batch_num%", str(number)) for number in range(len(files))]
+    for each in prefixes:
+        check_prefix(each)
+    return prefixes
+
+
+def write_file(prefix: str, file: OutputFile) -> Written:
+    """Write a file under the next free number, and read it back.
+
+    Raises
+    ------
+    OSError
+        It cannot be written or read.
+    codec.SdcError
+        What the disk holds is damaged.
+    """
+    first = file.images[0]
+    path, filename, subfolder = save_under(prefix, first.width, first.height, file.data)
+    data = codec.read_bounded(path)
+    # The same bytes are the same images, already parsed and perhaps decoded.
+    images = file.images if data == file.data else codec.load_all(data, max_pixels=math.inf)
+    return Written(path, filename, subfolder, images)
+
+
+def png_bytes(image: torch.Tensor) -> int:
+    """Size of the file that Save Image would write of an IMAGE (H, W, C)."""
+    pixels = (image.clamp(0, 1) * 255).byte().cpu().numpy()
+    pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels  # Pillow has no third axis for gray
+    png = io.BytesIO()
+    Image.fromarray(pixels).save(png, "PNG", compress_level=4)
+    return png.tell()
