@@ -119,9 +119,7 @@ def test_thumbnail_shows_the_photograph(rows, columns):
     for factor in (1, 2):
         original = np.ascontiguousarray(pixels.repeat(factor, 0).repeat(factor, 1))
         latent = tiny_vae.encode_pixels(original)
-        shown = draw_thumbnail(
-            codec.encode([latent], "fine", width=original.shape[1], height=original.shape[0])[0]
-        )
+        shown = draw_thumbnail(codec.encode([latent], "fine", width=original.shape[1], height=original.shape[0])[0])
         expected = Image.fromarray(original).resize(shown.size, Image.Resampling.LANCZOS)
         assert shown.size == (256, round(256 * rows / columns))
         assert metrics.psnr(np.asarray(expected), np.asarray(shown)) > 20
