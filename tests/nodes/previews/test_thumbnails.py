@@ -112,17 +112,15 @@ def test_thumbnail_is_as_wide_as_the_image_and_at_most_256():
     assert draw_thumbnail(random_image(height=8, width=64)).size == (256, 32)
 
 
-@pytest.mark.parametrize("rows, columns", [(384, 384), (341, 512)])
+@pytest.mark.parametrize(("rows", "columns"), [(171, 258), (341, 522)])
 def test_thumbnail_shows_the_photograph(rows, columns):
-    """Also of sides that are no multiples of 8, and of latents so large that they are averaged."""
-    pixels = np.asarray(Image.fromarray(skimage.data.astronaut()).resize((2 * columns, 2 * rows)))[::2, ::2]
-    for factor in (1, 2):
-        original = np.ascontiguousarray(pixels.repeat(factor, 0).repeat(factor, 1))
-        latent = tiny_vae.encode_pixels(original)
-        shown = draw_thumbnail(codec.encode([latent], "fine", width=original.shape[1], height=original.shape[0])[0])
-        expected = Image.fromarray(original).resize(shown.size, Image.Resampling.LANCZOS)
-        assert shown.size == (256, round(256 * rows / columns))
-        assert metrics.psnr(np.asarray(expected), np.asarray(shown)) > 20
+    """Also for sides that are not multiples of 8, and latents so large that they are averaged."""
+    original = np.asarray(Image.fromarray(skimage.data.coffee()).resize((columns, rows), Image.Resampling.LANCZOS))
+    (image,) = codec.encode([tiny_vae.encode_pixels(original)], "fine", width=columns, height=rows)
+    shown = draw_thumbnail(image)
+    expected = Image.fromarray(original).resize(shown.size, Image.Resampling.LANCZOS)
+    assert shown.size == (256, round(256 * rows / columns))
+    assert metrics.psnr(np.asarray(expected), np.asarray(shown)) > 20
 
 
 def test_rough_colors_tell_bright_from_dark():
@@ -135,7 +133,7 @@ def test_rough_colors_tell_bright_from_dark():
     assert pixels[:, :24].mean() < 100 < 155 < pixels[:, 40:].mean()
 
 
-def test_a_image_too_large_to_look_at_is_refused_before_decoding():
+def test_an_image_too_large_to_look_at_is_refused_before_decoding():
     image = codec.encode([np.zeros((4, 513, 513), np.float32)], "custom")[0]
     with pytest.raises(codec.SdcLimitError):
         draw_thumbnail(image)
