@@ -139,7 +139,7 @@ def test_what_is_no_file_is_refused_with_a_reason(comfyui_folders, tmp_path):
 
 @pytest.fixture
 def file(comfyui_folders):
-    latent = np.random.default_rng(0).normal(size=(4, 64, 64)).astype(np.float32)
+    latent = np.random.default_rng(0).normal(size=(4, 32, 32)).astype(np.float32)
     (comfyui_folders / "input" / "a.sdc").write_bytes(codec.encode([latent], "custom")[0].data)
     return "a.sdc"
 
