@@ -1,7 +1,9 @@
 """Files on disk: never read without a bound, and never there under their name before they are whole."""
 
+import errno
 import os
-import sys
+import re
+import secrets
 import time
 from contextlib import suppress
 from typing import BinaryIO
@@ -10,12 +12,10 @@ from .container import MAX_FILE_BYTES
 from .errors import SdcLimitError
 from .image import MAX_PIXELS, EncodedImage, load
 
-if sys.platform != "win32":
-    import fcntl
-
 File = str | os.PathLike[str] | BinaryIO
-PART = ".part"
-FRESH = 10  # seconds for which a part is left alone: its writer may not have locked it yet
+# How parts are called, and nothing else: ".", 16 random digits and this. The names of files can be as long as may be.
+PART = re.compile(r"\.[0-9a-f]{16}\.sdc-part")
+ABANDONED = 3600  # seconds since anything was written to a part: nobody is at it any more
 
 
 def load_file(file: File, *, max_pixels: float = MAX_PIXELS) -> EncodedImage:
@@ -46,22 +46,21 @@ def read_bounded(file: File) -> bytes:
     OSError
         From opening or reading.
     """
-    if not isinstance(file, str | os.PathLike):
-        data = file.read(MAX_FILE_BYTES + 1)
-    else:
+    if isinstance(file, str | os.PathLike):
         with open(file, "rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
+    else:
+        data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise SdcLimitError(f"there are more than {MAX_FILE_BYTES} bytes, and no .sdc file has that many")
     return data
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False) -> None:
-    """Write a whole file or none: first beside it, as `path` + ".part", then under its own name.
+    """Write a whole file or none: first as a part beside it, then under its own name.
 
-    The ".part" file is also the reservation of the name, so of any number of writers at once one succeeds. It is
-    removed when writing fails, and stays behind when the process is killed, for `remove_strays` to find. (With
-    `overwrite` its name has the process's number in it too.)
+    Of any number of writers at once one succeeds. The part is removed when writing fails, and stays behind when the
+    process is killed, for `remove_strays` to find.
 
     Parameters
     ----------
@@ -73,74 +72,58 @@ def write_whole(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = 
     Raises
     ------
     FileExistsError
-        The name is taken, or being written to by another process.
+        The name is taken.
     OSError
         The folder is missing or cannot be written to, the disk is full, the name is not allowed...
     """
     path = os.fspath(path)
-    # When overwriting there is nothing to reserve, and two processes should not write into one file.
-    part = f"{path}.{os.getpid()}{PART}" if overwrite else path + PART
     if not overwrite and os.path.lexists(path):
-        raise FileExistsError(17, "there is a file of this name already", path)
-    file = open(part, "wb" if overwrite else "xb")  # if this fails, the file is not ours to remove
+        raise _taken(path)
+    part = os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.sdc-part")
     try:
-        with file:
-            _try_lock(file)  # says that somebody is at work
+        with open(part, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # else a power failure could leave the name without the content
         if overwrite:
             os.replace(part, path)
         else:
-            _rename_new(part, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
+            _move_to_new(part, path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(error.errno, error.strerror, path) from None
+    finally:
+        with suppress(OSError):
             os.unlink(part)
-        raise
 
 
 def remove_strays(folder: str | os.PathLike[str]) -> None:
-    """Remove what processes that were killed while writing a `.sdc` file have left in a folder.
-
-    What another process is writing is left alone: it holds a lock on it, which the system takes back when it ends,
-    however that happens; on Windows a file in use cannot be removed anyway.
-    """
+    """Remove the parts that processes which were killed while writing have left in a folder an hour ago or before."""
     with suppress(OSError):
         for entry in os.scandir(folder):
-            if not (entry.name.endswith(PART) and ".sdc" in entry.name and entry.is_file(follow_symlinks=False)):
-                continue
-            with suppress(OSError):
-                if time.time() - entry.stat().st_mtime > FRESH:
-                    with open(entry.path, "r+b") as file:
-                        abandoned = _try_lock(file)
-                    if abandoned:
+            if PART.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with suppress(OSError):
+                    if time.time() - entry.stat().st_mtime > ABANDONED:
                         os.unlink(entry.path)
 
 
-def _try_lock(file):
-    """Lock an open file for this process; False where another has it, or where the file system has no locks."""
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-    return True
-
-
-def _rename_new(source, target):
-    """Rename, but raise FileExistsError when there is a target."""
+def _move_to_new(part: str, path: str) -> None:
+    """Give a part its name, or raise FileExistsError where the name is taken."""
     if os.name == "nt":
-        os.rename(source, target)  # never overwrites on Windows
+        os.rename(part, path)  # never overwrites on Windows
         return
     try:
-        os.link(source, target)  # fails when there is a target; rename would replace it
+        os.link(part, path)  # fails when there is a file; rename would replace it
     except FileExistsError:
-        raise
+        raise _taken(path) from None
     except OSError:
-        # exFAT and some network drives have no hard links. Other writers of this package are kept away by the
-        # reservation, so what is left is a stranger who takes just this name in just this moment.
-        if os.path.lexists(target):
-            raise FileExistsError(17, "there is a file of this name already", target) from None
-        os.rename(source, target)
-        return
-    os.unlink(source)
+        # exFAT and some network drives have no hard links: take the name first, by an empty file.
+        open(path, "xb").close()
+        try:
+            os.replace(part, path)
+        except BaseException:
+            os.unlink(path)
+            raise
+
+
+def _taken(path: str) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, "there is a file of this name already", path)

@@ -28,8 +28,8 @@ MAX_COEFFICIENT = 1 << 15  # largest magnitude of a coefficient, in those units
 MAX_COEFFICIENTS = 256  # of a patch
 MAX_TABLE = 512  # so that a symbol has at most 17 bits
 SYNTHESIS_BLOCKS = 4
-# Multipliers, biases and scales of a layer are 0 or within these: then nothing overflows, and nothing comes out so small
-# that a processor which flushes denormal numbers would differ.
+# Multipliers, biases and scales of a layer are 0 or within these: then nothing overflows, and nothing comes out so
+# small that a processor which flushes denormal numbers would differ.
 MIN_FACTOR, MAX_FACTOR = 2.0**-60, 2.0**30
 
 

@@ -67,7 +67,20 @@ def test_two_processes_never_take_the_same_name(root, tmp_path):
     assert sorted(won["x"] + won["y"]) == list(range(count))
     for mark, numbers in won.items():
         assert all((tmp_path / f"{number}.sdc").read_bytes() == mark.encode() * 3000 for number in numbers)
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows renames without links")
+def test_a_drive_without_hard_links_is_written_to_and_nothing_replaced(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(codec.files.os, "link", refuse)
+    codec.write_whole(tmp_path / "a.sdc", b"content")
+    monkeypatch.setattr(codec.files.os.path, "lexists", lambda _: False)  # it came a moment later
+    with pytest.raises(FileExistsError):
+        codec.write_whole(tmp_path / "a.sdc", b"new")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.sdc", b"content")]
 
 
 def test_a_process_killed_while_writing_leaves_no_half_file(root, tmp_path):

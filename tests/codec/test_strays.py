@@ -22,22 +22,27 @@ def writer_in_the_middle(root, path):
 
 
 def age(path):
-    os.utime(path, (time.time() - 60,) * 2)
+    os.utime(path, (time.time() - 7200,) * 2)
 
 
-def test_what_a_killed_writer_left_goes_and_what_is_being_written_stays(root, tmp_path):
-    killed, alive = (writer_in_the_middle(root, tmp_path / f"{name}.sdc") for name in ("killed", "alive"))
+def test_what_a_killed_writer_left_goes_and_nothing_else_does(root, tmp_path):
+    killed = writer_in_the_middle(root, tmp_path / "killed.sdc")
     killed.kill()
     killed.communicate()
-    for path in tmp_path.glob("*.part"):
-        age(path)
-    (tmp_path / "mine.part").write_bytes(b"no business of ours")
-    age(tmp_path / "mine.part")
-    (tmp_path / "fresh.sdc.part").write_bytes(b"its writer may be about to lock it")
+    (part,) = tmp_path.iterdir()
+    alive = writer_in_the_middle(root, tmp_path / "alive.sdc")
+    others = ["holiday.sdc.mp4.part", "killed.sdc.part", ".0123456789abcdef.sdc-partial", "0123456789abcdef.sdc-part"]
+    for name in others:
+        (tmp_path / name).write_bytes(b"of another program")
+        age(tmp_path / name)
     codec.remove_strays(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["alive.sdc.part", "fresh.sdc.part", "mine.part"]
+    assert part.exists()  # its writer may be slow
+    age(part)
+    codec.remove_strays(tmp_path)
+    assert not part.exists()
     alive.communicate("\n")
     assert (tmp_path / "alive.sdc").stat().st_size == 3000
+    assert {path.name for path in tmp_path.iterdir()} == {"alive.sdc", *others}
 
 
 def test_a_folder_that_is_not_there_has_none(tmp_path):

@@ -172,7 +172,7 @@ def test_two_savers_at_once_never_overwrite_each_other(latent, comfyui_folders):
     assert [len(paths) for paths in written] == [100, 100] and len({*written[0], *written[1]}) == 200
     for mark, paths in zip("xy", written, strict=True):
         assert all(Path(path).read_bytes() == mark.encode() * 5000 for path in paths)
-    assert not list(comfyui_folders.rglob("*.part"))
+    assert not list(comfyui_folders.rglob("*.sdc-part"))
 
 
 def test_a_workflow_that_cannot_be_stored_does_not_lose_the_image(latent):

@@ -101,4 +101,4 @@ def test_a_folder_that_has_vanished_is_made_again(small_disk, data):
     assert save_as_nobody(folder, data, "SDC/a") == ["saved a_00001_.sdc"]
     shutil.rmtree(folder)
     assert save_as_nobody(folder, data, "SDC/a", "SDC/a") == ["saved a_00001_.sdc", "saved a_00002_.sdc"]
-    assert not list(small_disk.rglob("*.part"))
+    assert not list(small_disk.rglob("*.sdc-part"))

@@ -132,7 +132,7 @@ def save(name, folders):
         outcome = "saved"
     assert [path.name for path in folders.outside.rglob("*")] == ["secret.sdc"]
     assert {path.name for path in folders.base.iterdir()} == {"input", "output", "temp", "outside"}
-    assert not list(output.rglob("*.part"))
+    assert not list(output.rglob("*.sdc-part"))
     shutil.rmtree(output)
     folders.fill(output)
     return outcome
