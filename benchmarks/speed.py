@@ -1,8 +1,8 @@
-"""Seconds and memory: both coders against WebP and AVIF from 256x256 to 8192x8192, and nodes against ComfyUI's own.
+"""Seconds and memory: the codec, WebP and AVIF from 256x256 to 8192x8192, and nodes next to ComfyUI's own.
 
-Large images are mosaics of the images given. For the codec they are mosaics of their latents: an autoencoder would
-take hours and tens of gigabytes for the largest without a graphics card, so its time is given by itself, up to 1024.
-AVIF at its slowest setting, the one that it is compared at, takes minutes there too, and is given up to 2048.
+Large images are mosaics of the images given, and for the codec mosaics of their latents. The autoencoder is timed by
+itself, up to 1024x1024: without a graphics card larger ones would take it hours. AVIF, at the slow setting that it is
+compared at, is timed up to 2048x2048.
 """
 
 import json
@@ -14,27 +14,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sdc_pack import codec
 from sdc_pack.nodes.comparison import baselines
 from tqdm import tqdm
 
 from dev import images, random_models
 from dev.environment import SetupError
-from dev.tables import Table, show
 
-from .harness import comfy, plots, timing
+from .harness import comfy, timing
 from .harness.regenerator import Regenerator
 from .harness.stored import add_autoencoder_option
+from .harness.tables import Table, show
 
 NEEDS_IMAGES = True
 TILE = 512
 SIDES = (256, 512, 1024, 2048, 4096, 8192)
-LARGEST_FOR_VAE = 1024
-PAPER_BYTES = 3300  # about what the preset paper takes for a tile; the baselines get the quality that comes nearest
+MAX_SIDE_OF_VAE = 1024
+PAPER_BYTES = 3300  # about what preset paper takes for a tile; sets the quality of the baselines
 NODES_SIDE, STEPS = 256, 4
-BEST_QUALITY, BEST_BYTES = 55, 3200  # of the preset best: about as many for a tile
-BASELINES = {"WebP": SIDES[-1], "AVIF": 2048}  # and the side of their largest image
-WAYS = ("encode", "decode")
+# About as many bytes a tile by preset best.
+BEST_QUALITY, BEST_BYTES = 55, 3200
+BASELINES = {"WebP": SIDES[-1], "AVIF": 2048}  # and the side of the largest image
 MEGABYTE = 1e6
 
 
@@ -43,7 +42,7 @@ def add_arguments(parser):
     parser.add_argument("--largest", type=int, default=SIDES[-1], metavar="N", help="side of the largest image")
 
 
-def run(options, results):
+def run(options, measurements) -> list[Table]:
     autoencoder = comfy.Autoencoder(options.vae)
     tiles = images.load_crops(options.images, TILE).values()
     tiles = [tile for tile in tiles if tile.shape[:2] == (TILE, TILE)]
@@ -55,21 +54,27 @@ def run(options, results):
     for side in tqdm([side for side in SIDES if side <= options.largest], unit="size", disable=None):
         pixels, latent = mosaic(tiles, side), mosaic(latents, side // 8).transpose(2, 0, 1)
         calls = {
-            name: partial(measure_alone, name, pixels, qualities[name])
+            name: partial(measure_alone, name, pixels, quality=qualities[name])
             for name, largest in BASELINES.items()
             if side <= largest
         }
-        calls[timing.PAPER] = partial(measure_alone, timing.PAPER, latent)
-        if autoencoder.latent_format in codec.LEARNED_FORMATS:
-            size = BEST_BYTES * side**2 // TILE**2
-            calls[timing.BY_QUALITY] = partial(measure_alone, timing.BY_QUALITY, latent, BEST_QUALITY)
-            calls[timing.BY_SIZE] = partial(measure_alone, timing.BY_SIZE, latent, size)
-        if side <= LARGEST_FOR_VAE:
+        calls |= {what: partial(measure_alone, "SDC", latent, **settings) for what, settings in presets(side).items()}
+        if side <= MAX_SIDE_OF_VAE:
             calls["autoencoder"] = partial(measure_autoencoder, autoencoder, pixels)
         for what, call in calls.items():
-            results.get({"what": what, "side": side, **setting}, call)
+            measurements.get({"what": what, "side": side, **setting}, call)
     key = {"what": "nodes", "side": NODES_SIDE, "steps": STEPS, **setting}
-    results.get(key, lambda: measure_nodes(mosaic(tiles, NODES_SIDE), autoencoder, options))
+    measurements.get(key, lambda: measure_nodes(mosaic(tiles, NODES_SIDE), autoencoder, options))
+    return report(measurements.rows)
+
+
+def presets(side: int) -> dict[str, dict]:
+    """What the tables call a preset, and its settings."""
+    return {
+        "SDC": {"preset": "paper"},
+        "SDC best by quality": {"preset": "best", "quality": BEST_QUALITY},
+        "SDC best by size": {"preset": "best", "max_bytes": BEST_BYTES * side**2 // TILE**2},
+    }
 
 
 def mosaic(tiles: list[np.ndarray], side: int) -> np.ndarray:
@@ -84,12 +89,12 @@ def mosaic(tiles: list[np.ndarray], side: int) -> np.ndarray:
     return sheet
 
 
-def measure_alone(name: str, array: np.ndarray, quality: int = 0) -> dict:
+def measure_alone(name: str, array: np.ndarray, **settings) -> dict:
     """A codec in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="sdc-bench-") as folder:
         path = Path(folder, "input.npy")
         np.save(path, array)
-        command = [sys.executable, timing.__file__, name, path, str(quality)]
+        command = [sys.executable, timing.__file__, name, path, json.dumps(settings)]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -103,8 +108,7 @@ def measure_autoencoder(autoencoder, pixels: np.ndarray) -> dict:
 def measure_nodes(pixels: np.ndarray, autoencoder, options) -> dict:
     """Seconds of each node, and of ComfyUI's own nodes that make the same UNet calls.
 
-    By stand-in models, whose UNet is some sixty times smaller than that of SD 1.5: with a real one the nodes' own part
-    is lost in the model's.
+    With random models, whose UNet is some sixty times smaller than that of SD 1.5, so that the nodes' own part shows.
     """
     import nodes
     from comfy_extras.nodes_custom_sampler import BasicGuider, KSamplerSelect, RandomNoise, SamplerCustomAdvanced
@@ -149,7 +153,7 @@ def measure_nodes(pixels: np.ndarray, autoencoder, options) -> dict:
         comfy.call(SDCSave, sdc=sdc, filename_prefix="speed")
 
     save()
-    # Node, and which nodes of ComfyUI's own stand beside it.
+    # Node -> its call, ComfyUI's own nodes to compare it with, and theirs.
     pairs = {
         "SD Latent Quantize": (quantize, "VAE Encode", encode),
         "Save SDC": (save, "VAE Encode", encode),
@@ -176,83 +180,34 @@ def measure_nodes(pixels: np.ndarray, autoencoder, options) -> dict:
 
 def report(rows: list[dict]) -> list[Table]:
     threads = rows[0]["key"]["threads"]
-    note = (
-        f"torch with {threads} thread{'s'[: threads - 1]}, AVIF with as many as it likes; the fastest of several runs."
-    )
-    lines, exponents = [], []
-    for what, curve in curves(rows).items():
-        for side, figures in curve.items():
-            lines.append([f"{what}, {side}x{side}"])
-            for way in WAYS:
-                memory = figures.get(f"{way}_memory")
-                lines[-1] += [f"{figures[f'{way}_seconds']:.4f}", show(memory and memory / MEGABYTE, ".0f")]
-        grown = {side**2: figures for side, figures in curve.items() if side >= TILE}
-        if len(grown) > 1:
-            powers = [timing.growth(list(grown), [f[f"{way}_seconds"] for f in grown.values()]) for way in WAYS]
-            exponents.append([what, *(f"{power:.2f}" for power in powers)])
-    about = [
+    note = f"torch with {threads} thread{'s'[: threads - 1]}, AVIF with one; the fastest of several runs."
+    *codecs, nodes = rows
+    order = list(dict.fromkeys(row["key"]["what"] for row in codecs))
+    lines = []
+    for row in sorted(codecs, key=lambda row: order.index(row["key"]["what"])):
+        key, value = row["key"], row["value"]
+        lines.append([f"{key['what']}, {key['side']}x{key['side']}"])
+        for way in ("encode", "decode"):
+            memory = value.get(f"{way}_memory")
+            lines[-1] += [f"{value[f'{way}_seconds']:.4f}", show(memory and memory / MEGABYTE, ".0f")]
+    notes = [
         note,
-        "SDC is the codec alone, from latent to file and back; it needs the autoencoder besides.",
-        "Memory is what a call adds to the process at its peak, beyond what goes in.",
-        *shares(curves(rows)),
+        "SDC is the codec alone, from latent to file and back, without the autoencoder.",
+        "Memory is what a call adds to the process at its peak.",
     ]
     header = ["", "encode, s", "memory, MB", "decode, s", "memory, MB"]
-    growth = [f"From {TILE}x{TILE} up; 1 is proportional."]
-    return [
-        Table("Seconds and memory by image size", header, lines, about),
-        Table("Growth with the number of pixels", ["seconds ~ pixels ^", *WAYS], exponents, growth),
-        *(nodes_table(row, note) for row in rows if row["key"]["what"] == "nodes"),
-    ]
-
-
-def shares(found: dict[str, dict[int, dict]]) -> list[str]:
-    """How much of the autoencoder's time each coder takes at most, at the sizes that both were measured at."""
-    sentences = []
-    for name in timing.PRESETS:
-        sides = found.get(name, {}).keys() & found.get("autoencoder", {}).keys()
-        worst = {
-            way: max(
-                found[name][side][f"{way}_seconds"] / found["autoencoder"][side][f"{way}_seconds"] for side in sides
-            )
-            for way in WAYS
-            if sides
-        }
-        if worst:
-            most = ", ".join(f"{way} {100 * share:.0f} %" for way, share in worst.items())
-            sentences.append(f"{name}, at most of the autoencoder's time, up to {max(sides)}x{max(sides)}: {most}.")
-    return sentences
-
-
-def curves(rows: list[dict]) -> dict[str, dict[int, dict]]:
-    """Codec -> side -> figures."""
-    found: dict[str, dict[int, dict]] = {}
-    for row in rows:
-        if row["key"]["what"] != "nodes":
-            found.setdefault(row["key"]["what"], {})[row["key"]["side"]] = row["value"]
-    return found
+    return [Table("Seconds and memory by image size", header, lines, notes), nodes_table(nodes, note)]
 
 
 def nodes_table(row: dict, note: str) -> Table:
-    key = row["key"]
+    side, steps = row["key"]["side"], row["key"]["steps"]
     notes = [
         note,
-        f"{key['side']}x{key['side']}, {key['steps']} steps, stand-in models. In the last two rows both sides make the "
-        "same UNet calls; the others are set against the node that they stand next to in a workflow.",
+        f"{side}x{side}, {steps} steps, random models. In the last two rows both sides make the same UNet calls; the "
+        "others are compared with their neighbor in a workflow.",
     ]
     lines = []
-    for name, f in row["value"].items():
-        ratio = f"{f['seconds'] / f['stock_seconds']:.2f}"
-        lines.append([name, f"{f['seconds']:.3f}", f["stock"], f"{f['stock_seconds']:.3f}", ratio])
+    for name, of in row["value"].items():
+        ours, theirs = of["seconds"], of["stock_seconds"]
+        lines.append([name, f"{ours:.3f}", of["stock"], f"{theirs:.3f}", f"{ours / theirs:.2f}"])
     return Table("Nodes", ["", "s", "ComfyUI's own", "s", "ratio"], lines, notes)
-
-
-def plot(rows: list[dict], path):
-    figure, panels = plots.axes(len(WAYS))
-    for axes, way in zip(panels, WAYS, strict=True):
-        for what, curve in curves(rows).items():
-            axes.plot(list(curve), [figures[f"{way}_seconds"] for figures in curve.values()], "o-", label=what)
-        axes.set(title=way, xscale="log", yscale="log", xlabel="side of the image in pixels", ylabel="seconds")
-        axes.set_xticks(SIDES, [str(side) for side in SIDES], minor=False)
-        axes.xaxis.set_minor_locator(plots.ticker.NullLocator())
-    panels[0].legend()
-    plots.save(figure, path)

@@ -1,1 +1,1 @@
-"""What benches share: images in, figures measured and kept, tables and plots out."""
+"""What benches share: ComfyUI and its models, figures, tables, the JSON file."""

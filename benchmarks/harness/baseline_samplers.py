@@ -1,6 +1,6 @@
-"""How other ComfyUI nodes walk an image up to noise, from the mathematics of their rules.
+"""Baseline samplers: how other ComfyUI nodes invert an image, written from the mathematics of their rules.
 
-All are Eq. (1) with different ways round sigma = 0, where eps is 0/0.
+All are Eq. (1), with different ways round sigma = 0, where eps is 0/0.
 """
 
 import torch
@@ -10,14 +10,14 @@ def sampler(rule):
     """SAMPLER for rising sigmas by a rule (ask, x, sigmas) -> x, where ask(x, sigma) is eps."""
     import comfy.samplers  # once ComfyUI has been made ready
 
-    class Peer(comfy.samplers.Sampler):
+    class BaselineSampler(comfy.samplers.Sampler):
         def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, *_, **__):
             def ask(x, sigma):
                 return (x - model_wrap(x, sigma.expand(len(x)), **extra_args)) / sigma
 
             return rule(ask, latent_image, sigmas.clone())
 
-    return Peer()
+    return BaselineSampler()
 
 
 def flip_sigmas(ask, x, sigmas):
@@ -43,4 +43,4 @@ def euler(ask, x, sigmas):
     return x
 
 
-PEERS = {"FlipSigmas + euler": flip_sigmas, "Unsampler": unsampler, "inversed euler": inversed_euler}
+BASELINE_SAMPLERS = {"FlipSigmas + euler": flip_sigmas, "Unsampler": unsampler, "inversed euler": inversed_euler}

@@ -1,4 +1,4 @@
-"""ComfyUI in this process, as its nodes see it, and the models of a bench."""
+"""ComfyUI in this process, and the models of a bench."""
 
 import atexit
 import shutil
@@ -14,7 +14,7 @@ from dev.environment import SetupError
 
 
 def start(options):
-    """Make ComfyUI ready: its device, the model folders of run.py and of the shared material, folders for output.
+    """Make ComfyUI ready: its device, the model folders of run.py and of SDC_SHARED, a scratch folder for output.
 
     Only then may `nodes`, `comfy` and the nodes of `sdc_pack` be imported. ComfyUI itself is on the path already.
     """
@@ -35,7 +35,7 @@ def start(options):
 class Autoencoder:
     """A VAE for images of (H, W, 3) uint8 and latents of (C, h, w).
 
-    By the name that ComfyUI's Load VAE lists; or `vae`, that of an SD 1.x checkpoint of this name.
+    `name` is as ComfyUI's Load VAE lists it; or `vae` is that of the SD 1.x checkpoint called `name`.
     """
 
     LATENT_FORMATS = {"taesdxl": "SDXL", "taesd3": "SD3", "taef1": "Flux"}
@@ -52,7 +52,7 @@ class Autoencoder:
         listed = nodes.VAELoader.INPUT_TYPES()["required"]["vae_name"][0]
         if name not in listed:
             raise SetupError(
-                f"ComfyUI has no autoencoder {name!r}, only {', '.join(listed)}. The TAESD ones are looked for in "
+                f"ComfyUI has no autoencoder {name!r}, only {', '.join(listed)}. The TAESD ones are expected in "
                 "models/vae_approx under the folder that SDC_SHARED names."
             )
         return nodes.VAELoader().load_vae(name)[0]

@@ -10,8 +10,8 @@ from dev.environment import SetupError, say
 from dev.images import SIDE
 
 from . import comfy
-from .results import Results
-from .stored import load_lpips
+from .figures import load_lpips
+from .measurements import Measurements
 
 
 def main(arguments: list[str], settings: dict) -> int:
@@ -19,8 +19,8 @@ def main(arguments: list[str], settings: dict) -> int:
     sys.path.insert(0, str(settings["comfyui"]))
     benches = list_benches()
     looks = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
-    parser = argparse.ArgumentParser(prog="run.py bench", description="Measures; the benches:", add_help=False, **looks)
-    parser.epilog = "\n".join(f"  {name:<12}{line}" for name, line in benches.items())
+    parser = argparse.ArgumentParser(prog="run.py bench", description="The benches:", add_help=False, **looks)
+    parser.epilog = "\n".join(f"  {name:<16}{line}" for name, line in benches.items())
     parser.add_argument("name", nargs="?", choices=benches, metavar="NAME")
     known, rest = parser.parse_known_args(arguments)
     if known.name is None:
@@ -32,35 +32,32 @@ def main(arguments: list[str], settings: dict) -> int:
     parser.add_argument(
         "--size", type=int, default=SIDE, metavar="N", help=f"center crop, 0 for none (default: {SIDE})"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures there; a later run goes on from it")
-    parser.add_argument("--keep", action="store_true", help="reuse figures of that file that other code has measured")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the figures: .svg, .png or .pdf")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the tables there, with commit and versions; can be resumed"
+    )
+    if hasattr(bench, "plot"):
+        parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the figures: .svg, .png or .pdf")
     bench.add_arguments(parser)
     options = parser.parse_args(rest)
     chosen = {name: value for name, value in vars(options).items() if type(value) in (int, str)}
     vars(options).update(settings, models=models.prepare())
-    results = None
+    path = options.output / f"{known.name}.json" if "output" in options and not options.json else options.json
     try:
         if getattr(bench, "NEEDS_IMAGES", False) and not options.images:
             raise SetupError("Name images to measure on: --images DIR")
-        results = Results(options.json, known.name, chosen, options.keep)
+        measurements = Measurements(path, known.name, chosen)
         comfy.start(options)
-        bench.run(options, results)
-        if hasattr(bench, "report"):
-            tables = bench.report(results.rows)
-            for table in tables:
-                say(table.text())
-            if any("LPIPS" in table.header for table in tables):
-                say(load_lpips(options.shared)[1])
-        if options.plot and hasattr(bench, "plot"):
-            bench.plot(results.rows, options.plot)
+        tables = bench.run(options, measurements)
+        measurements.save(tables)
+        say("\n\n".join(table.text() for table in tables))
+        if any("LPIPS" in table.header for table in tables):
+            say(load_lpips(options.shared)[1])
+        if getattr(options, "plot", None):
+            bench.plot(measurements.rows, options.plot)
         return 0
     except (SetupError, ValueError, OSError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted." + (" Run it again to go on." if options.json else ""), file=sys.stderr)
+        print("\nInterrupted." + (" Run it again to go on." if path else ""), file=sys.stderr)
         return 130
-    finally:
-        if results is not None:
-            results.save()

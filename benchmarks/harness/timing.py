@@ -1,15 +1,15 @@
-"""Seconds and memory of a call, in this process; as a script those of one codec, in a process of its own.
+"""Seconds and memory of a call in this process; as a script, those of one codec in a process of its own.
 
-`python timing.py NAME INPUT QUALITY` prints figures as JSON. NAME is one of PRESETS, with a latent for INPUT (a .npy
-file), or a baseline, with an image. Nothing else is loaded, so that memory is theirs alone, from a clean heap.
+`python timing.py NAME INPUT SETTINGS` prints figures as JSON. INPUT is a .npy file: for SDC it holds a latent, for a
+baseline an image. SETTINGS are JSON. Nothing else is loaded, so that memory is theirs alone, from a clean heap.
 """
 
 import gc
+import importlib.util
 import json
 import math
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -17,26 +17,26 @@ if __name__ == "__main__":
 
 from dev import memory
 
-PRESETS = PAPER, BY_QUALITY, BY_SIZE = "SDC", "SDC best by quality", "SDC best by size"
+REPO = Path(__file__).parents[2]
 REPEATED_BELOW = 2.0  # seconds; what takes longer is timed once
 
 
-def best_of(calls: dict, repeats: int = 3, clock=time.perf_counter) -> dict[str, float]:
-    """Name -> the fewest seconds that each function took. They take turns, so that all see the same machine."""
+def best_of(calls: dict, repeats: int = 3) -> dict[str, float]:
+    """Name -> the fewest seconds that each function took. They take turns, so that all see the same load."""
     seconds = dict.fromkeys(calls, math.inf)
     for _ in range(repeats):
         for name, call in calls.items():
-            start = clock()
+            start = time.perf_counter()
             call()
-            seconds[name] = min(seconds[name], clock() - start)
+            seconds[name] = min(seconds[name], time.perf_counter() - start)
     return seconds
 
 
 def peak_memory(call) -> int:
-    """Bytes by which the process grew at most while the function ran, whoever allocated them.
+    """Bytes by which the process grew at most while the function ran.
 
-    Where the system's mark cannot be put back, what stays below an earlier peak is not seen. Nor is what finds room
-    that was freed before.
+    What fits into memory freed before is not seen, nor, where the system's mark cannot be reset, what stays below an
+    earlier peak.
     """
     gc.collect()
     memory.reset_high_water()
@@ -46,7 +46,7 @@ def peak_memory(call) -> int:
 
 
 def both_ways(encode, decode) -> dict:
-    """Seconds and memory of `encode()` and of `decode(what encode made)`, and the bytes of that if it has a size."""
+    """Seconds and memory of `encode()` and of `decode(its result)`, and that result's bytes, if it has a size."""
     made = []
     figures = {"encode_memory": peak_memory(lambda: made.append(encode()))}
     figures["decode_memory"] = peak_memory(lambda: decode(made[0]))
@@ -60,29 +60,22 @@ def both_ways(encode, decode) -> dict:
     return {"bytes": getattr(made[0], "size", None), **figures}
 
 
-def growth(pixels: list[int], seconds: list[float]) -> float:
-    """The exponent p of seconds ~ pixels ** p, by least squares on logarithms. 1: twice the pixels, twice the time."""
-    x, y = [math.log(value) for value in pixels], [math.log(value) for value in seconds]
-    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
-    covariance = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
-    return covariance / sum((a - mean_x) ** 2 for a in x)
-
-
-def measure_codec(name: str, path: str, quality: str) -> dict:
+def measure_codec(name: str, path: str, settings: str) -> dict:
     import numpy as np
-    from nodes.comparison import baselines  # the pack's, for there is no ComfyUI
 
-    import codec
+    spec = importlib.util.spec_from_file_location(
+        "sdc_pack", REPO / "__init__.py", submodule_search_locations=[str(REPO)]
+    )
+    sys.modules["sdc_pack"] = importlib.util.module_from_spec(spec)
+    from sdc_pack import codec
+    from sdc_pack.nodes.comparison import baselines
 
-    array = np.load(path)
-    if name in PRESETS:
-        encode = {
-            PAPER: partial(codec.encode, [array], "paper"),
-            BY_QUALITY: partial(codec.encode, [array], quality=int(quality)),
-            BY_SIZE: partial(codec.encode, [array], max_bytes=int(quality)),
-        }[name]
-        return both_ways(lambda: encode()[0], lambda made: codec.decode(codec.load(made.data)))
-    return both_ways(lambda: baselines.encode_baseline(name, array, int(quality)), lambda made: made.pixels())
+    array, chosen = np.load(path), json.loads(settings)
+    if name == "SDC":
+        return both_ways(
+            lambda: codec.encode([array], **chosen)[0], lambda encoded: codec.decode(codec.load(encoded.data))
+        )
+    return both_ways(lambda: baselines.encode_baseline(name, array, **chosen), lambda encoded: encoded.pixels())
 
 
 if __name__ == "__main__":

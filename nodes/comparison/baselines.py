@@ -10,15 +10,19 @@ from PIL import Image, features
 
 MIN_QUALITY, MAX_QUALITY = 0, 99  # on each codec's own scale; 100 is lossless in some
 # A baseline is shown at its best: the slowest setting that gains anything. Where there are several, the smallest file
-# counts: both kinds of JPEG hold the same coefficients.
+# counts: both kinds of JPEG hold the same coefficients. AVIF's bytes would depend on the number of threads, and tiles
+# cost bytes.
+ONE_TILE = {"max_threads": 1, "autotiling": False}
 OPTIONS: dict[str, tuple[dict, ...]] = {
     "JPEG": ({"optimize": True}, {"optimize": True, "progressive": True}),
     "WebP": ({"method": 6},),
-    "AVIF": ({"speed": 0},),
+    "AVIF": ({"speed": 0, **ONE_TILE},),
     "JPEG XL": ({"effort": 10},),
 }
 # Only to find about which quality to start from.
-QUICK: dict[str, tuple[dict, ...]] = {"AVIF": ({"speed": 8},), "JPEG XL": ({"effort": 7},)}
+QUICK: dict[str, tuple[dict, ...]] = {"AVIF": ({"speed": 8, **ONE_TILE},), "JPEG XL": ({"effort": 7},)}
+# For when even the lowest quality is too large: there AVIF often writes less at speed 4 than at 0.
+SMALLEST: dict[str, tuple[dict, ...]] = {"AVIF": ({"speed": 4, **ONE_TILE},)}
 PILLOW_FORMATS = {"JPEG XL": "JXL"}
 BASELINES = tuple(OPTIONS)
 
@@ -74,12 +78,17 @@ def encode_baseline_to_size(name: str, pixels: np.ndarray, max_bytes: int) -> Ba
             low = middle
         else:
             high = middle
-    best = encode_baseline(name, pixels, low)
+    options = OPTIONS[name]
+    best = _encode(name, pixels, low, options)
     while best.size > max_bytes and best.quality > MIN_QUALITY:
-        best = encode_baseline(name, pixels, best.quality - 1)
+        best = _encode(name, pixels, best.quality - 1, options)
+    if best.size > max_bytes and name in SMALLEST:
+        smaller = _encode(name, pixels, MIN_QUALITY, SMALLEST[name])
+        if smaller.size < best.size:
+            best, options = smaller, SMALLEST[name]
     if best.size > max_bytes:
         return replace(best, fits=False)
-    while best.quality < MAX_QUALITY and (finer := encode_baseline(name, pixels, best.quality + 1)).size <= max_bytes:
+    while best.quality < MAX_QUALITY and (finer := _encode(name, pixels, best.quality + 1, options)).size <= max_bytes:
         best = finer
     return best
 

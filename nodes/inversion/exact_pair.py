@@ -12,7 +12,7 @@ Models" (2024), in (x, sigma):
 of second order, and can be solved for x[i+1] just as well. It takes one model call per step in both directions and
 continues from two neighboring latents. BDIA (Zhang et al., 2023) and the coupled scheme of McCallum and Foster (2024)
 are as exact. With another prompt for the sampling, only O-BELM stayed close to the probability flow in every test
-(`run.py bench inversion --parts pairs`); its noise is off by some percent in deviation.
+(docs/results.md); its noise is off by some percent in deviation.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""The benches on images so small that they take seconds, and their arithmetic on rows made by hand."""
+"""Each bench once, on an image so small that it takes seconds; and the arithmetic on rows made by hand."""
 
-import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,172 +14,211 @@ import skimage.data
 from PIL import Image, PngImagePlugin
 from sdc_pack.nodes.tiny import install
 
-from benchmarks import families, inversion, quality, rate, results, speed, table1, tune
-from benchmarks.harness import command, regenerator, timing
-from benchmarks.harness.regenerator import BEST
-from benchmarks.harness.results import Results
-from dev.environment import SetupError
-from dev.tables import Table
+from benchmarks import inversion, rate, report, speed, table1
+from benchmarks.harness import blind, command, measurements, regenerator, stored
+from benchmarks.harness.regenerator import Setting
+from dev import random_models
 
-SHARED = Path(os.environ["SDC_SHARED"])
+SHARED, MODELS = Path(os.environ["SDC_SHARED"]), Path(os.environ["SDC_MODELS"])
 needs_taesd = pytest.mark.skipif(
     not (SHARED / "models" / "vae_approx").is_dir(), reason="no models/vae_approx under SDC_SHARED"
 )
 
 
 @pytest.fixture
-def bench(tmp_path):
-    """Run a bench on one image of 64x64 and return the rows of its JSON file."""
-    settings = {"comfyui": os.environ["SDC_COMFYUI"], "models": os.environ["SDC_MODELS"], "shared": SHARED}
-    Image.fromarray(skimage.data.astronaut()[60:124, 180:244]).save(tmp_path / "peppers.png")
+def bench(tmp_path, monkeypatch, capsys):
+    """Run a bench on one image of 64x64; returns its tables by title, each a dict of rows."""
+    for module in (stored, report):
+        monkeypatch.setattr(module, "USABLE_BASELINES", ["JPEG", "WebP"])
+    chunks = PngImagePlugin.PngInfo()
+    graph = {"1": {"class_type": "KSampler", "inputs": {"seed": 7, "positive": ["2", 0], "steps": 20}}}
+    graph["2"] = {"class_type": "CLIPTextEncode", "inputs": {"text": "a lighthouse at dusk"}}
+    graph["3"] = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}
+    chunks.add_text("prompt", json.dumps(graph))
+    chunks.add_text("workflow", json.dumps({"nodes": [], "links": []}))
+    (tmp_path / "in").mkdir()
+    Image.fromarray(skimage.data.astronaut()[60:124, 180:244]).save(tmp_path / "in" / "peppers.png", pnginfo=chunks)
+    settings = {"comfyui": Path(os.environ["SDC_COMFYUI"]), "shared": SHARED}
 
     def run(name, *more):
-        path = tmp_path / f"{name}.json"
-        assert (
-            command.main([name, "--images", str(tmp_path / "peppers.png"), "--json", str(path), *more], settings) == 0
-        )
-        return json.loads(path.read_text())["rows"]
+        kept = tmp_path / f"{name}.json"
+        arguments = ["--output", str(tmp_path)] if name == "report" else ["--json", str(kept)]
+        assert command.main([name, "--images", str(tmp_path / "in"), *arguments, *more], settings) == 0
+        found, printed = json.loads(kept.read_text(encoding="utf-8")), capsys.readouterr().out
+        assert found["bench"] == name and found["commit"] == measurements.commit()
+        assert found["versions"]["numpy"] == np.__version__
+        assert all(f"### {table['title']}" in printed for table in found["tables"])
+        return {table["title"]: {row[0]: row[1:] for row in table["rows"]} for table in found["tables"]}
 
     return run
 
 
 @needs_taesd
-def test_table1_prints_the_papers_rows_beside_ours(bench, capsys):
-    rows = bench("table1")
-    printed = capsys.readouterr().out
+def test_table1_has_the_papers_rows_and_ours(bench, monkeypatch):
+    monkeypatch.setattr(table1, "PAPER_SETTING", Setting(5, 1.0, 0.3))
+    rows = bench("table1")["Table 1"]
     for name, figures in table1.PRINTED["peppers"].items():
-        (line,) = (line for line in printed.splitlines() if line.startswith(f"peppers, {name}  "))
-        assert line.removeprefix(f"peppers, {name}").split()[:3] == [f"{figure:g}" for figure in figures]
-    by_label = {table1.label(row["key"]): row["value"] for row in rows}
-    assert str(by_label["without inversion"]["bytes"]) in printed
-    assert by_label["with inversion"]["bytes"] == by_label["without inversion"]["bytes"]
-    assert by_label["with inversion"]["psnr"] != by_label["with inversion, paper's settings"]["psnr"]
-    assert f"with inversion by sdc-tiny.safetensors and sdc-tiny-canny.safetensors, {BEST}" in printed
-    assert "autoencoder taesd" in printed and "not comparable" in printed
-    assert bench("table1") == rows
+        assert rows[f"peppers, {name}"][:3] == [f"{figure:g}" for figure in figures]
+    decoded, regenerated, papers = (
+        rows[f"peppers, {name}"][3:]
+        for name in ("without inversion", "with inversion", "with inversion, paper's settings")
+    )
+    assert decoded[0] == regenerated[0] == papers[0] and len({decoded[1], regenerated[1], papers[1]}) == 3
+    assert rows["peppers, autoencoder alone"][3] == "-"
 
 
 @needs_taesd
-def test_quality_measures_before_and_after(bench, tmp_path, capsys):
-    settings = ["--settings", "20:0.1:1", "0:0.35:1", "--plot", str(tmp_path / "quality.svg")]
-    rows = bench("quality", *settings, "--gallery", str(tmp_path / "shown"))
-    alone, table, ablation, others = quality.report(rows)
-    assert alone.rows[0][0] == install.NAMES["checkpoint"] and 0 < float(alone.rows[0][-2]) < 1
-    printed = capsys.readouterr().out
-    assert alone.text() in printed and table.text() in printed
-    assert [(line[0], line[2]) for line in table.rows[:3]] == [
-        ("paper: decoded", "0"),
-        ("paper: 20 steps, strength 0.1, canny strength 1", "4"),
-        ("paper: once at sigma 0.35, canny strength 1", "1"),
-    ]
-    assert len(table.rows) == 3 * 3
-    palettes = [row["value"]["psnr"] for row in rows[1:] if "colors" in row["key"]]
-    assert len(set(palettes)) == 3  # with 64 latents the presets with palettes are the same
-    learned = [row for row in rows[1:] if row["key"].get("size") == 3200]
-    assert len(learned) == 3 and all(0 < row["value"]["bytes"] <= 3200 for row in learned)
-    assert [line[0] for line in ablation.rows[:2]] == [
-        "paper: decoded", "paper: the ControlNet alone, one call without inversion"
-    ]  # fmt: skip
-    assert len(ablation.rows) == 3 * 2  # of the parts, only that setting was asked for
-    assert len(others.rows) == 3 * 3 and "GMSD" in others.header and others.text() in printed
-    assert len(list((tmp_path / "shown").glob("peppers, paper, *.png"))) == 3
-    assert "<svg" in (tmp_path / "quality.svg").read_text()
-    assert bench("quality", *settings) == rows  # taken from the file
+def test_quality_measures_before_and_after(bench):
+    tables = bench("quality", "--settings", "20:0.1:1", "0:0.35:1")
+    alone, table, others = tables.values()
+    assert 0 < float(alone[install.NAMES["checkpoint"]][-2]) < 1
+    assert len(table) == len(others) == 3 * 3
+    assert [table[f"paper: {how}"][1] for how in (
+        "decoded", "20 steps, strength 0.1, canny strength 1", "once at sigma 0.35, canny strength 1"
+    )] == ["0", "4", "1"]  # fmt: skip
+    assert 0 < int(table["best, 3200 bytes: decoded"][0]) <= 3200
 
 
 @needs_taesd
-def test_a_setting_is_chosen_by_lpips_among_quick_ones_that_keep_the_ssim(bench, capsys):
-    rows = bench("tune", "--settings", "13:0.15:1", "0:0.35:0.5", "20:0.15:1")
-    (table,) = tune.report(rows)
-    assert table.text() in capsys.readouterr().out
-    assert [line[1] for line in table.rows[:4]] == ["0", "4", "1", "6"]
-
-    def values(calls, ssim, lpips):
-        return [{"calls": calls, "ssim": ssim, "lpips": lpips, "bytes": 1}]
-
-    found = {
-        ("paper", "decoded"): values(0, 0.5, 0.3),
-        ("paper", "blurred"): values(4, 0.4, 0.1),
-        ("paper", "slow"): values(6, 0.6, 0.1),
-        ("paper", "good"): values(4, 0.5, 0.2),
-        ("paper", "worse"): values(1, 0.9, 0.4),
-    }
-    assert tune.choose(found, "paper") == "good"
-    assert tune.choose({("paper", "decoded"): values(0, 0.5, 0.3)}, "paper") is None
-
-
-def test_narrow_networks_regenerate_as_the_padded_ones_do(monkeypatch):
-    latent = np.random.default_rng(2).normal(size=(4, 16, 16)).astype(np.float32) * 5
-    decoded = np.random.default_rng(3).integers(0, 256, (128, 128, 3), np.uint8)
-    names = install.NAMES["checkpoint"], install.NAMES["controlnet"]
-    narrow = regenerator.Regenerator(*names).run(latent, decoded, BEST)
-    monkeypatch.setattr(regenerator, "use_narrow_networks", lambda *_: None)
-    padded = regenerator.Regenerator(*names).run(latent, decoded, BEST)
-    assert narrow[1] == padded[1] == 4
-    assert np.abs(narrow[0] - latent).max() > 0.1
-    np.testing.assert_allclose(narrow[0], padded[0], atol=1e-3)
-
-
-@needs_taesd
-def test_rate_measures_every_setting_and_draws_them(bench, tmp_path, capsys):
-    rows = bench("rate", "--plot", str(tmp_path / "rate.svg"))
-    (equal, everything) = rate.report(rows)
-    printed = capsys.readouterr().out
-    assert equal.text() in printed and everything.text() in printed
-    assert {f"SDC, no dither, {colors} colors" for colors in rate.PALETTES["no dither"]} <= {
-        r[0] for r in everything.rows
-    }
+def test_rate_measures_every_setting_and_draws_them(bench, tmp_path):
+    rows = bench("rate", "--plot", str(tmp_path / "rate.svg"))["All settings"]
+    assert {stored.PAPER_LABEL, *rate.PALETTES, f"{rate.BEST}, 8000 bytes at most", "WebP, quality 30"} <= set(rows)
     assert "<svg" in (tmp_path / "rate.svg").read_text()
 
 
 @needs_taesd
-def test_families_set_the_presets_beside_the_autoencoder_and_tell_of_metadata(tmp_path, capsys):
-    settings = {"comfyui": os.environ["SDC_COMFYUI"], "models": os.environ["SDC_MODELS"], "shared": SHARED}
-    chunks = PngImagePlugin.PngInfo()
-    chunks.add_text("prompt", json.dumps({"1": {"class_type": "SaveImage", "inputs": {}}}))
-    chunks.add_text("workflow", json.dumps({"nodes": [], "links": []}))
-    Image.fromarray(skimage.data.astronaut()[:128, 160:288]).save(tmp_path / "made.png", pnginfo=chunks)
-    kept = tmp_path / "families.json"
-    asked = ["families", "--images", str(tmp_path), "--json", str(kept), "--families", "Flux"]
-    assert command.main(asked, settings) == 0
-    quality, carried = families.report(json.loads(kept.read_text())["rows"])
-    printed = capsys.readouterr().out
-    assert quality.text() in printed and carried.text() in printed and carried.rows[0][0] == "made"
-    alone, best, clean, fine = quality.rows
-    assert [row[0] for row in quality.rows] == ["Flux, taef1 alone", "Flux, best", "Flux, clean", "Flux, fine"]
-    assert alone[1] == "-" and 0 < int(best[1]) <= 0.095 * 128 * 128 / 8 < int(fine[1])
-    psnr = [float(row[2]) for row in (clean, fine, alone)]
-    assert psnr == sorted(psnr)
+def test_latent_formats_compare_the_presets_with_the_autoencoder(bench, tmp_path):
+    Image.fromarray(skimage.data.astronaut()[:128, 160:288]).save(tmp_path / "larger.png")
+    larger = "--images", str(tmp_path / "larger.png")
+    rows = bench("latent_formats", "--latent-formats", "Flux", *larger)["Latent formats"]
+    assert list(rows) == ["Flux, taef1 alone", "Flux, preset best", "Flux, preset clean", "Flux, preset fine"]
+    alone, best, clean, fine = rows.values()
+    assert alone[0] == "-" and int(best[0]) < int(clean[0]) <= int(fine[0])
+    assert float(clean[1]) < float(alone[1])
+
+
+def test_sizes_of_metadata_are_those_of_the_sections(bench):
+    rows = bench("metadata")["Bytes of metadata"]
+    plain = codec.load((Path(__file__).parents[1] / "fixtures" / "v1_smallest.sdc").read_bytes())
+    stored = {"prompt": "a lighthouse at dusk", "seed": 7, "steps": 20}
+    letters, settings, workflow, whole, _ = rows["peppers"]
+    assert int(letters) == 20 and int(workflow) == len(json.dumps({"nodes": [], "links": []}))
+    assert int(settings) == codec.with_metadata(plain, stored).size - plain.size
+    assert int(whole) == codec.with_metadata(plain, {"workflow": {"nodes": [], "links": []}}).size - plain.size
+
+
+def test_inversion_measures_its_parts(bench, monkeypatch):
+    monkeypatch.setattr(inversion, "STEPS", (4,))
+    monkeypatch.setattr(inversion, "METHODS", ("DDIM, refine 0", "exact pair", "Unsampler"))
+    monkeypatch.setattr(inversion, "REFINES", (0, 4))
+    noise, modes = bench("inversion", "--parts", "analytic", "modes").values()
+    assert 0 < float(noise["SD3, exact pair"][0]) < float(noise["SD3, DDIM, refine 0"][0]) < 1
+    assert all(float(refined) < float(plain) for plain, refined in modes.values())
+
+
+@needs_taesd
+def test_speed_times_codecs_and_nodes(bench, monkeypatch):
+    small = {"TILE": 64, "SIDES": (64,), "NODES_SIDE": 128, "MAX_SIDE_OF_VAE": 0, "PAPER_BYTES": 400}
+    for name, value in {**small, "BASELINES": {"WebP": 64}}.items():
+        monkeypatch.setattr(speed, name, value)
+    seconds, nodes = bench("speed").values()
+    assert list(seconds) == [f"{what}, 64x64" for what in ("WebP", *speed.presets(64))]
+    assert len(nodes) == 5 and all(float(row[0]) >= 0 < float(row[2]) for row in nodes.values())
+
+
+def test_report_writes_page_figures_and_blind_sheet_about_files_anywhere(bench, tmp_path, monkeypatch):
+    """Random models of SD 1.5's shape, under names that no list of ComfyUI has."""
+    monkeypatch.setattr(report, "STRENGTHS", (0.1, 0.3))
+    monkeypatch.setattr(report, "CANNY_STRENGTHS", (1.0,))
+    monkeypatch.setattr(report, "PAPER_SETTING", Setting(3, 1.0, 0.3))
+    files = []
+    for kind, folder in (("checkpoint", "checkpoints"), ("controlnet", "controlnet")):
+        file = MODELS / folder / random_models.NAMES[kind]
+        copy = tmp_path / f"mine-{kind}{file.suffix}"
+        copy.symlink_to(file)
+        files += [f"--{kind}", str(copy)]
+    tables = bench("report", "--steps", "10", *files)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert list(tables)[:2] == ["Table 1", "Before and after regeneration"]
+    assert all(f"<h2>{title}</h2>" in page for title in tables)
+    names = [row.removeprefix("peppers, ") for row in tables["Table 1"]]
+    assert names == [
+        "JPEG", "WebP", "without inversion", "with inversion", "with inversion, best found", "autoencoder alone"
+    ]  # fmt: skip
+    assert tables["Table 1"]["peppers, JPEG"][:3] == ["0.482", "0.644", "3.4"]  # as the paper prints them
+    shown = re.findall(r'src="([^"]+)"', page)
+    assert len(shown) == 6 and all((tmp_path / file).is_file() for file in shown)
+    assert re.search(r"Checkpoint mine-checkpoint\.\w+, ControlNet mine-controlnet\.\w+ \(weights [0-9a-f]{12}\)", page)
+    (title, grid), *_ = ((t, rows) for t, rows in tables.items() if t.endswith("over strength and Canny strength"))
+    best = (min if title.startswith("LPIPS") else max)(grid, key=lambda row: float(grid[row][0]))
+    assert f"Best found: 10 steps, {best}, canny strength 1." in page
+    rows = (tmp_path / "report.jsonl").read_text()
+    assert bench("report", "--steps", "10", *files) == tables
+    assert (tmp_path / "report.jsonl").read_text() == rows  # nothing was measured again
+
+
+def test_order_of_a_blind_pair_is_told_by_the_key_alone(tmp_path):
+    white, gray, black = (np.full((8, 8, 3), value, np.uint8) for value in (255, 128, 0))
+    orders = set()
+    for seed in range(8):
+        blind.write_sheet(tmp_path, [(gray, {"regenerated": white, "AVIF": black})], seed)
+        key = json.loads((tmp_path / "blind-key.json").read_text())["pair 1"]
+        assert sorted(key.values()) == ["AVIF", "regenerated"]
+        for letter, name in key.items():
+            shown = np.asarray(Image.open(tmp_path / "blind" / f"1-{letter}.png"))
+            assert (shown == {"regenerated": 255, "AVIF": 0}[name]).all()
+        orders.add(key["A"])
+        page = (tmp_path / "blind.html").read_text()
+        assert "regenerated" not in page and "AVIF" not in page and "blind-key.json" in page
+    assert orders == {"AVIF", "regenerated"}
+
+
+def test_narrow_networks_regenerate_as_the_padded_ones_do(monkeypatch):
+    latent = np.random.default_rng(2).normal(size=(4, 8, 8)).astype(np.float32) * 5
+    decoded = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
+    names = install.NAMES["checkpoint"], install.NAMES["controlnet"]
+    once = Setting(0, 0.35, 1.0)
+    narrow = regenerator.Regenerator(*names).run(latent, decoded, once)
+    monkeypatch.setattr(regenerator, "use_narrow_networks", lambda *_: None)
+    padded = regenerator.Regenerator(*names).run(latent, decoded, once)
+    assert narrow[1] == padded[1] == 1
+    assert np.abs(narrow[0] - latent).max() > 0.1
+    np.testing.assert_allclose(narrow[0], padded[0], atol=1e-3)
 
 
 def rows_of(*images):
-    """Rows of a rate file: (PSNR, LPIPS) of the preset and of AVIF at its bytes, for each image."""
+    """Rows of bench rate: (PSNR, LPIPS) of the presets and of AVIF, for each image."""
     for number, (ours, theirs) in enumerate(images):
-        image = {"image": f"p{number}", "pixels": str(number)}
-        for key, size, (psnr, lpips) in (
-            ({"row": "autoencoder", "vae": "taesd"}, None, (30.0, 0.1)),
-            ({"row": "SDC", "vae": "taesd", **codec.PRESETS["paper"].fixed}, 3000, ours),
-            ({"row": "SDC", "vae": "taesd", "colors": 64, **rate.DITHERS["no dither"]}, 2800, ours),
-            ({"row": "AVIF", "quality": 60}, 9000, (99.0, 0.0)),
-            ({"row": "AVIF", "size": 3000}, 2900 + 200 * number, theirs),
+        for label, size, (psnr, lpips) in (
+            ("autoencoder alone", None, (30.0, 0.1)),
+            (stored.PAPER_LABEL, 3000, ours),
+            (stored.CLEAN_LABEL, 2800, ours),
+            (rate.AT_PAPER, 2900, (23.0, 0.25)),
+            ("AVIF", 2900 + 200 * number, theirs),
         ):
             figures = {"psnr": psnr, "ssim": 0.5, "ms_ssim": None, "lpips": lpips, "bytes": size, "fits": number == 0}
-            yield {"key": {**image, **key}, "value": figures}
+            yield {"key": {"pixels": str(number), "label": label, "vae": "taesd"}, "value": figures}
 
 
-def test_rate_counts_who_is_better_and_takes_means():
-    table, _ = rate.report(list(rows_of(((20.0, 0.2), (25.0, 0.3)), ((22.0, 0.4), (21.0, 0.3)))))
-    assert "Images of 2 on which AVIF is better than the preset paper: PSNR 1, SSIM 0, LPIPS 1." in table.notes
-    assert table.rows == [
-        ["SDC, preset paper", "3000", "21.00", "0.500", "-", "0.300", "0"],
-        ["SDC, 64 colors, no dither", "2800", "21.00", "0.500", "-", "0.300", "0"],
+def test_rate_counts_who_is_better_and_takes_means(monkeypatch):
+    monkeypatch.setattr(stored, "USABLE_BASELINES", ["AVIF"])
+    equal, wins, _ = rate.report(list(rows_of(((20.0, 0.2), (25.0, 0.3)), ((22.0, 0.4), (21.0, 0.3)))))
+    assert equal.rows[1:] == [
+        ["SDC, preset paper", "3000", "21.00", "0.500", "-", "0.300", "1"],
+        ["SDC, 64 colors, no dither", "2800", "21.00", "0.500", "-", "0.300", "1"],
         ["AVIF", "3000", "23.00", "0.500", "-", "0.300", "1"],
     ]
+    assert wins.title == "Wins, of 2 images"
+    assert ["AVIF over SDC, preset paper", "1", "0", "-", "1"] in wins.rows
+    assert [f"{rate.AT_PAPER} over SDC, preset paper", "2", "0", "-", "1"] in wins.rows
 
 
-def test_growth_is_the_exponent():
-    assert timing.growth([1, 10, 100], [3, 30, 300]) == pytest.approx(1)
-    assert timing.growth([1, 10, 100], [5, 500, 50_000]) == pytest.approx(2)
+def test_bytes_saved_at_equal_quality():
+    """Half the bytes at every quality."""
+    before = [{"psnr": 20.0 + number, "bytes": 1000 * 2**number} for number in range(4)]
+    after = [{**point, "bytes": point["bytes"] / 2} for point in before]
+    assert rate.bd_rate(before, after, "psnr") == pytest.approx(-0.5)
+    assert rate.bd_rate(before, [{"psnr": 50.0, "bytes": 1}, {"psnr": 51.0, "bytes": 2}], "psnr") is None
 
 
 def test_memory_and_seconds_are_those_of_the_call():
@@ -189,98 +228,13 @@ def test_memory_and_seconds_are_those_of_the_call():
         "from benchmarks.harness import timing\n"
         "print(json.dumps(timing.both_ways(lambda: sum(bytearray(50_000_000)), lambda _: time.sleep(0.05))))"
     )
-    command = [sys.executable, "-c", script, str(results.REPO)]
-    figures = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    done = subprocess.run([sys.executable, "-c", script, str(measurements.REPO)], check=True, capture_output=True)
+    figures = json.loads(done.stdout)
     assert 45e6 < figures["encode_memory"] < 60e6 and figures["decode_memory"] < 5e6
     assert 0.05 <= figures["decode_seconds"] < 5
-
-
-def test_codecs_are_measured_in_a_process_of_their_own():
-    latent = np.random.default_rng(5).normal(size=(4, 16, 16)).astype(np.float32)
-    figures = speed.measure_alone("SDC", latent)
-    assert figures["bytes"] == codec.encode([latent], "paper")[0].size
-    assert figures["encode_seconds"] > 0 and figures["decode_seconds"] > 0
-    assert speed.measure_alone("WebP", np.zeros((64, 64, 3), np.uint8), 20)["bytes"] < 200
-
-
-@needs_taesd
-def test_speed_times_codecs_and_nodes(bench, monkeypatch, capsys):
-    small = {"TILE": 64, "SIDES": (64,), "NODES_SIDE": 128, "LARGEST_FOR_VAE": 0, "PAPER_BYTES": 400}
-    for name, value in small.items():
-        monkeypatch.setattr(speed, name, value)
-    monkeypatch.setattr(speed, "BASELINES", {"WebP": 64})  # AVIF at its slowest takes longer than all the rest
-    rows = bench("speed")
-    assert [row["key"]["what"] for row in rows] == ["WebP", *timing.PRESETS, "nodes"]
-    figures = rows[-1]["value"]
-    assert len(figures) == 5 and all(f["seconds"] > 0 < f["stock_seconds"] for f in figures.values())
-    printed = capsys.readouterr().out
-    assert all(name in printed for name in (*figures, "WebP, 64x64", "SDC best by size, 64x64"))
 
 
 def test_mosaic_repeats_its_tiles():
     tiles = [np.full((4, 4, 1), value) for value in (1, 2, 3)]
     assert speed.mosaic(tiles, 8)[::4, ::4, 0].tolist() == [[1, 2], [3, 1]]
     assert speed.mosaic(tiles, 2).shape == (2, 2, 1)
-
-
-def test_chapters_and_their_figures_come_from_the_files(tmp_path):
-    rows = [{**row, "commit": "0123456789ab"} for row in rows_of(((20.0, 0.2), (25.0, 0.3)))]
-    (tmp_path / "results").mkdir()
-    path, made_by = tmp_path / "kodak.json", {"code": "abc", "numpy": "2.4.6"}
-    content = {"bench": "rate", "settings": {"vae": "taesd"}, "made_by": made_by, "rows": rows}
-    path.write_text(json.dumps(content))
-    text, figures = results.chapter(path, tmp_path)
-    assert text.startswith("## Kodak") and "| SDC, preset paper | 3000 | 20.00 |" in text
-    assert "Measured at commit 0123456789ab with numpy 2.4.6." in text and "abc" not in text
-    assert "![kodak](results/kodak.svg)" in text and (tmp_path / "results" / "kodak.svg").exists()
-    assert "* Commit 0123456789ab; vae taesd; p0, whole." in text
-    assert figures["bench"] == "rate" and figures["settings"] == {"vae": "taesd"} and figures["images"] == 1
-    equal = json.loads(results.to_json(figures))["tables"]["At the bytes of the preset paper, image by image"]
-    assert equal["header"][:3] == ["bytes", "PSNR", "SSIM"]
-    assert equal["rows"]["SDC, preset paper"] == [3000, 20.0, 0.5, None, 0.2, 0]
-    path.write_text(json.dumps({"bench": "../evil", "made_by": {}, "rows": []}))
-    with pytest.raises(SetupError, match="which is not there"):
-        results.chapter(path, tmp_path)
-
-
-def test_docs_and_figures_are_written_from_every_file_and_what_was_there(tmp_path, monkeypatch):
-    shown = Table(
-        "Figures of the gallery", ["", "bytes"], [["faces, AVIF", "3000 (its smallest)"], ["faces, SDC", "3100"]]
-    )
-    monkeypatch.setattr(results, "gallery", lambda options: ("## What is lost\n", shown))
-    rows = [{**row, "commit": "0123456789ab"} for row in rows_of(((20.0, 0.2), (25.0, 0.3)))]
-    content = {"bench": "rate", "settings": {}, "made_by": {}, "rows": rows}
-    for name in ("kodak", "generated"):
-        (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    docs = tmp_path / "docs"
-    results.run(argparse.Namespace(folder=tmp_path, docs=docs, mark=False), Results(None, "results"))
-    text = (docs / "results.md").read_text(encoding="utf-8")
-    chapters = ["# Results", "## Kodak", "## Images made with ComfyUI", "## What is lost"]
-    assert sorted(chapters, key=text.index) == chapters
-    figures = json.loads((docs / "results" / "figures.json").read_text(encoding="utf-8"))
-    assert list(figures) == ["kodak", "generated", "gallery"] and figures["kodak"]["commits"] == ["0123456789ab"]
-    assert figures["gallery"]["tables"]["Figures of the gallery"]["rows"] == {"faces, SDC": [3100]}
-    # A chapter whose file is gone stays, and its order with it.
-    (tmp_path / "kodak.json").unlink()
-    results.run(argparse.Namespace(folder=tmp_path, docs=docs, mark=False), Results(None, "results"))
-    assert (docs / "results.md").read_text(encoding="utf-8") == text
-    assert json.loads((docs / "results" / "figures.json").read_text(encoding="utf-8")) == figures
-
-
-def test_numbers_are_read_from_the_cells():
-    assert [results.to_number(cell) for cell in ("3286", "4104+", "-16.2 %", "1.1e-01", "-", "", "1e-1 (10+9)")] == [
-        3286, 4104, -16.2, 0.11, None, None, None,
-    ]  # fmt: skip
-
-
-def test_inversion_measures_and_draws_its_parts(bench, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(inversion, "STEPS", (4,))
-    monkeypatch.setattr(inversion, "STRENGTHS", (0.0, 0.1))
-    rows = bench("inversion", "--parts", "pairs", "strength", "--plot", str(tmp_path / "inversion.svg"))
-    pairs, palette, strength = inversion.report(rows)
-    printed = capsys.readouterr().out
-    assert all(table.text() in printed for table in (pairs, palette, strength))
-    round_trips = {line[0]: float(line[1].split()[-1]) for line in pairs.rows}
-    assert round_trips["euler (DDIM), mixture"] > 0.01 and round_trips["O-BELM, mixture"] < 1e-9
-    assert strength.rows[0][2] == "0.000" and float(strength.rows[1][2]) > 0
-    assert "<svg" in (tmp_path / "inversion.svg").read_text()

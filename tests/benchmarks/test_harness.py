@@ -1,4 +1,4 @@
-"""The shared parts of the benches, and one whole bench."""
+"""What the benches share: images, measurements kept in files, tables."""
 
 import json
 import re
@@ -9,17 +9,15 @@ import pytest
 from PIL import Image
 
 import benchmarks
-from benchmarks.harness import command, results
+from benchmarks.harness import command, measurements
+from benchmarks.harness.measurements import Measurements
+from benchmarks.harness.tables import Table
 from dev import images
 from dev.environment import SetupError
 
 
-@pytest.fixture
-def settings(tmp_path):
-    return {"comfyui": tmp_path, "models": tmp_path, "shared": tmp_path}
-
-
-def test_every_bench_says_what_it_measures_and_takes_the_common_options(settings, capsys):
+def test_every_bench_says_what_it_measures_and_takes_the_common_options(tmp_path, capsys):
+    settings = dict.fromkeys(("comfyui", "models", "shared"), tmp_path)
     benches = benchmarks.list_benches()
     assert "table1" in benches
     for name, line in benches.items():
@@ -30,6 +28,8 @@ def test_every_bench_says_what_it_measures_and_takes_the_common_options(settings
     assert command.main([], settings) == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in benches)
+    assert command.main(["rate"], settings) == 1
+    assert "--images DIR" in capsys.readouterr().err
 
 
 def test_images_are_center_crops_of_whole_blocks(tmp_path):
@@ -50,77 +50,80 @@ def test_missing_and_broken_images_are_named(tmp_path):
     for path, message in (
         ("gone.png", "There is no .*gone.png"),
         ("broken.png", "broken.png cannot"),
-        ("empty", "no pic"),
+        ("empty", "no image"),
     ):
         with pytest.raises(SetupError, match=message):
             images.load_crops([tmp_path / path])
 
 
-def test_figures_are_measured_once(tmp_path):
-    path, calls = tmp_path / "deep" / "f.json", []
+def measure_twice(path, *keys, bench="rate"):
+    """How often something was measured, and the measurements."""
+    calls, found = [], Measurements(path, bench)
+    for key in keys:
+        assert found.get(key, lambda: calls.append(1) or {"bytes": 3142, "psnr": None})["bytes"] == 3142
+    return len(calls), found
 
-    def measure():
-        calls.append(1)
-        return {"bytes": 3142, "psnr": None}
 
-    first = results.Results(path, "rate")
-    assert first.get({"image": "a", "colors": 64}, measure) == {"bytes": 3142, "psnr": None}
-    first.save()
-    again = results.Results(path, "rate")
-    assert again.get({"colors": 64, "image": "a"}, measure) == {"bytes": 3142, "psnr": None}
-    assert len(calls) == 1
-    again.get({"image": "b", "colors": 64}, measure)
-    again.save()
-    assert len(calls) == 2
-    third = results.Results(path, "rate")
-    third.get({"image": "b", "colors": 64}, measure)
-    third.save()
-    assert len(calls) == 2
-    stored = json.loads(path.read_text())
-    assert [[row["key"]["image"] for row in stored[part]] for part in ("rows", "earlier")] == [["b"], ["a"]]
-    assert [file.name for file in path.parent.iterdir()] == ["f.json"]
-    assert {row["commit"] for row in stored["rows"]} == {results.commit()}
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
+    path, a, b = tmp_path / "deep" / "f.json", {"image": "a", "colors": 64}, {"image": "b"}
+    assert measure_twice(path, a, a, b)[0] == 2
+    with path.with_suffix(".jsonl").open("a") as file:
+        file.write('{"key": {"image": "c"}, "val')  # cut off
+    count, found = measure_twice(path, {"colors": 64, "image": "a"}, {"image": "c"})
+    assert count == 1 and [row["key"]["image"] for row in found.rows] == ["a", "c"]
+    assert measure_twice(path, a, b, {"image": "c"})[0] == 0
+
+
+def test_figures_of_other_code_or_of_something_else_are_not_touched(tmp_path, monkeypatch):
+    path, key = tmp_path / "f.json", {"image": "a"}
+    measure_twice(path, key)
+    with pytest.raises(SetupError, match="delete them or name another file"):
+        measure_twice(path, key, bench="speed")
+    monkeypatch.setattr(measurements, "code_digest", lambda: "other")
+    with pytest.raises(SetupError, match="other code"):
+        measure_twice(path, key)
+    for content in ('{"bench": "speed"}', "{}", "[]", "precious notes"):
+        other = tmp_path / "g.json"
+        other.write_text(content)
+        with pytest.raises(SetupError, match="delete them or name another file"):
+            Measurements(other, "rate")
+        assert other.read_text() == content
+
+
+def test_tables_are_markdown_and_json(tmp_path):
+    table = Table("Title", ["", "bytes"], [["a", "3142"], ["longer", "-"]], ["A note."])
+    assert table.text() == (
+        "### Title\n\n* A note.\n\n|        | bytes |\n| ------ | ----: |\n| a      |  3142 |\n| longer |     - |"
+    )
+    _, found = measure_twice(tmp_path / "f.json", {"pixels": "1"}, {"pixels": "2"})
+    found.save([table])
+    text = (tmp_path / "f.json").read_text()
+    content = json.loads(text)
+    assert content["images"] == 2 and content["tables"][0]["rows"] == table.rows
+    assert '[ "a", "3142" ],\n' in text  # a row on one line
 
 
 def test_the_code_that_measured_is_all_of_the_pack(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "REPO", tmp_path)
+    monkeypatch.setattr(measurements, "REPO", tmp_path)
     (tmp_path / "nodes" / "deep").mkdir(parents=True)
     (tmp_path / "nodes" / "deep" / "a.py").write_text("one")
-    before = results.made_by()["code"]
+    before = measurements.code_digest()
     (tmp_path / "nodes" / "deep" / "a.py").write_text("two")
-    assert results.made_by()["code"] != before
+    assert measurements.code_digest() != before
 
 
-def test_the_commit_is_told_with_what_differs_from_it(tmp_path, monkeypatch):
+def test_the_commit_says_whether_files_differ_from_it(tmp_path, monkeypatch):
     def git(*arguments):
         identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
         subprocess.run(["git", "-C", tmp_path, *identity, *arguments], check=True, capture_output=True)
 
-    monkeypatch.setattr(results, "REPO", tmp_path / "none")
-    assert results.commit() == "unknown"
-    monkeypatch.setattr(results, "REPO", tmp_path)
+    monkeypatch.setattr(measurements, "REPO", tmp_path / "none")
+    assert measurements.commit() == "unknown"
+    monkeypatch.setattr(measurements, "REPO", tmp_path)
     (tmp_path / "a.py").write_text("one")
     for arguments in (["init"], ["add", "."], ["commit", "-m", "one"], ["tag", "v1"]):
         git(*arguments)
-    clean = results.commit()
+    clean = measurements.commit()
     assert re.fullmatch("[0-9a-f]{12}", clean)
     (tmp_path / "a.py").write_text("two")
-    assert results.commit() == f"{clean}-dirty"
-
-
-def test_figures_of_other_code_are_measured_anew(tmp_path, capsys):
-    path = tmp_path / "f.json"
-    row = {"key": {"image": "a"}, "value": {"bytes": 1}}
-    path.write_text(json.dumps({"bench": "rate", "made_by": {"code": "older"}, "rows": [row], "earlier": []}))
-    assert results.Results(path, "rate", keep=True).get(row["key"], lambda: {"bytes": 2}) == {"bytes": 1}
-    assert results.Results(path, "rate").get(row["key"], lambda: {"bytes": 2}) == {"bytes": 2}
-    assert "measured anew" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("content", ['{"bench": "speed", "made_by": {}, "rows": []}', "{}", "[]", "precious notes"])
-def test_a_file_of_something_else_is_not_overwritten(tmp_path, content):
-    path = tmp_path / "f.json"
-    path.write_text(content)
-    with pytest.raises(SetupError, match="holds no figures of the bench rate"):
-        results.Results(path, "rate")
-    assert path.read_text() == content
+    assert measurements.commit() == f"{clean}-dirty"

@@ -1,7 +1,7 @@
-"""Every figure in README and in the summary of docs/results.md is one that a bench has measured.
+"""Every figure in the documents is one that a bench has measured, as the JSON files of docs/results/ keep them.
 
-docs/results/figures.json holds what the benches printed. What is left of a text once all measured rows and sentences
-are taken out may hold no figure: so one that nobody measured fails as a changed one does.
+Tables in docs/ name their source in a comment. In README and weights/README, what is left once all measured rows and
+phrases are taken out may hold no figure: so one that nobody measured fails as a changed one does.
 """
 
 import json
@@ -11,120 +11,149 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.harness import summary
+from benchmarks.harness.regenerator import BEST
 
 ROOT = Path(__file__).parents[2]
-RATE, ALL, REGENERATED = summary.EQUAL_BYTES, "All settings", summary.REGENERATED
+EQUAL, ALL, REGENERATED = (
+    "In the bytes of preset paper, image by image",
+    "All settings",
+    "Before and after regeneration",
+)
+PAPER, CLEAN, AT_PAPER = "SDC, preset paper", "SDC, 64 colors, no dither", "SDC, preset best, in the bytes of paper"
+TABLE = re.compile(r"<!-- (\w+): (.+) -->\n((?:\|.*\n)+)")
 # Bytes, a decimal fraction, but not a version such as 0.16.3, a share, so many of so many, or decibels.
 FIGURE = re.compile(r"\d+ bytes|(?<![\d.])\d+\.\d{2,3}(?![\d.]*\d)|\d+(?:\.\d+)? ?%|\d+ of \d+|\d+ dB")
 NOT_MEASURED = ("width x height / 80 bytes", "strength 0.15", "0.25 megapixels", "Python 3.11")
-
-
-@pytest.fixture(scope="module")
-def figures() -> dict:
-    return json.loads(read("docs/results/figures.json"))
-
-
-@pytest.fixture(scope="module")
-def quote(figures):
-    """Figures as documents write them: "24" or "0.300"; a minus sign for a hyphen."""
-
-    def cells(name: str, table: str, row: str, *columns: str) -> list[str]:
-        return [summary.cell(figures, name, table, row, column).replace("-", "−") for column in columns]
-
-    return cells
 
 
 def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def count_of(figures: dict, name: str, winner: str, loser: str, column: str) -> str:
-    """ "1 of 24": on how many images one is better than the other."""
-    notes = figures[name]["tables"][RATE]["notes"]
-    (counts,) = (note for note in notes if f"which {winner} is better than {loser}:" in note)
-    return f"{re.search(rf' {column} ([0-9]+)', counts)[1]} of {figures[name]['images']}"
+def measured(name: str, title: str) -> dict:
+    (table,) = (each for each in json.loads(read(f"docs/results/{name}.json"))["tables"] if each["title"] == title)
+    return table
 
 
-def take_out(text: str, claims: list[str]) -> str:
-    """The text without these claims, on one line; each has to be there, whatever its line breaks."""
-    text = " ".join(text.split())
-    for claim in claims:
-        assert claim in text, f"Measured and not said so: {claim}"
-        text = text.replace(claim, "")
-    return text
+def figures(name: str, title: str, row: str, *columns: str) -> list[str]:
+    """Cells of one row, with a minus sign for a hyphen."""
+    table = measured(name, title)
+    (cells,) = (cells for cells in table["rows"] if cells[0] == row)
+    return [cells[table["header"].index(column)].replace("-", "−") for column in columns]
 
 
-def test_readme(figures, quote):
-    columns = "bytes", "SSIM", "PSNR", "LPIPS"
-    learned = {"SDC, preset *best*: learned codec": 3200, "SDC, preset *best*, smaller": 1700}
-    claims = [
-        row(label, *quote("kodak", ALL, f"SDC, preset best, {size} bytes at most", *columns))
-        for label, size in learned.items()
-    ]
-    stored = {
-        "SDC, preset *paper*: 64 colors, dithered": "SDC, preset paper",
-        "SDC, 64 colors, no dither": "SDC, 64 colors, no dither",
-        **{name: name for name in ("AVIF", "WebP", "JPEG")},
-    }
-    claims += [row(label, *quote("kodak", RATE, name, *columns)) for label, name in stored.items()]
-    stages = {
-        "inverted and regenerated": f"paper: {summary.BEST}",
-        "the same without the ControlNet": "paper: 13 steps, strength 0.15, canny strength 0",
-        "the ControlNet without inversion": "paper: once at sigma 0.35, canny strength 1",
-    }
-    columns = "UNet calls", "SSIM", "PSNR", "LPIPS"
-    claims.append(row("decoded", *quote("quality", REGENERATED, "paper: decoded", *columns), ""))
-    for label, name in stages.items():
-        change, better = quote("quality", REGENERATED, name, *summary.CHANGE)
-        better = f"better on {better} of {figures['quality']['images']}"
-        claims.append(row(label, *quote("quality", REGENERATED, name, *columns), f"{change}, {better}"))
-    lpips = (quote("quality", REGENERATED, f"best, 3200 bytes: {how}", "LPIPS")[0] for how in ("decoded", summary.BEST))
-    claims.append("at this setting LPIPS goes from {} to {}.".format(*lpips))
-    for beside, preset in (("*paper*,", "the preset paper"), ("at the same size,", "the preset best in as many bytes")):
-        pixels, lpips = (count_of(figures, "kodak", "AVIF", preset, column) for column in ("PSNR", "LPIPS"))
-        assert pixels == count_of(figures, "kodak", "AVIF", preset, "SSIM")
-        claims.append(f"{beside} AVIF wins on SSIM and PSNR for {pixels} photographs and on LPIPS for {lpips}.")
-    dithered, plain = (
-        count_of(figures, "generated", "AVIF", other, "LPIPS")
-        for other in ("the preset paper", "64 colors without dither")
-    )
-    claims.append(f"it wins on LPIPS for {dithered}, and for {plain} if SDC does not dither.")
-    claims.append(f"Means over the {figures['kodak']['images']} Kodak photographs")
-    claims.append(f"({seconds_of_avif(quote)} seconds for AVIF)")
-    text = re.sub(r"file of \d+ bytes", "", take_out(read("README.md"), [*claims, *NOT_MEASURED]))
-    assert not FIGURE.findall(text)
+def wins(name: str, count: int, ours: str, theirs: str, column: str) -> str:
+    """ "3 of 24" images."""
+    return f"{figures(name, f'Wins, of {count} images', f'{ours} over {theirs}', column)[0]} of {count}"
 
 
-def seconds_of_avif(quote) -> str:
-    (seconds,) = quote("speed", "Seconds and memory by image size", "AVIF, 512x512", "encode, s")
-    return f"{float(seconds):.1f}"
+def split(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
 def row(*cells: str) -> str:
     return " ".join(f"| {' | '.join(cells)} |".split())
 
 
-def test_rate(figures, quote):
-    """docs/rate.md has every row of SDC and of its baselines, and what the bench says of the preset best."""
-    text, columns = read("docs/rate.md"), ("bytes", "SSIM", "PSNR", "LPIPS")
-    for name in ("kodak", "generated"):
-        equal, every = (figures[name]["tables"][title] for title in (RATE, ALL))
-        ours = [label for label in every["rows"] if label.startswith("SDC, ")]
-        claims = [row(label.removeprefix("SDC, "), *quote(name, ALL, label, *columns)) for label in ours]
-        baselines = [label for label in equal["rows"] if not label.startswith("SDC, ")]
-        claims += [row(label, *quote(name, RATE, label, *columns)) for label in baselines]
-        claims += [f"* {re.sub(r'-(?=[0-9])', '−', note)}\n" for note in equal["notes"] if "preset best" in note]
-        claims.append(f"Commit {', '.join(figures[name]['commits'])}.")
-        claims.append(f"AVIF takes {seconds_of_avif(quote)} s for an image of 512x512")
-        assert len(ours) > 10 and [claim for claim in claims if claim not in text] == []
+def left_over(page: str, claims: list[str]) -> list[str]:
+    """Figures of the page that are in none of the claims, each of which has to be there, whatever its line breaks."""
+    text = " ".join(read(page).split())
+    for claim in claims:
+        assert claim in text, f"Measured and not said so: {claim}"
+        text = text.replace(claim, "")
+    return FIGURE.findall(text)
 
 
-@pytest.mark.parametrize("bench", ["families", "coders"])
-def test_other_tables_of_rate(bench):
-    """docs/rate.md has the rows that a bench has printed, kept in docs/rate/."""
-    kept, text = json.loads(read(f"docs/rate/{bench}.json")), " ".join(read("docs/rate.md").split())
-    assert [label for label, cells in kept["rows"].items() if row(label, *cells) not in text] == []
+@pytest.mark.parametrize("page", ["docs/results.md", "docs/rate.md"])
+def test_tables_are_those_measured(page):
+    text = read(page)
+    tables = TABLE.findall(text)
+    assert len(tables) == len(re.findall(r"^\| --- \|", text, re.MULTILINE)) > 8
+    for name, title, shown in tables:
+        header, _, *lines = map(split, shown.splitlines())
+        table, columns = measured(name, title), [0]
+        for column in header[1:]:
+            columns.append(table["header"].index(column, columns[-1] + 1))
+        known = [[cells[column] for column in columns] for cells in table["rows"]]
+        assert [line for line in lines if line not in known] == [], title
+
+
+def test_every_file_of_figures_is_shown_with_its_commit():
+    shown = read("docs/results.md") + read("docs/rate.md")
+    files = sorted((ROOT / "docs/results").glob("*.json"))
+    assert len(files) > 8
+    for file in files:
+        assert f"<!-- {file.stem}: " in shown
+        commit = json.loads(file.read_text(encoding="utf-8"))["commit"]
+        assert commit in shown and "dirty" not in commit
+
+
+def test_summary_of_the_results():
+    euler = [
+        figures("inversion", "Other samplers from our NOISE", f"sdc-tiny.safetensors, {refine}", "sampler euler")[0]
+        for refine in (0, 4)
+    ]
+    taesd, paper, best, avif = map(seconds, ("autoencoder", "SDC", "SDC best by size", "AVIF"))
+    claims = [
+        "LPIPS {} to {}, which".format(*lpips_of("64 colors, no dither")),
+        "does not improve: {} becomes {}.".format(*lpips_of("best, 3200 bytes")),
+        *(f"from {before} to {after} on {name.capitalize()}" for name, (before, after) in full_strength().items()),
+        "relative error of {}, and of {} with refine 4".format(*euler).replace("−", "-"),
+        f"TAESD takes {taesd} s to encode on one thread, and the codec {paper} s (*paper*) or {best} s (*best*) more.",
+        f"AVIF took {avif} s",
+    ]
+    text = " ".join(read("docs/results.md").split())
+    assert [claim for claim in claims if claim not in text] == []
+
+
+def lpips_of(preset: str) -> list[str]:
+    """Decoded, and regenerated."""
+    return [figures("quality", REGENERATED, f"{preset}: {how}", "LPIPS")[0] for how in ("decoded", str(BEST))]
+
+
+def full_strength() -> dict[str, list[str]]:
+    """Image -> LPIPS decoded, and regenerated by the paper's settings."""
+    stages = "without inversion", "with inversion, paper's settings"
+    return {
+        image: [figures("table1", "Table 1", f"{image}, {stage}", "LPIPS")[0] for stage in stages]
+        for image in ("peppers", "tiffany")
+    }
+
+
+def seconds(what: str) -> str:
+    return figures("speed", "Seconds and memory by image size", f"{what}, 512x512", "encode, s")[0]
+
+
+def test_readme():
+    columns = "bytes", "SSIM", "PSNR", "LPIPS"
+    stored = {
+        "SDC, preset *best*: learned codec": (ALL, "SDC, preset best, 3200 bytes at most"),
+        "SDC, preset *best*, smaller": (ALL, "SDC, preset best, 1700 bytes at most"),
+        "SDC, preset *paper*: 64 colors, dithered": (EQUAL, PAPER),
+        **{name: (EQUAL, name) for name in (CLEAN, "AVIF", "WebP", "JPEG")},
+    }
+    claims = [row(label, *figures("kodak", *place, *columns)) for label, place in stored.items()]
+    columns = "UNet calls", "SSIM", "PSNR", "LPIPS"
+    claims.append(row("decoded", *figures("quality", REGENERATED, "paper: decoded", *columns), ""))
+    for label, setting in (
+        ("inverted and regenerated", str(BEST)),
+        ("the same without the ControlNet", "13 steps, strength 0.15, canny strength 0"),
+        ("the ControlNet without inversion", "once at sigma 0.35, canny strength 1"),
+    ):
+        *cells, change, better = figures(
+            "quality", REGENERATED, f"paper: {setting}", *columns, "LPIPS change", "better images"
+        )
+        claims.append(row(label, *cells, f"{change}, better on {better} of 24"))
+    claims.append("at this setting LPIPS goes from {} to {}.".format(*lpips_of("best, 3200 bytes")))
+    for compared, theirs in (("*paper*,", PAPER), ("at the same size,", AT_PAPER)):
+        psnr, ssim, lpips = (wins("kodak", 24, "AVIF", theirs, column) for column in ("PSNR", "SSIM", "LPIPS"))
+        assert psnr == ssim
+        claims.append(f"{compared} AVIF wins on SSIM and PSNR for {psnr} photographs and on LPIPS for {lpips}.")
+    dithered, plain = (wins("generated", 12, "AVIF", theirs, "LPIPS") for theirs in (PAPER, CLEAN))
+    claims.append(f"it wins on LPIPS for {dithered}, and for {plain} if SDC does not dither.")
+    claims.append(f"({float(seconds('AVIF')):.1f} seconds for AVIF)")
+    left = left_over("README.md", [*claims, *NOT_MEASURED])
+    assert [figure for figure in left if f"file of {figure}" not in " ".join(read("README.md").split())] == []
 
 
 @pytest.mark.parametrize("name", ["espresso", "astronaut"])
@@ -138,59 +167,15 @@ def test_images_of_the_readme_say_their_bytes(name):
     assert 0.085 < 8 * int(label.split()[0]) / (side_by_side / 2) <= 0.095
 
 
-def test_weights_readme(figures, quote):
-    columns = "LPIPS", "SSIM", "PSNR"
+def test_weights_readme():
     alone = [("quality", "sdc-tiny.safetensors"), ("quality_taesd", "taesd")]
-    shown = [quote(name, "The autoencoder alone", model, *columns) for name, model in alone]
-    both = [f"{lpips}, {ssim}, {psnr} dB" for lpips, ssim, psnr in shown]
-    claims = [row("encoded and decoded: LPIPS, SSIM, PSNR", *both)]
-    other = [quote(name, "The autoencoder alone", model, "LPIPS of TAESD's latents")[0] for name, model in alone]
+    shown = [figures(name, "The autoencoder alone", model, "LPIPS", "SSIM", "PSNR") for name, model in alone]
+    claims = [row("encoded and decoded: LPIPS, SSIM, PSNR", *(f"{', '.join(cells)} dB" for cells in shown))]
+    other = [figures(name, "The autoencoder alone", model, "LPIPS of TAESD's latents")[0] for name, model in alone]
     claims.append(row("TAESD's latents, decoded: LPIPS", *other))
-    apart = quote(*alone[0][:1], "The autoencoder alone", alone[0][1], "latents from TAESD's, relative L2")
+    apart = figures("quality", "The autoencoder alone", "sdc-tiny.safetensors", "latents from TAESD's, relative L2")
     claims.append(row("latents, relative L2 from TAESD's", *apart, ""))
-    change = quote("quality", REGENERATED, f"paper: {summary.BEST}", "LPIPS change")[0].removeprefix("−")
-    claims.append(f"take {change} off LPIPS in the mean")
-    for image in ("peppers", "tiffany"):
-        names = (f"{image}, {how}" for how in ("without inversion", "with inversion, paper's settings"))
-        claims.append("from {} to {}".format(*(quote("table1", "Table 1", name, "LPIPS")[0] for name in names)))
-    left = take_out(read("weights/README.md"), claims)
-    assert not FIGURE.findall(left)
-
-
-def test_summary_of_the_results(figures):
-    page = read("docs/results.md")
-    assert summary.summary(figures) in page
-    assert re.search(rf"^\| paper: {summary.CHOSEN} \|.+\| chosen \|$", page, re.MULTILINE)
-
-
-def test_first_screen_is_made_of_what_was_measured(figures):
-    page = "# Results\n\n## Chapter\n\n### Table\n\n* A note.\n\n|  | a |\n| --- | ---: |\n| b | 1 |\n\nMeasured.\n"
-    made = summary.first_screen(page, figures)
-    folded = page[page.index("* A note") :].replace("\n\nMeasured.\n", "\n\n</details>\n\nMeasured.\n")
-    chapter = f"## Chapter\n\n### Table\n\n<details>\n<summary>Table of 1 row</summary>\n\n{folded}"
-    assert made == f"# Results\n\n{summary.summary(figures)}\n{chapter}"
-    without = {name: kept for name, kept in figures.items() if name != "kodak"}
-    assert "There is no summary: 'kodak' has not been measured." in summary.first_screen(page, without)
-
-
-def test_figures_are_those_of_the_tables(figures):
-    """As docs/results.md prints them, row by row."""
-    page = read("docs/results.md").splitlines()
-    lines = {}
-    for line in page:
-        if line.startswith("| "):
-            label, *cells = (cell.strip() for cell in line[1:-1].split("|"))
-            lines.setdefault(label, []).append([to_number(cell) for cell in cells])
-    for name, kept in figures.items():
-        for title, table in kept["tables"].items():
-            assert f"### {title}" in page
-            assert all(f"* {note}" in page for note in table["notes"]), name
-            for label, cells in table["rows"].items():
-                assert cells in lines[label], f"{name}, {title}: {label}"
-
-
-def to_number(cell: str) -> float | None:
-    try:
-        return float(cell.removesuffix("+").removesuffix(" %"))
-    except ValueError:
-        return None
+    (change,) = figures("quality", REGENERATED, f"paper: {BEST}", "LPIPS change")
+    claims.append(f"take {change.removeprefix('−')} off LPIPS in the mean")
+    claims += ["from {} to {}".format(*lpips) for lpips in full_strength().values()]
+    assert not left_over("weights/README.md", claims)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, DisableNoise, FlipSigmas, SamplerCustomAdvanced
 
-from benchmarks.harness import baseline_samplers as peers
+from benchmarks.harness import baseline_samplers
 
 
 @pytest.mark.parametrize("rule", ["FlipSigmas + euler", "Unsampler"])
@@ -17,7 +17,7 @@ def test_rule_is_stock_euler_upwards(model, prompt, latent, rule):
     no_noise = DisableNoise.execute().result[0]
     euler = comfy.samplers.sampler_object("euler")
     stock = SamplerCustomAdvanced.execute(no_noise, guider, euler, rising, latent).result[0]["samples"]
-    ours = peers.sampler(peers.PEERS[rule])
+    ours = baseline_samplers.sampler(baseline_samplers.BASELINE_SAMPLERS[rule])
     ours = SamplerCustomAdvanced.execute(no_noise, guider, ours, falling.flip(0), latent).result[0]["samples"]
     assert (ours - stock).norm() / stock.norm() < 1e-6
 
@@ -30,4 +30,4 @@ def test_first_step_of_inversed_euler_is_half_of_eps_above(latent):
         asked.append(sigma.item())
         return torch.ones_like(x)
 
-    assert torch.equal(peers.inversed_euler(ask, x, sigmas), x + 1.0) and asked == [2.0]
+    assert torch.equal(baseline_samplers.inversed_euler(ask, x, sigmas), x + 1.0) and asked == [2.0]
