@@ -136,7 +136,7 @@ class Work:
 
 
 def figures(encoded: codec.EncodedImage) -> dict:
-    return {"bytes": encoded.size, "bpp": round(encoded.bits_per_pixel, 4)}
+    return {"bytes": encoded.num_bytes, "bpp": round(encoded.bits_per_pixel, 4)}
 
 
 def run_node(node, **inputs) -> tuple:

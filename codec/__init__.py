@@ -6,7 +6,7 @@ Examples
 >>> import codec
 >>> latent = np.random.default_rng(0).normal(size=(4, 64, 64)).astype(np.float32)
 >>> (image,) = codec.encode([latent])
->>> image.width, image.height, image.size <= 3112
+>>> image.width, image.height, image.num_bytes <= 3112
 (512, 512, True)
 >>> restored = codec.decode(codec.load(image.data))
 >>> restored.shape, restored.dtype

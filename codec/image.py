@@ -68,14 +68,14 @@ class EncodedImage:
         return self.stored.details().get("quality")
 
     @property
-    def size(self) -> int:
+    def num_bytes(self) -> int:
         """Size of the file in bytes."""
         return len(self.data)
 
     @property
     def bits_per_pixel(self) -> float:
         """Bits of file for each pixel of the true image."""
-        return 8 * self.size / (self.width * self.height)
+        return 8 * self.num_bytes / (self.width * self.height)
 
 
 def load(data: bytes, *, max_pixels: float = MAX_PIXELS) -> EncodedImage:

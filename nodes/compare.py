@@ -162,7 +162,7 @@ def file_sizes(name: str, sdc, count: int) -> list[int] | None:
         raise ValueError(
             f"{name} has {len(sdc)} files, but there are {count} images. Connect the SDC that they came from."
         )
-    return [sdc[item % len(sdc)].size for item in range(count)]
+    return [sdc[item % len(sdc)].num_bytes for item in range(count)]
 
 
 def usable_baselines(wanted: dict[str, bool], budgets) -> tuple[list[str], list[str]]:

@@ -256,7 +256,7 @@ class SDCLatentQuantize(io.ComfyNode):
         if "noise_mask" in latent:
             notes.append("\u26a0 The latent's noise mask is not stored: a .sdc file holds a whole image.")
         lines = [*(size_line(encoded) for encoded in encoded_images), *about_size(encoded_images[0]), *notes]
-        num_bytes = sum(encoded.size for encoded in encoded_images)
+        num_bytes = sum(encoded.num_bytes for encoded in encoded_images)
         pixels = sum(encoded.width * encoded.height for encoded in encoded_images)
         return io.NodeOutput(encoded_images, decoded, num_bytes, 8 * num_bytes / pixels, ui={"text": lines})
 

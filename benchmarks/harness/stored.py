@@ -63,7 +63,7 @@ class StoredImage:
             if look:
                 look(shown)
             made = figures.measure(self.pixels, shown, self.shared)
-            return {"bytes": encoded.size, "calls": calls, "seconds": seconds, **made}
+            return {"bytes": encoded.num_bytes, "calls": calls, "seconds": seconds, **made}
 
         key = {**regenerator.key_of(setting), "setting": str(setting)} if setting else {}
         return self.get(label, {"vae": self.autoencoder.name, **settings, **key}, measure)

@@ -57,7 +57,7 @@ def both_ways(encode, decode) -> dict:
         if seconds < REPEATED_BELOW:
             seconds = min(seconds, best_of({name: call})[name])
         figures[f"{name}_seconds"] = seconds
-    return {"bytes": getattr(made[0], "size", None), **figures}
+    return {"bytes": getattr(made[0], "num_bytes", None) or getattr(made[0], "size", None), **figures}
 
 
 def measure_codec(name: str, path: str, settings: str) -> dict:

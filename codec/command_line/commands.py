@@ -187,7 +187,7 @@ def _rewrite(options, done, change):
 
 
 def _apart(images):
-    return sum(image.size for image in images)
+    return sum(image.num_bytes for image in images)
 
 
 def _record(name, data, images):

@@ -48,7 +48,7 @@ class Outputs:
     def write_encoded(self, target, image):
         self.write(target, image.data)
         if target != PIPE:
-            print(f"{target}: {image.size} bytes, {image.bits_per_pixel:.4f} bits per pixel")
+            print(f"{target}: {image.num_bytes} bytes, {image.bits_per_pixel:.4f} bits per pixel")
 
 
 def write_to(target, data, force):

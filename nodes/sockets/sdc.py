@@ -16,7 +16,7 @@ def size_words(size: int) -> str:
 
 def size_line(image: codec.EncodedImage) -> str:
     """The one line a node shows: '3.1 kB, 64 colors'."""
-    return f"{size_words(image.size)}, {image.stored.describe()}"
+    return f"{size_words(image.num_bytes)}, {image.stored.describe()}"
 
 
 def about_lines(image: codec.EncodedImage) -> list[str]:

@@ -103,8 +103,10 @@ def test_sizes_of_metadata_are_those_of_the_sections(bench):
     stored = {"prompt": "a lighthouse at dusk", "seed": 7, "steps": 20}
     letters, settings, workflow, whole, _ = rows["peppers"]
     assert int(letters) == 20 and int(workflow) == len(json.dumps({"nodes": [], "links": []}))
-    assert int(settings) == codec.with_metadata(plain, stored).size - plain.size
-    assert int(whole) == codec.with_metadata(plain, {"workflow": {"nodes": [], "links": []}}).size - plain.size
+    assert int(settings) == codec.with_metadata(plain, stored).num_bytes - plain.num_bytes
+    assert (
+        int(whole) == codec.with_metadata(plain, {"workflow": {"nodes": [], "links": []}}).num_bytes - plain.num_bytes
+    )
 
 
 def test_inversion_measures_its_parts(bench, monkeypatch):

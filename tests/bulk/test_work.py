@@ -53,7 +53,7 @@ def test_a_worker_compresses_and_brings_back_and_a_bad_image_costs_itself_alone(
     face = codec.load_file(out / "sub" / "face.sdc")
     assert (face.width, face.height, face.latent_format) == (90, 64, "SD1.x") and face.vae is not None
     assert face.metadata == {"prompt": "a cat", "seed": 7, "model": "best.safetensors", "vae": "best.safetensors"}
-    assert done["bytes"] == face.size and done["bpp"] == round(face.bits_per_pixel, 4) and "error" not in done
+    assert done["bytes"] == face.num_bytes and done["bpp"] == round(face.bits_per_pixel, 4) and "error" not in done
     assert "error" not in compress.do("gray.jpg", "gray.sdc")
     assert codec.load_file(out / "gray.sdc").metadata == {}
     assert "UnidentifiedImageError" in compress.do("bad.png", "bad.sdc")["error"]
@@ -68,7 +68,7 @@ def test_a_worker_compresses_and_brings_back_and_a_bad_image_costs_itself_alone(
     (out / "cut.sdc").write_bytes(face.data[:-9])
     for command in ("decompress", "regenerate"):
         back = worker(command, out, tmp_path / command)
-        assert back.do("sub/face.sdc", "face.png")["bytes"] == face.size
+        assert back.do("sub/face.sdc", "face.png")["bytes"] == face.num_bytes
         assert Image.open(tmp_path / command / "face.png").size == (90, 64)
         assert "SdcFormatError" in back.do("cut.sdc", "cut.png")["error"]
     # For shards the file itself is handed on.

@@ -14,7 +14,7 @@ def test_a_file_written_by_hand_reads_as_the_specification_says(build_file, smal
     assert (image.latent_format, image.channels) == ("SD1.x", 4)
     assert (image.latent_width, image.latent_height, image.width, image.height) == (2, 1, 16, 8)
     assert (image.coder, image.colors, image.metadata) == ("fixed", 2, {})
-    assert image.data == data and image.size == len(data) and image.bits_per_pixel == 8 * len(data) / 128
+    assert image.data == data and image.num_bytes == len(data) and image.bits_per_pixel == 8 * len(data) / 128
     np.testing.assert_array_equal(codec.decode(image), [[[1, -1]], [[2, 0]], [[0.5, 0.5]], [[4, -4]]])
 
 
@@ -152,7 +152,7 @@ def test_no_file_is_above_32_mib(build_file, small_sections):
     full = [*small_sections, (b"y", bytes((1 << 24) - 1))]
     room = codec.MAX_FILE_BYTES - len(build_file(full)) - 4
     data = build_file([*full, (b"z", bytes(room))])
-    assert len(data) == 1 << 25 and codec.load(data).size == 1 << 25
+    assert len(data) == 1 << 25 and codec.load(data).num_bytes == 1 << 25
     larger = build_file([*full, (b"z", bytes(room + 1))])
     with pytest.raises(codec.SdcLimitError, match="33554433 bytes"):
         codec.load(larger)

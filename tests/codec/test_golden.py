@@ -42,7 +42,7 @@ def test_golden_headers():
         return codec.load((FIXTURES / name).read_bytes())
 
     fixed = image("v1_fixed_k64.sdc")
-    assert (fixed.coder, fixed.colors, fixed.latent_format, fixed.size) == ("fixed", 64, "SD1.x", 592)
+    assert (fixed.coder, fixed.colors, fixed.latent_format, fixed.num_bytes) == ("fixed", 64, "SD1.x", 592)
     zstd = image("v1_zstd_k16.sdc")
     assert (zstd.coder, zstd.colors, zstd.width, zstd.height) == ("zstd", 16, 250, 187)
     large = image("v1_zstd_k1000_metadata.sdc")
@@ -55,7 +55,7 @@ def test_golden_headers():
     assert (one.coder, one.colors, one.latent_format) == ("fixed", 1, "Flux")
     assert one.data.endswith(b"z\x05\x00\x00later" + one.data[-4:])
     smallest = image("v1_smallest.sdc")
-    assert (smallest.size, smallest.width, smallest.height) == (52, 1, 1)
+    assert (smallest.num_bytes, smallest.width, smallest.height) == (52, 1, 1)
     sd3 = image("v1_sd3_k2.sdc")
     assert (sd3.latent_format, sd3.colors, sd3.width, sd3.height) == ("SD3", 2, 67, 33)
     described = image("v1_metadata_free_keys.sdc")
@@ -83,7 +83,7 @@ def test_golden_headers_of_the_learned_codec():
 
     odd, smallest, masked = image("odd_sides"), image("smallest"), image("mask_metadata")
     assert (odd.coder, odd.colors, odd.latent_format, odd.width, odd.height) == ("learned", None, "SD1.x", 197, 165)
-    assert (smallest.size, smallest.width, smallest.height) == (39, 1, 1)
+    assert (smallest.num_bytes, smallest.width, smallest.height) == (39, 1, 1)
     assert masked.metadata == {
         "prompt": "a cup of coffee, été",
         "workflow": {"nodes": [{"id": 1, "type": "SDCLoad"}], "version": 0.4},

@@ -39,14 +39,14 @@ def test_the_paper_preset_fits_its_rate_even_for_noise():
     latent = np.random.default_rng(0).normal(scale=5, size=(4, 64, 64))
     image = codec.encode([latent], "paper")[0]
     assert image.coder == "fixed" and image.colors == 64
-    assert image.size == 32 + 4 * 4 + 64 * 4 + 64 * 64 * 6 // 8 == 3376
+    assert image.num_bytes == 32 + 4 * 4 + 64 * 4 + 64 * 64 * 6 // 8 == 3376
     assert image.bits_per_pixel == 3376 * 8 / 512**2
 
 
 def test_framing_is_32_bytes(smooth_latent):
     image = codec.encode([smooth_latent()], "custom", colors=16)[0]
     _, sections = container.parse(image.data, 1 << 30)
-    assert image.size - sum(map(len, sections.values())) == 32
+    assert image.num_bytes - sum(map(len, sections.values())) == 32
 
 
 def test_undithered_error_is_below_the_spread_of_the_latent(smooth_latent):
@@ -84,7 +84,7 @@ def test_dither_keeps_local_means_where_the_palette_reaches_around_them():
 def test_constant_latents_take_one_color_and_no_indices():
     latent = np.broadcast_to(np.array([0.5, -2, 0, 65504], np.float32)[:, None, None], (4, 5, 7))
     image = codec.encode([latent], "custom")[0]
-    assert (image.colors, image.coder, image.size) == (1, "fixed", 32 + 16 + 4)
+    assert (image.colors, image.coder, image.num_bytes) == (1, "fixed", 32 + 16 + 4)
     np.testing.assert_array_equal(codec.decode(image), latent)
 
 

@@ -58,7 +58,7 @@ def test_images_come_back_byte_for_byte(make):
         found = codec.load_all(data)
         assert found == images and [each.metadata for each in found] == [each.metadata for each in images]
         assert [each.vae for each in found] == [each.vae for each in images]
-        assert len(data) < sum(image.size for image in images)
+        assert len(data) < sum(image.num_bytes for image in images)
         for image, original in zip(found, images, strict=True):
             assert codec.decode(image).tobytes() == codec.decode(original).tobytes()
         assert codec.join_images(found) == data

@@ -84,10 +84,12 @@ def test_every_latent_format_has_a_dial(latent_format):
     latent = latent_of(24, 32, latent_format=latent_format) / 4
     images = [codec.encode([latent], quality=q, latent_format=latent_format)[0] for q in (1, 36, 71, 100)]
     errors = [np.square(codec.decode(image) - latent).mean() for image in images]
-    assert errors == sorted(errors, reverse=True) and [p.size for p in images] == sorted(p.size for p in images)
+    assert errors == sorted(errors, reverse=True) and [p.num_bytes for p in images] == sorted(
+        p.num_bytes for p in images
+    )
     assert errors[-1] < 0.35 * np.square(latent - latent.mean((1, 2), keepdims=True)).mean()
-    size = images[1].size + 40
-    assert 0.96 * size <= codec.encode([latent], max_bytes=size, latent_format=latent_format)[0].size <= size
+    size = images[1].num_bytes + 40
+    assert 0.96 * size <= codec.encode([latent], max_bytes=size, latent_format=latent_format)[0].num_bytes <= size
 
 
 def test_values_far_out_are_coded_by_escapes():
@@ -158,9 +160,9 @@ def test_a_latent_too_large_for_the_coder_costs_nothing():
 @pytest.mark.parametrize("size", [1400, 2000, 3200, 5000])
 def test_a_size_is_met_within_two_percent_and_never_passed(size):
     image = codec.encode([latent_of(64, 64)], max_bytes=size)[0]
-    assert 0.975 * size <= image.size <= size
+    assert 0.975 * size <= image.num_bytes <= size
     described = codec.encode([latent_of(64, 64)], max_bytes=size, metadata={"prompt": "a fox"})[0]
-    assert described.size > image.size and codec.with_metadata(described, None) == image
+    assert described.num_bytes > image.num_bytes and codec.with_metadata(described, None) == image
 
 
 def test_bits_per_pixel_are_those_of_the_true_image():
@@ -181,7 +183,9 @@ def test_finer_is_larger_and_nearer():
     latent = latent_of(32, 32)
     images = [codec.encode([latent], quality=quality)[0] for quality in QUALITIES]
     errors = [np.square(codec.decode(image) - latent).mean() for image in images]
-    assert errors == sorted(errors, reverse=True) and [p.size for p in images] == sorted(p.size for p in images)
+    assert errors == sorted(errors, reverse=True) and [p.num_bytes for p in images] == sorted(
+        p.num_bytes for p in images
+    )
     estimates = [codec.estimate_error(image) for image in images]
     assert estimates == sorted(estimates, reverse=True)
 

@@ -40,11 +40,13 @@ def test_pack_info_extract(run, tmp_path, smooth_latent):
     assert (packed.returncode, packed.stderr) == (0, "")
     image = codec.load((tmp_path / "out.sdc").read_bytes())
     assert image == codec.encode([latent], "custom", **options, metadata={"prompt": "red\x1b[31m 狐"})[0]
-    assert f"{image.size} bytes" in packed.stdout
+    assert f"{image.num_bytes} bytes" in packed.stdout
 
     told = run("info", tmp_path / "out.sdc")
     assert told.returncode == 0
-    assert "191 x 127 pixels" in told.stdout and f"{image.size} bytes" in told.stdout and "16 colors" in told.stdout
+    assert (
+        "191 x 127 pixels" in told.stdout and f"{image.num_bytes} bytes" in told.stdout and "16 colors" in told.stdout
+    )
     assert "section I: " in told.stdout and "section d: " in told.stdout
     assert "prompt: 'red\\x1b[31m 狐'" in told.stdout and "\x1b" not in told.stdout
 
@@ -72,10 +74,10 @@ def test_info_as_json_holds_everything(run, described, fixtures, tmp_path):
     sections = first.pop("sections")
     assert [section["tag"] for section in sections] == ["P", "I", "d", "z"]
     assert sections[3] == {"tag": "z", "bytes": 5, "bits_per_pixel": 40 / (192 * 128)}
-    assert sum(section["bytes"] for section in sections) + 32 + 8 == image.size
+    assert sum(section["bytes"] for section in sections) + 32 + 8 == image.num_bytes
     assert first == {
         "file": str(described),
-        "bytes": image.size,
+        "bytes": image.num_bytes,
         "bits_per_pixel": image.bits_per_pixel,
         "version": 1,
         "latent_format": "SD1.x",
@@ -179,7 +181,7 @@ def test_pipes(run, smooth_latent):
     packed = run("pack", "-", "--preset=custom", "--colors", "16", "--prompt", "x", stdin=buffer.getvalue())
     assert (packed.stdout, packed.stderr) == (expected.data, b"")
     assert run("verify", "-", stdin=packed.stdout).returncode == 0
-    assert json.loads(run("info", "-", "--json", stdin=packed.stdout).stdout)["bytes"] == expected.size
+    assert json.loads(run("info", "-", "--json", stdin=packed.stdout).stdout)["bytes"] == expected.num_bytes
     stripped = run("strip", "-", stdin=packed.stdout).stdout
     assert codec.load(stripped) == codec.with_metadata(expected, None)
     for kind in ("npy", "latent"):
@@ -326,7 +328,7 @@ def test_encode_and_decode_images(run, tmp_path):
     assert (encoded.returncode, encoded.stderr) == (0, "")
     image = codec.load((tmp_path / "photo.sdc").read_bytes())
     assert (image.width, image.height, image.metadata) == (100, 75, {"prompt": "a ramp"})
-    assert f"photo.sdc: {image.size} bytes" in encoded.stdout
+    assert f"photo.sdc: {image.num_bytes} bytes" in encoded.stdout
 
     refused = run("decode", tmp_path / "photo.sdc")
     assert (

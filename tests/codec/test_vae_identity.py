@@ -52,7 +52,7 @@ def test_values_next_to_each_other_around_the_circle_are_the_same():
 def test_a_file_keeps_it(smooth_latent):
     plain = codec.encode([smooth_latent()], "custom", metadata={"prompt": "a"})[0]
     marked = codec.with_vae(plain, b"12345678")
-    assert (plain.vae, marked.vae, marked.size) == (None, b"12345678", plain.size + 12)
+    assert (plain.vae, marked.vae, marked.num_bytes) == (None, b"12345678", plain.num_bytes + 12)
     assert codec.load(marked.data).vae == codec.with_metadata(marked, None).vae == b"12345678"
     assert codec.relabeled(marked, "SDXL").vae == b"12345678"
     assert codec.with_vae(marked, None) == plain

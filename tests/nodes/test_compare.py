@@ -52,13 +52,13 @@ def test_figures_are_those_of_the_images(original, sdcs):
     first = original[:1]
     output = compare(first, image_1=noisy(first, 0.1), sdc_1=sdcs[:1], image_2=first, name_2="the same")
     worse, same = rows(output)
-    assert (worse["name"], worse["bytes"]) == ("without inversion", str(sdcs[0].size))
-    assert float(worse["bits_per_pixel"]) == pytest.approx(8 * sdcs[0].size / (192 * 200))
+    assert (worse["name"], worse["bytes"]) == ("without inversion", str(sdcs[0].num_bytes))
+    assert float(worse["bits_per_pixel"]) == pytest.approx(8 * sdcs[0].num_bytes / (192 * 200))
     assert float(worse["psnr"]) == metrics.psnr(first[0], noisy(first, 0.1)[0])
     assert float(worse["ms_ssim"]) == metrics.ms_ssim(first[0], noisy(first, 0.1)[0])
     assert (same["name"], same["bytes"], same["psnr"], same["ssim"]) == ("the same", "", "inf", "1.0")
     comparison, table = output.result
-    assert f"| without inversion | {sdcs[0].size} |" in table and "| the same | – | – | ∞ | 1.000 |" in table
+    assert f"| without inversion | {sdcs[0].num_bytes} |" in table and "| the same | – | – | ∞ | 1.000 |" in table
     assert comparison.shape[0] == 1 and comparison.shape[3] == 3
     assert comparison.dtype == torch.float32 and 0 <= comparison.min() and comparison.max() <= 1
 
@@ -69,9 +69,9 @@ def test_baselines_take_at_most_the_bytes_of_the_file(original):
     ours, jpeg, webp = rows(output)
     assert (jpeg["name"], webp["name"]) == ("JPEG", "WebP")
     for baseline in (jpeg, webp):
-        assert 0.85 * sdc[0].size < int(baseline["bytes"]) <= sdc[0].size
+        assert 0.85 * sdc[0].num_bytes < int(baseline["bytes"]) <= sdc[0].num_bytes
         expected = baselines.encode_baseline_to_size(
-            baseline["name"], metrics.to_pixels(original[0]), sdc[0].size
+            baseline["name"], metrics.to_pixels(original[0]), sdc[0].num_bytes
         ).pixels()
         assert float(baseline["psnr"]) == metrics.psnr(original[0], expected)
     assert [int(row["bytes"]) <= 2000 for row in rows(compare(original[:1], baseline_bytes=2000, jpeg=True))] == [True]

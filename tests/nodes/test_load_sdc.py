@@ -50,7 +50,7 @@ def test_the_sample_is_offered_after_the_users_own_files(comfyui_folders):
     assert SDCLoad.validate_inputs(sample) is True
     latent, (image,), prompt, width, height = SDCLoad.execute(sample).result[:5]
     assert (width, height) == (600, 400) and latent["samples"].shape == (1, 4, 50, 75)
-    assert "espresso" in prompt and image.size < 3200
+    assert "espresso" in prompt and image.num_bytes < 3200
     assert SDCLoad.fingerprint_inputs(sample) == hashlib.sha256(image.data).hexdigest()
     for name in ("sample: ../listing.py", "sample: README.md", "sample: gone.sdc"):
         assert "is not in ComfyUI's" in SDCLoad.validate_inputs(name) or "outside" in SDCLoad.validate_inputs(name)

@@ -191,11 +191,11 @@ def test_prefix_fills_in_size_and_batch_number(latent):
 def test_save_tells_how_many_times_smaller_the_file_is(latent):
     images = quantize(latent)[0]
     raw, _ = save(images).ui["text"]
-    assert raw.endswith(f", {3 * 96 * 64 / images[0].size:.0f}x smaller than the raw pixels")
+    assert raw.endswith(f", {3 * 96 * 64 / images[0].num_bytes:.0f}x smaller than the raw pixels")
     image = torch.rand(2, 64, 96, 3, generator=torch.Generator().manual_seed(1))
     compared = save(images, image=image).ui["text"]
     png = len(png_of(image[1]))
-    assert compared[1].endswith(f", {png / images[1].size:.0f}x smaller than the PNG")
+    assert compared[1].endswith(f", {png / images[1].num_bytes:.0f}x smaller than the PNG")
     assert "smaller than the raw pixels" in compared[1]
     assert save(images, image=image[:1]).ui["text"][0] == compared[0].replace("00003", "00005")
 

@@ -59,7 +59,7 @@ def test_quantize_stores_which_vae_it_was_within_the_size_asked_for(vae, preset)
     ((plain,), *_) = SDCLatentQuantize.execute(*arguments, max_bytes=400).result
     ((marked,), *_) = SDCLatentQuantize.execute(*arguments, max_bytes=400, vae=FamilyKnown(vae)).result
     assert plain.vae is None and codec.same_vae(marked.vae, fingerprint_of(vae))
-    assert marked.size <= 400 if preset == "best" else marked.size == plain.size + 12
+    assert marked.num_bytes <= 400 if preset == "best" else marked.num_bytes == plain.num_bytes + 12
 
 
 class FamilyKnown:

@@ -122,7 +122,7 @@ def test_full_pipeline(server, make_prompt):
     assert (file["subfolder"], file["type"]) == ("SDC", "output")
     image = written(server, file)
     assert (image.width, image.height, image.metadata) == (120, 88, {})
-    assert outputs[find(prompt, "SDCLatentQuantize")[0]]["text"] == [f"{image.size} bytes, {image.colors} colors"]
+    assert outputs[find(prompt, "SDCLatentQuantize")[0]]["text"] == [f"{image.num_bytes} bytes, {image.colors} colors"]
     original, decoded, edges, regenerated = (
         pixels for _, pixels in sorted(shown(server, prompt, outputs).items())
     )  # the titles are numbered
@@ -158,7 +158,7 @@ def test_table1_shows_measures_and_writes_every_image(server, make_prompt):
     figures = list(csv.DictReader(io.StringIO(server.client.view(file).decode("utf-8-sig"))))
     assert [row["name"] for row in figures] == ["without inversion", "with inversion", "JPEG", "WebP", "AVIF"]
     (sdc,) = outputs[find(prompt, "SDCSave")[0]]["files"]
-    assert {row["bytes"] for row in figures[:2]} == {str(written(server, sdc).size)}
+    assert {row["bytes"] for row in figures[:2]} == {str(written(server, sdc).num_bytes)}
     (table,) = outputs[find(prompt, "PreviewAny")[0]]["text"]
     assert all(f"| {row['name']} | {row['bytes']} " in table for row in figures)
     images = shown(server, prompt, outputs)

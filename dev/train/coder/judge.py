@@ -30,7 +30,7 @@ def judge(data: bytes, family: Family, shared: Path, paths: list[Path]) -> list[
         found = {("autoencoder", 0): (0, latent)}
         for colors in COLORS:
             image = codec.encode([latent], "custom", colors=colors, dither="none", latent_format=family.name)[0]
-            found["palette", colors] = image.size, codec.decode(image)
+            found["palette", colors] = image.num_bytes, codec.decode(image)
         for quality in SETTINGS:
             payload = encoder.encode_to_quality(latent, quality, weights)
             decoded = decoder.decode_payload(payload, *latent.shape[1:], quality, weights)
