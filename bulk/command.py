@@ -11,8 +11,8 @@ from . import BulkError
 
 PACK = Path(__file__).parents[1]
 SLOW = 30  # seconds between two lines of progress where nobody watches a terminal
-# Of one worker, measured with the small models: what it takes by itself, and for each megapixel of an image.
-WORKER, MEGAPIXEL = 1 << 30, 20 << 20
+# Bytes, measured with the small models: of a worker by itself, and for each megapixel in tiles and as a whole.
+WORKER, TILED, WHOLE = 1 << 30, 20 << 20, 600 << 20
 # Regeneration cannot be tiled: its memory grows with the image.
 MEGAPIXELS = {"compress": 50, "decompress": 50, "regenerate": 4}
 
@@ -76,6 +76,8 @@ def parse(arguments: list[str], settings: dict):
         parser.error("--workers, --cores and --shards count from 1")
     if options.max_megapixels is None:
         options.max_megapixels = MEGAPIXELS[options.command]
+    if not options.max_megapixels > 0:
+        parser.error("--max-megapixels must be above 0")
     return options
 
 
@@ -128,8 +130,10 @@ def work_through(options, jobs: list[dict], settings: dict, results) -> int:
 
     from . import engine
 
-    models = [path.stat().st_size for path in (options.checkpoint, options.vae, options.controlnet) if path]
-    need = WORKER + int(MEGAPIXEL * options.max_megapixels) + sum(models)
+    models = sum(path.stat().st_size for path in (options.checkpoint, options.vae, options.controlnet) if path)
+    # One of 2 megapixels as a whole takes as much as one of 50 in tiles.
+    image = WHOLE if options.command == "regenerate" else max(TILED, (1 << 30) / options.max_megapixels)
+    need = WORKER + models + int(options.max_megapixels * image)
     # `ray job submit` says by this variable which cluster it is.
     address = options.address or os.environ.get("RAY_ADDRESS")
     with engine.ray_running(address, options.workers and options.workers * options.cores) as ray:

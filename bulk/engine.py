@@ -78,18 +78,10 @@ def start_here(ray, processors: int | None, closing: contextlib.ExitStack):
 
 
 def share(machines: list[dict], cores: int, wanted: int | None, need: int) -> tuple[int, dict]:
-    """How many workers, and what Ray is to keep free for each.
+    """How many workers, and what Ray is to keep free for each, with `need` bytes of memory for one.
 
-    Parameters
-    ----------
-    machines : list of dict
-        What each has, by Ray's words: "CPU", "GPU", and "memory" in bytes.
-    cores : int
-        For each worker without a card.
-    wanted : int or None
-        Workers that somebody has asked for; else one for each card, or else for so many cores, that has memory.
-    need : int
-        Bytes of memory that a worker may take.
+    `machines` have "CPU", "GPU" and "memory" in bytes. Unless a number is `wanted`, there is one for each card, or
+    else for each so many `cores`, that has memory.
     """
     cards = sum(int(machine.get("GPU", 0)) for machine in machines)
     room = 0

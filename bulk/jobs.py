@@ -10,19 +10,10 @@ KINDS = {"compress": (SUFFIXES, ".sdc"), "decompress": ((".sdc",), ".png"), "reg
 
 
 def find_jobs(command: str, names: list[str], done: set[str]) -> tuple[list[dict], list[dict], int]:
-    """What to do, what cannot be done, and how much is done already.
+    """What to do of the input's files `names`, where the results `done` need nothing more.
 
-    Parameters
-    ----------
-    names : list of str
-        Files of the input, of any kind.
-    done : set of str
-        Results that are there and need nothing more.
-
-    Returns
-    -------
-    tuple
-        Jobs {"name", "target"} in the order of their names; jobs with an "error" as well; a number.
+    Returns jobs {"name", "target"} in the order of their names; jobs that cannot be done, with an "error"; and how many
+    are done already.
     """
     suffixes, suffix = KINDS[command]
     jobs, refused, count = [], [], 0
