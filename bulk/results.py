@@ -7,7 +7,7 @@ from . import BulkError
 from .manifest import Manifest
 
 SHARD = "shard-{:06}.parquet"
-GROUP = 16 << 20  # bytes of results that are held before they go into the shard
+GROUP = 8 << 20  # bytes of results that are held before they go into the shard
 MAX_SHARD = 512 << 20  # bytes after which a shard ends, however few results are in it
 
 
@@ -80,7 +80,7 @@ class Shards:
         if self.writer is None:
             file = self.closing.enter_context(self.output.stream(SHARD.format(self.next)))
             # Not compressed: the results are already.
-            writer = self.parquet.ParquetWriter(file, self.schema, compression="none")
+            writer = self.parquet.ParquetWriter(file, self.schema, compression="none", use_dictionary=False)
             self.writer = self.closing.enter_context(writer)
         table = self.arrow.Table.from_pylist(self.waiting, self.schema)
         self.waiting, self.held = [], 0  # before, as Ctrl-C is heard after the line that it came in
