@@ -61,17 +61,20 @@ class Place:
 
     def write(self, name: str, data: bytes):
         """Write a new file, whole or not at all. FileExistsError where there is one."""
+        if self.local:
+            path = Path(self.path(name))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            codec.write_whole(path, data)
+            return
         if self.has(name):
             raise FileExistsError(17, "there is a file of this name already", self.path(name))
-        if not self.local:
-            with self.stream(name) as file:
-                file.write(data)
-            return
-        path = Path(self.path(name))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Half written by a worker that was killed. An image is given to one worker at a time, so it is nobody's.
-        Path(f"{path}{PART}").unlink(missing_ok=True)
-        codec.write_whole(path, data)
+        with self.stream(name) as file:
+            file.write(data)
+
+    def remove_strays(self, names: list[str]):
+        """Remove the parts among these files that workers have left which were killed while writing."""
+        for folder in {Path(self.path(name)).parent for name in names if name.endswith(".sdc-part") and self.local}:
+            codec.remove_strays(folder)
 
     @contextlib.contextmanager
     def stream(self, name: str):

@@ -19,7 +19,9 @@ class Files:
 
     def done(self) -> set[str]:
         """What is there and noted. A file that no run came to note is given to a worker, who looks at it again."""
-        return self.manifest.done() & set(self.output.names())
+        names = self.output.names()
+        self.output.remove_strays(names)
+        return self.manifest.done() & set(names)
 
     def keep(self, row: dict, data: bytes):
         self.manifest.add(row)
