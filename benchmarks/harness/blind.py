@@ -17,7 +17,7 @@ figure {{ display: inline-block; margin: 0 0.5rem 0 0; width: 32% }} img {{ widt
 fieldset {{ border: 0; margin: 0 0 3rem; padding: 0 }} label {{ margin-right: 2rem }}
 </style>
 <h1>Which one is nearer to the original?</h1>
-<p>Left the original, beside it two images made of it, in random order. Choose, then press <em>Save</em>. Who made
+<p>On the left is the original, then two images made from it in random order. Choose, then press <em>Save</em>. Who made
 which is in <code>{key}</code>: do not look there before.</p>
 <form id="sheet">
 {pairs}

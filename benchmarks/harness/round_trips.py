@@ -13,12 +13,12 @@ OURS = {**{f"DDIM, refine {n}": n for n in (0, 1, 2, 4)}, "exact pair": None}
 class RoundTrip:
     """One model with its prompts and noise levels."""
 
-    def __init__(self, model, positive, negative, guidance, sigmas):
+    def __init__(self, model, positive, negative, cfg, sigmas):
         from comfy_extras.nodes_custom_sampler import DisableNoise
         from sdc_pack.nodes.inversion.guidance import make_guider
 
-        self.model, self.sigmas, self.guidance = model, sigmas, guidance
-        self.guider = make_guider(model, positive, negative, guidance)
+        self.model, self.sigmas, self.cfg = model, sigmas, cfg
+        self.guider = make_guider(model, positive, negative, cfg)
         self.no_noise = DisableNoise.execute().result[0]
 
     def sample(self, noise, sampler, sigmas, latent):
@@ -34,7 +34,7 @@ class RoundTrip:
         from sdc_pack.nodes.inversion.noise import InvertedNoise
 
         if method == "exact pair":
-            noise, *_ = invert_exactly(self.model, self.guider, latent, self.sigmas, self.guidance)
+            noise, *_ = invert_exactly(self.model, self.guider, latent, self.sigmas, self.cfg)
             back = ExactRegeneration(noise.pair)
             return noise.pair.top.float(), lambda: self.sample(self.no_noise, back, self.sigmas, latent)["samples"]
         if method in BASELINE_SAMPLERS:
@@ -42,7 +42,7 @@ class RoundTrip:
             noise = InvertedNoise.of(self.model, ended, self.sigmas[0])
         else:
             refine = OURS.get(method, method)
-            noise, *_ = invert(self.model, self.guider, latent, self.sigmas, self.guidance, refine)
+            noise, *_ = invert(self.model, self.guider, latent, self.sigmas, self.cfg, refine)
         x = noise.latent_format.process_in(noise.x)
         return x, lambda name="euler": self.sample(noise, named_sampler(name), self.sigmas, latent)["samples"]
 
