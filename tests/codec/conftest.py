@@ -3,10 +3,8 @@ the second decoder and what damages files."""
 
 import importlib.util
 import os
-import struct
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +26,8 @@ _load("plain_decoder", Path(__file__).with_name("plain_decoder.py"))
 _load("damage", Path(__file__).with_name("damage.py"))
 _load("dev_environment", ROOT / "dev" / "environment.py")
 
+import damage  # noqa: E402
+
 
 def smooth_latent(channels=4, height=16, width=24, seed=0):
     """Waves plus a little noise: correlated as real latents are."""
@@ -35,39 +35,6 @@ def smooth_latent(channels=4, height=16, width=24, seed=0):
     y, x = np.mgrid[0:height, 0:width]
     waves = [4 * np.sin(x / (3 + c) + rng.uniform(0, 6)) + 3 * np.cos(y / (4 + c)) for c in range(channels)]
     return (np.stack(waves) + rng.normal(scale=0.3, size=(channels, height, width))).astype(np.float32)
-
-
-def build_file(
-    sections,
-    *,
-    signature=b"\x93SDC\r\n\x1a",
-    version=1,
-    latent_format=1,
-    channels=4,
-    latent_height=1,
-    latent_width=2,
-    width=16,
-    height=8,
-    images=1,
-    coder=0,
-    crc=None,
-):
-    """Write a file by hand from FORMAT.md, without the package's own writer; `sections` is a list of pairs."""
-    body = signature + struct.pack(
-        "<BBBHHHHBB",
-        version,
-        latent_format,
-        channels,
-        latent_height,
-        latent_width,
-        width,
-        height,
-        images,
-        coder,
-    )
-    for tag, payload in sections:
-        body += tag + len(payload).to_bytes(3, "little") + payload
-    return body + struct.pack("<I", zlib.crc32(body) if crc is None else crc)
 
 
 # Two entries, (0, 0, 0, 0) and (255, 255, 255, 255), on the ranges -1 to 1, 0 to 2, 0.5 to 0.5 and -4 to 4.
@@ -82,7 +49,7 @@ def small_sections():
 
 @pytest.fixture(name="build_file", scope="session")
 def _build_file():
-    return build_file
+    return damage.build_file
 
 
 @pytest.fixture(name="smooth_latent")

@@ -217,10 +217,18 @@ def damage_sequence(rng, parts):
 DAMAGES = [damage_structure] * 10 + [damage_file] * 2 + [damage_header] * 2 + [damage_length, splice]
 
 
-def build(height, width, sections, *, latent_format=1, channels=4, images=1, coder=0):
-    fields = (1, latent_format, channels, height, width, 8, 8, images, coder)
-    header = b"\x93SDC\r\n\x1a" + struct.pack("<BBBHHHHBB", *fields)
-    return with_checksum(header + join_sections(sections) + bytes(4))
+def build_file(
+    sections, *, signature=b"\x93SDC\r\n\x1a", version=1, latent_format=1, channels=4, latent_height=1, latent_width=2,
+    width=16, height=8, images=1, coder=0, crc=None,
+):  # fmt: skip
+    """Write a file by hand from FORMAT.md, without the package's own writer; `sections` is a list of pairs."""
+    fields = (version, latent_format, channels, latent_height, latent_width, width, height, images, coder)
+    body = signature + struct.pack("<BBBHHHHBB", *fields) + join_sections(sections)
+    return body + struct.pack("<I", zlib.crc32(body) if crc is None else crc)
+
+
+def build(height, width, sections, **options):
+    return build_file(sections, latent_height=height, latent_width=width, **options)
 
 
 def build_sequence(height, width, parts, sections=(), **options):
