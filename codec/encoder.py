@@ -10,9 +10,9 @@ from . import container, presets, registry, vae_identity
 from . import metadata as metadata_section
 from .checks import checked_integer, checked_number
 from .errors import SdcArgumentError
+from .geometry import mask_to_latent
 from .image import EncodedImage, assemble
 from .latent_formats import LatentFormat, by_name
-from .masks import mask_to_latent
 
 FLOAT16_MAX = 65504.0
 MAX_BITS_PER_PIXEL = 64
