@@ -19,7 +19,6 @@ from . import images
 from .client import Client, ComfyError, TimedRun
 from .environment import REPO, SetupError, say
 from .server import Server
-from .tables import Table
 
 # What a preview shows, by the node whose image it is.
 SHOWN = {
@@ -61,9 +60,10 @@ def run(options, comfyui: Path, shared: Path) -> int:
         chosen = {"checkpoints": options.checkpoint, "controlnet": options.controlnet}
         folders = [{kind: str(path.resolve().parent) for kind, path in chosen.items()}]
     try:
-        lpips, notes = metrics.load_lpips(root / "models" / "lpips" for root in (comfyui, shared)), []
+        lpips = metrics.load_lpips(root / "models" / "lpips" for root in (comfyui, shared))
     except metrics.MetricUnavailable as error:
-        lpips, notes = None, [str(error)]
+        lpips = None
+        say(f"{error}\n")
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sdc-demo-", ignore_cleanup_errors=True) as base:
         found = find_images(options.images, Path(base))
@@ -78,7 +78,10 @@ def run(options, comfyui: Path, shared: Path) -> int:
                     say(f"  {line}")
                 compared = process(server.client, prompt, workflow, options.output / name, lpips)
                 rows += [[f"{name}, {entry.name}", *table.cells(entry)[1:]] for entry in compared.entries]
-    say("\n" + Table("Compared with the original", table.HEADER, rows, notes).text())
+    say("")
+    widths = [max(map(len, column)) for column in zip(table.HEADER, *rows, strict=True)]
+    for line in (table.HEADER, *rows):
+        say("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]))
     if not options.checkpoint:
         say("The models were the small ones that come with the pack. To use real ones:")
         say("--checkpoint FILE --controlnet FILE")
