@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,7 +117,12 @@ def checked_bytes(data: Any) -> bytes:
     return bytes(data)
 
 
-def assemble(data: bytes, header: container.Header, sections: Mapping[str, Any], read_metadata) -> EncodedImage:
+def assemble(
+    data: bytes,
+    header: container.Header,
+    sections: Mapping[str, Any],
+    read_metadata: Callable[[Mapping[str, Any]], dict[str, Any]],
+) -> EncodedImage:
     """Return the EncodedImage of a file of one image.
 
     Parameters

@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
 
 import zstandard
 
@@ -102,7 +102,7 @@ def _inflate(frame: Any, max_bytes: int, dictionary: zstandard.ZstdCompressionDi
 # In both directions the message of a ValueError completes a sentence that starts with "metadata".
 
 
-def _to_text(metadata):
+def _to_text(metadata: Any) -> bytes:
     """Serialize to compact UTF-8 JSON with sorted keys."""
     try:
         text = json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
@@ -113,7 +113,7 @@ def _to_text(metadata):
         raise ValueError(f"cannot be written as JSON: {error}") from None
 
 
-def _from_text(text):
+def _from_text(text: bytes) -> dict[str, Any]:
     """Parse UTF-8 JSON and check it against FORMAT.md."""
     try:
         decoded = text.decode("utf-8")
@@ -138,7 +138,7 @@ def _from_text(text):
     return metadata
 
 
-def _depth_exceeds(value, limit):
+def _depth_exceeds(value: Any, limit: int) -> bool:
     """Whether containers nest deeper than `limit`; goes level by level, so nothing can exhaust the stack."""
     level = [value]
     for _ in range(limit):
@@ -148,21 +148,21 @@ def _depth_exceeds(value, limit):
     return True
 
 
-def _children(container):
+def _children(container: dict | list) -> Iterable[Any]:
     return container.values() if isinstance(container, dict) else container
 
 
-def _refuse_constant(name):
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
-def _finite_float(text):
+def _finite_float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"the number {text[:20]} is out of range")
     return value
 
 
-def _finite_integer(text):
+def _finite_integer(text: str) -> int:
     _finite_float(text)
     return int(text)

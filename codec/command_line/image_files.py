@@ -1,6 +1,8 @@
 """Images as files, to .sdc and back by the project's own small autoencoder. Needs torch, pillow and safetensors."""
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -8,12 +10,17 @@ from ..autoencoder.srgb import WHITE, to_srgb
 from ..encoder import encode
 from ..errors import SdcArgumentError, SdcUnsupportedError
 from ..geometry import restored, trimmed
-from ..image import decode
+from ..image import EncodedImage, decode
 
 FACTOR = 8  # pixels a latent
 
 
-def encode_file(data, background=WHITE, mask=None, encode_latent=encode):
+def encode_file(
+    data: bytes,
+    background: tuple[int, int, int] = WHITE,
+    mask: bytes | None = None,
+    encode_latent: Callable[..., list[EncodedImage]] = encode,
+) -> tuple[EncodedImage, list[str]]:
     """Encode an image file of any kind that Pillow reads.
 
     Parameters
@@ -45,14 +52,14 @@ def encode_file(data, background=WHITE, mask=None, encode_latent=encode):
     except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as error:
         raise SdcArgumentError(f"cannot be read as an image: {error}") from None
     height, width = pixels.shape[:2]
-    about = {"latent_format": tiny_vae.LATENT_FORMAT, "width": width, "height": height}
+    about: dict[str, Any] = {"latent_format": tiny_vae.LATENT_FORMAT, "width": width, "height": height}
     if mask is not None:
         about["mask"] = _mask(mask, width, height)
     (encoded,) = encode_latent([tiny_vae.encode_pixels(_trim(pixels))], **about)
     return encoded, notes
 
 
-def decode_to_file(image, suffix):
+def decode_to_file(image: EncodedImage, suffix: str) -> bytes:
     """Decode an EncodedImage to an image file of the kind that `suffix` names (".png" for one without loss).
 
     Raises SdcUnsupportedError for a latent of another family, whose autoencoder is not here, and SdcArgumentError for
@@ -76,7 +83,7 @@ def decode_to_file(image, suffix):
     return buffer.getvalue()
 
 
-def _mask(data, width, height):
+def _mask(data: bytes, width: int, height: int) -> np.ndarray:
     """How white an image file is at each pixel of an image of this size, (height, width) in 0..1."""
     from PIL import Image
 
@@ -88,13 +95,13 @@ def _mask(data, width, height):
     return np.asarray(gray, np.float32) / 255
 
 
-def _trim(pixels):
+def _trim(pixels: np.ndarray) -> np.ndarray:
     """What ComfyUI's VAE Encode keeps. Sides below 8 are left for the autoencoder to pad."""
     height, width = pixels.shape[:2]
     return pixels[trimmed(height, FACTOR), trimmed(width, FACTOR)]
 
 
-def _restore_size(pixels, height, width):
+def _restore_size(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """(H, W, 3) decoded pixels in the true size of the image."""
     return pixels[restored(pixels.shape[0], height)][:, restored(pixels.shape[1], width)]
 

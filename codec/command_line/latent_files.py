@@ -12,7 +12,7 @@ TENSOR, UNSCALED = "latent_tensor", "latent_format_version_0"
 OLD_SCALE = 0.18215
 
 
-def parse(data):
+def parse(data: bytes) -> list[np.ndarray]:
     """Return the latents in the content of a .npy or .latent file: a list of (C, H, W) arrays.
 
     Raises
@@ -30,26 +30,26 @@ def parse(data):
     return list(samples)
 
 
-def npy_bytes(latent):
+def npy_bytes(latent: np.ndarray) -> bytes:
     """Return the content of a .npy file of one (C, H, W) latent."""
     buffer = io.BytesIO()
     np.save(buffer, latent, allow_pickle=False)
     return buffer.getvalue()
 
 
-def latent_bytes(latent):
+def latent_bytes(latent: np.ndarray) -> bytes:
     """Return the content of a .latent file, a batch of one."""
     return _safetensors().save({TENSOR: np.ascontiguousarray(latent[None]), UNSCALED: np.zeros(0, np.float32)})
 
 
-def _from_npy(data):
+def _from_npy(data: bytes) -> np.ndarray:
     try:
         return np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, MemoryError) as error:
         raise SdcArgumentError(f"not a .npy array: {error}") from None
 
 
-def _from_safetensors(data):
+def _from_safetensors(data: bytes) -> np.ndarray:
     try:
         tensors = _safetensors().load(data)
     except ImportError:

@@ -13,10 +13,22 @@ REACH = 2 + 2 * SYNTHESIS_BLOCKS  # places that a patch of the latent depends on
 
 
 def decode_payload(payload: bytes, height: int, width: int, quality: int, weights: Weights) -> np.ndarray:
-    """Latent (C, height, width) float32 in the convention of ComfyUI's LATENT.
+    """Return the latent, (C, height, width) float32, in the convention of ComfyUI's LATENT.
 
-    Sides and quality are within their bounds already. Any payload either gives a latent or raises SdcFormatError: what
-    it makes the coefficients is clipped, so that no sum in a network grows beyond what is exact.
+    Parameters
+    ----------
+    payload : bytes
+        Anything: coefficients are clipped, so that no sum in a network grows beyond what is exact.
+    height, width : int
+        1 to MAX_SIDE.
+    quality : int
+        0 to 255, as in the file.
+    weights : Weights
+
+    Raises
+    ------
+    SdcFormatError
+        The payload ends too early or too late, or is none that an encoder writes.
     """
     reader = Reader(weights.tables, payload)
     grid = Grid(weights, -(-height // 2), -(-width // 2), quality)
@@ -42,7 +54,7 @@ def synthesize(grid: Grid) -> np.ndarray:
     return latent
 
 
-def _network(grid, first, last):
+def _network(grid: Grid, first: int, last: int) -> np.ndarray:
     w = grid.weights
     known = grid.known[first:last].astype(np.float64)
     x = np.empty((*known.shape[:2], known.shape[2] + 1))

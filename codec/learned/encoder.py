@@ -15,57 +15,69 @@ RATE_WEIGHT_OUTSIDE = 4.0
 MAX_TRIES = 8  # at most, until the size is right
 MIN_FILL = 0.98  # of the wanted size
 
+Parts = list[tuple[list[int], list[int]]]  # numbers of tables, and symbols
 
-def encode_to_quality(latent, quality: int, weights: Weights, mask=None) -> bytes:
-    """Code a latent (C, h, w) at a quality from 0 (small) to 255 (fine).
 
-    `mask` (h, w) in 0..1: where it is 0, integers are chosen for their bits as well as for their error.
+def encode_to_quality(latent: np.ndarray, quality: int, weights: Weights, mask: np.ndarray | None = None) -> bytes:
+    """Return the payload of a latent at a given quality.
+
+    Parameters
+    ----------
+    latent : (C, H, W) float32 array
+        In the convention of ComfyUI's LATENT.
+    quality : int
+        0, coarse, to 255, fine.
+    weights : Weights
+    mask : (H, W) array, optional
+        0 to 1: where it is 0, integers are chosen for their bits as well as for their error.
     """
     return _payload(LatentQuantizer(latent, weights, mask).code(quality)[0], weights)
 
 
-def encode_to_size(latent, size: int, weights: Weights, mask=None) -> tuple[int, bytes]:
-    """(quality, payload) of at most `size` bytes, and as a rule within two hundredths of it.
+def encode_to_size(
+    latent: np.ndarray, max_bytes: int, weights: Weights, mask: np.ndarray | None = None
+) -> tuple[int, bytes]:
+    """Return (quality, payload) of at most `max_bytes`, as a rule within 2 % of it; else as `encode_to_quality`.
 
     Where even the lowest quality is larger, that is what is returned.
     """
-    size = max(size, 1)
+    max_bytes = max(max_bytes, 1)
     quantizer, best = LatentQuantizer(latent, weights, mask), None
     low, high, guess = -1, QUALITIES, 128
-    found = {}
+    found: dict[int, float] = {}
     for _ in range(MAX_TRIES):
         spans, bits = quantizer.code(guess)
-        payload = _payload(spans, weights) if abs(bits / 8 - size) < 0.05 * size + 8 else None
+        payload = _payload(spans, weights) if abs(bits / 8 - max_bytes) < 0.05 * max_bytes + 8 else None
         length = len(payload) if payload else bits / 8 + 3
         found[guess] = length
-        if length <= size:
+        if length <= max_bytes:
             low = guess
             best = (guess, spans, payload)
-            if length >= MIN_FILL * size:
+            if length >= MIN_FILL * max_bytes:
                 break
         else:
             high = guess
         if high - low <= 1:
             break
-        guess = _next(found, size, low, high)
+        guess = _next(found, max_bytes, low, high)
     if best is None:
         best = (0, quantizer.code(0)[0], None)
     quality, spans, payload = best
     return quality, payload or _payload(spans, weights)
 
 
-def _next(found, size, low, high):
-    """The logarithm of the size is nearly linear in the quality."""
+def _next(found: dict[int, float], max_bytes: int, low: int, high: int) -> int:
+    """Return the quality to try next: the logarithm of the bytes is nearly linear in it."""
     if low in found and high in found:
         a, b = np.log(found[low]), np.log(found[high])
-        place = low + (high - low) * (np.log(size * 0.993) - a) / (b - a)
+        place = low + (high - low) * (np.log(max_bytes * 0.993) - a) / (b - a)
     else:
         ((quality, length),) = list(found.items())[-1:]
-        place = quality + (np.log(size * 0.993) - np.log(length)) * QUALITIES / 2.1
+        place = quality + (np.log(max_bytes * 0.993) - np.log(length)) * QUALITIES / 2.1
     return int(np.clip(round(place), low + 1, high - 1))
 
 
-def _payload(parts, weights) -> bytes:
+def _payload(parts: Parts, weights: Weights) -> bytes:
     writer = Writer(weights.tables)
     for tables, symbols in parts:
         writer.put(tables, symbols)
@@ -73,9 +85,9 @@ def _payload(parts, weights) -> bytes:
 
 
 class LatentQuantizer:
-    """Chooses the integers of one latent."""
+    """Chooses the integers of one latent; arguments as for `encode_to_quality`."""
 
-    def __init__(self, latent, weights: Weights, mask=None):
+    def __init__(self, latent: np.ndarray, weights: Weights, mask: np.ndarray | None = None):
         latent = (latent - weights.shift) * weights.scale
         below, right = latent.shape[1] % 2, latent.shape[2] % 2
         latent = np.pad(latent, ((0, 0), (0, below), (0, right)), mode="edge")
@@ -90,13 +102,14 @@ class LatentQuantizer:
             mask = mask.reshape(height, 2, width, 2).max((1, 3))
             self.rate_weight += (RATE_WEIGHT_OUTSIDE - RATE_WEIGHT) * (1 - mask)
 
-    def code(self, quality: int):
-        """Lists of (tables, symbols) in the order of the payload, and their bits."""
+    def code(self, quality: int) -> tuple[Parts, float]:
+        """Return the numbers of tables and the symbols in the order of the payload, and their bits."""
         w = self.weights
         height, width = self.coefficients.shape[:2]
         grid, y = Grid(w, height, width, quality), self.coefficients
         widest = w.bits.shape[1] // 2
-        parts, total = [], 0.0
+        parts: Parts = []
+        total = 0.0
         for number in range(len(PASSES)):
             for group, mask, means, tables in grid.predict(number):
                 channels = w.part(group)
@@ -123,8 +136,8 @@ class LatentQuantizer:
         self.grid = grid
         return parts, total
 
-    def _longer_escapes(self, symbols, tables):
-        """Bits that integers beyond the width of `bits` take more than the last one there."""
+    def _longer_escapes(self, symbols: np.ndarray, tables: np.ndarray) -> float:
+        """Return the bits that integers beyond the width of `bits` take more than the last one there."""
         widest = self.weights.bits.shape[1] // 2
         far = np.abs(symbols) > widest
         if not far.any():

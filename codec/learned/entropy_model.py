@@ -12,6 +12,8 @@ REACH = 3  # places that a mean depends on in each direction
 class Grid:
     """The coefficients of an image, and which of them are known so far.
 
+    Attributes
+    ----------
     known : (h, w, M) float32
         Integers from -MAX_COEFFICIENT to MAX_COEFFICIENT, in 1 / UNIT; 0 where not known yet.
     is_known : (h, w, groups) bool
@@ -24,13 +26,13 @@ class Grid:
         self.phases = phases(height, width)
         self.is_known = np.zeros((height, width, NUM_GROUPS), np.bool_)
 
-    def predict(self, number: int):
+    def predict(self, number: int) -> list[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
         """Return (group, mask, means (n, size) int32, tables (n, size) uint8) for each part of a pass."""
         w = self.weights
         log_steps = w.log_steps[self.quality]
         parts: list[tuple] = [(group, self.phases[phase], [], []) for group, phase in PASSES[number]]
 
-        def network(first, last):
+        def network(first: int, last: int) -> np.ndarray:
             x = self._state(first, last)
             for layer in ("first", "second", "third"):
                 name, following = f"c{number}.{layer}", f"c{number}.{FOLLOWING[layer]}"
@@ -50,16 +52,16 @@ class Grid:
                 at += size
         return [(group, mask, np.concatenate(means), np.concatenate(tables)) for group, mask, means, tables in parts]
 
-    def update(self, group: int, mask, values):
+    def update(self, group: int, mask: np.ndarray, values: np.ndarray) -> None:
         """Take in (n, size) integers, the coefficients of a part; what is beyond MAX_COEFFICIENT is clipped."""
         self.known[..., self.weights.part(group)][mask] = np.clip(values, -MAX_COEFFICIENT, MAX_COEFFICIENT)
         self.is_known[..., group] |= mask
 
-    def steps(self, group: int):
+    def steps(self, group: int) -> np.ndarray:
         """(size,) int32, the steps of a group's coefficients."""
         return self.weights.steps[self.quality, self.weights.part(group)]
 
-    def _state(self, first, last):
+    def _state(self, first: int, last: int) -> np.ndarray:
         """(rows, w, M + groups + 1) float64, input of the networks."""
         total = self.known.shape[2]
         x = np.empty((last - first, self.width, total + NUM_GROUPS + 1))

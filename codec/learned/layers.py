@@ -6,6 +6,7 @@ data compression with latent-variable models", 2019). What follows a sum is one 
 rounding at a time on each element, which is the same everywhere too. These are the only matrix products of the decoder.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,12 @@ CHUNK = 1024  # places whose neighborhoods are laid out at once: the copy stays 
 class Conv:
     """One convolution, 1x1 or 3x3 with zeros around.
 
-    weights : (taps * inputs, outputs) float32 or float64, integers; taps row by row.
-    multiplier, bias : (outputs,) of the same type; what is returned is sum * multiplier + bias.
+    Attributes
+    ----------
+    weights : (taps * inputs, outputs) float32 or float64 array
+        Integers; taps row by row.
+    multiplier, bias : (outputs,) array of the same type
+        What is returned is sum * multiplier + bias.
     max_input : int
         Bound on the magnitude of its inputs; a sum stays below the limit of the type for these.
     """
@@ -35,7 +40,7 @@ class Conv:
         return bool(reach < LIMITS[self.weights.dtype] and np.all(np.rint(self.weights) == self.weights))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(h, w, inputs) integers of magnitude up to `max_input` -> (h, w, outputs)."""
+        """Map (h, w, inputs), integers up to `max_input` in the type of the weights, to (h, w, outputs)."""
         height, width, inputs = x.shape
         if len(self.weights) == inputs:
             y = x.reshape(-1, inputs) @ self.weights
@@ -45,7 +50,7 @@ class Conv:
         y += self.bias
         return y.reshape(height, width, -1)
 
-    def _neighborhoods(self, x):
+    def _neighborhoods(self, x: np.ndarray) -> np.ndarray:
         height, width, inputs = x.shape
         padded = np.zeros((height + 2, width + 2, inputs), x.dtype)
         padded[1:-1, 1:-1] = x
@@ -72,7 +77,9 @@ def relu_requantize(x: np.ndarray, scale: np.float32, max_input: int) -> np.ndar
     return np.rint(y, out=y)
 
 
-def in_strips(network, height: int, width: int, reach: int, area: int = 16384):
+def in_strips(
+    network: Callable[[int, int], np.ndarray], height: int, width: int, reach: int, area: int = 16384
+) -> Iterator[tuple[int, int, np.ndarray]]:
     """Call network(first, last) for strips of rows that overlap by `reach`; yield (top, bottom, what is theirs).
 
     The rows within `reach` of a strip's cut edges depend on what the strip lacks and are thrown away, so the result

@@ -4,6 +4,7 @@ Plain Python integers: a symbol takes less than a microsecond or so, and there a
 """
 
 from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -22,10 +23,10 @@ class Tables:
 
     Parameters
     ----------
-    frequencies : list of (2 K + 2,) integer arrays, each of at least 1, adding up to 65536
+    frequencies : sequence of (2 K + 2,) integer arrays, each of at least 1, adding up to 65536
     """
 
-    def __init__(self, frequencies):
+    def __init__(self, frequencies: Sequence[np.ndarray]):
         for f in frequencies:
             if len(f) < 2 or len(f) % 2 or min(f) < 1 or sum(int(n) for n in f) != 1 << BITS:
                 raise ValueError("a table of frequencies is odd, has an empty place or does not add up")
@@ -52,7 +53,8 @@ class Writer:
         self.tables = tables
         self.spans: list[tuple[int, int]] = []
 
-    def put(self, indices, values):
+    def put(self, indices: Iterable[int], values: Iterable[int]) -> None:
+        """Append symbols, each coded by the table of its index."""
         cumulative, reach, spans = self.tables.cumulative, self.tables.reach, self.spans
         for index, value in zip(indices, values, strict=True):
             c, k = cumulative[index], reach[index]
@@ -63,7 +65,7 @@ class Writer:
                 spans.append((c[-2], c[-1] - c[-2]))
                 self._escape(abs(value) - k, value < 0)
 
-    def _escape(self, beyond, negative):
+    def _escape(self, beyond: int, negative: bool) -> None:
         """Write `beyond`, 1 or more, as the number of its bits after the first, those bits, and the sign."""
         count = beyond.bit_length() - 1
         if count >= 1 << ESCAPE_BITS:
@@ -72,11 +74,12 @@ class Writer:
         self._raw(beyond - (1 << count), count)
         self._raw(int(negative), 1)
 
-    def _raw(self, value, bits):
+    def _raw(self, value: int, bits: int) -> None:
         if bits:
             self.spans.append((value << (BITS - bits), 1 << (BITS - bits)))
 
     def bytes(self) -> bytes:
+        """Return the payload of all symbols so far."""
         x, words = LOWEST, []
         for start, size in reversed(self.spans):
             if x >= size << 16:
@@ -100,7 +103,7 @@ class Reader:
         if self.state < LOWEST:
             raise SdcFormatError(f"the coded latent begins with the state {self.state}; no encoder goes below {LOWEST}")
 
-    def take(self, indices) -> list[int]:
+    def take(self, indices: Iterable[int]) -> list[int]:
         """The symbols of tables `indices`, an iterable of integers."""
         cumulative, reach, words = self.tables.cumulative, self.tables.reach, self.words
         x, at, found = self.state, self.at, []
@@ -127,12 +130,12 @@ class Reader:
         self.state, self.at = x, at
         return found
 
-    def _escape(self, k):
+    def _escape(self, k: int) -> int:
         count = self._raw(ESCAPE_BITS)
         beyond = (1 << count) + self._raw(count)
         return -(k + beyond) if self._raw(1) else k + beyond
 
-    def _raw(self, bits):
+    def _raw(self, bits: int) -> int:
         if not bits:
             return 0
         slot = self.state & MASK
@@ -143,8 +146,8 @@ class Reader:
             self.at += 1
         return value
 
-    def close(self):
-        """Nothing may be left, and the state must be the one that the encoder began with."""
+    def close(self) -> None:
+        """Raise SdcFormatError unless nothing is left and the state is the one that the encoder began with."""
         if self.state != LOWEST or self.at != len(self.words):
             raise SdcFormatError(
                 f"the coded latent should end in the state {LOWEST} with its last bytes; it ends in {self.state} with "

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,8 @@ MIN_FACTOR, MAX_FACTOR = 2.0**-60, 2.0**30
 class Weights:
     """What encoder and decoder share, and what the encoder has besides.
 
+    Attributes
+    ----------
     latent_format : str
     channels : int
         Of the latent.
@@ -71,8 +74,8 @@ class Weights:
     scale: np.float32
     shift: np.float32
     errors: np.ndarray
-    convs: dict
-    scales: dict
+    convs: dict[str, Conv]
+    scales: dict[str, np.float32]
     steps: np.ndarray
     log_steps: np.ndarray
     tables: Tables
@@ -198,16 +201,17 @@ def build_weights(arrays: dict[str, np.ndarray]) -> Weights:
     )
 
 
-def _groups(array):
+def _groups(array: Callable) -> tuple[int, ...]:
     groups = tuple(int(size) for size in array("groups", np.int32, NUM_GROUPS))
     if min(groups) < 1 or sum(groups) > MAX_COEFFICIENTS:
         raise ValueError(f"groups of {groups} coefficients are out of bounds")
     return groups
 
 
-def _decoder(array, channels, groups):
+def _decoder(array: Callable, channels: int, groups: tuple[int, ...]) -> tuple[dict[str, Conv], dict[str, np.float32]]:
     """Layers of the decoder and the units of what they take in, by name."""
-    convs, scales = {}, {}
+    convs: dict[str, Conv] = {}
+    scales: dict[str, np.float32] = {}
     width = None  # outputs of the layer before
     for name, (taps, inputs, outputs, integers) in layers(channels, groups).items():
         inputs = inputs or width

@@ -5,7 +5,7 @@ import numpy as np
 from .kmeans import nearest
 
 
-def floyd_steinberg(pixels, entries, strength):
+def floyd_steinberg(pixels: np.ndarray, entries: np.ndarray, strength: float) -> np.ndarray:
     """Replace each pixel by the nearest entry and pass its error on to neighbors not yet visited.
 
     The result is that of the usual raster scan (left to right, top to bottom; 7/16 of the error to the right, 3/16

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class Palette:
     high: np.ndarray
     components: np.ndarray
 
-    def values(self):
+    def values(self) -> np.ndarray:
         """Return the entries in latent units, (K, C) float32.
 
         This is the decoder's arithmetic, in the order FORMAT.md fixes: one exact difference, one exact product, a
@@ -37,17 +38,17 @@ class Palette:
         product = self.components.astype(np.float64) * span
         return (low + product / MAX_COMPONENT).astype(np.float32)
 
-    def keep(self, entries):
+    def keep(self, entries: np.ndarray) -> "Palette":
         """Return the palette of only these entries (an index array)."""
         return Palette(self.low, self.high, self.components[entries])
 
-    def to_bytes(self):
+    def to_bytes(self) -> bytes:
         """Return the payload of section P."""
         ranges = np.stack([self.low, self.high], axis=1).astype("<f2")
         return ranges.tobytes() + self.components.tobytes()
 
 
-def from_centers(centers):
+def from_centers(centers: np.ndarray) -> Palette:
     """Round cluster centers, (K, C) float64 within the float16 range, to a palette in canonical order.
 
     Ranges are rounded outward to float16. Entries are sorted by their components and equal ones merged, so that
@@ -65,8 +66,8 @@ def from_centers(centers):
     return Palette(low16, high16, np.unique(components, axis=0))
 
 
-def from_bytes(payload, channels):
-    """Parse the payload of section P, or raise `SdcFormatError`."""
+def from_bytes(payload: Any, channels: int) -> Palette:
+    """Parse the payload (bytes-like) of section P, or raise `SdcFormatError`."""
     range_size = 4 * channels
     entries, rest = divmod(len(payload) - range_size, channels)
     if not 1 <= entries <= MAX_ENTRIES or rest:

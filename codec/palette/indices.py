@@ -1,5 +1,7 @@
 """Lossless coders for the palette indices of one image, in raster order."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import zstd_frame
@@ -11,7 +13,7 @@ NAMES = {FIXED: "fixed", ZSTD: "zstd"}
 BLOCK = 1 << 16
 
 
-def code_indices(indices, entries):
+def code_indices(indices: np.ndarray, entries: int) -> tuple[int, bytes]:
     """Code `indices` with every coder and keep the shortest result, the fixed-length one when equal.
 
     Parameters
@@ -30,8 +32,8 @@ def code_indices(indices, entries):
     return (ZSTD, compressed) if len(compressed) < len(fixed) else (FIXED, fixed)
 
 
-def decode_indices(coder, payload, count, entries):
-    """Return the `count` indices in a payload of section I, by coder FIXED or ZSTD, as a uint16 array.
+def decode_indices(coder: int, payload: Any, count: int, entries: int) -> np.ndarray:
+    """Return the indices in a payload (bytes-like) of section I, by coder FIXED or ZSTD, as a (count,) uint16 array.
 
     Raises
     ------
@@ -50,18 +52,18 @@ def decode_indices(coder, payload, count, entries):
     return indices
 
 
-def index_bits(entries):
+def index_bits(entries: int) -> int:
     """Return how many bits tell `entries` palette entries apart."""
     return (entries - 1).bit_length()
 
 
-def _pack(indices, bits):
+def _pack(indices: np.ndarray, bits: int) -> bytes:
     shifts = np.arange(bits - 1, -1, -1, dtype=np.uint16)
     digits = (indices[:, None].astype(np.uint16) >> shifts) & 1
     return np.packbits(digits.astype(np.uint8).ravel()).tobytes()
 
 
-def _unpack(payload, count, bits):
+def _unpack(payload: Any, count: int, bits: int) -> np.ndarray:
     expected = (count * bits + 7) // 8
     if len(payload) != expected:
         raise SdcFormatError(f"the indices take {len(payload)} bytes; {count} of {bits} bits take {expected}")
@@ -80,14 +82,14 @@ def _unpack(payload, count, bits):
     return indices
 
 
-def _to_planes(indices, entries):
+def _to_planes(indices: np.ndarray, entries: int) -> bytes:
     low = (indices & 0xFF).astype(np.uint8).tobytes()
     if entries <= 256:
         return low
     return low + (indices >> 8).astype(np.uint8).tobytes()
 
 
-def _from_planes(payload, count, entries):
+def _from_planes(payload: Any, count: int, entries: int) -> np.ndarray:
     planes = 1 if entries <= 256 else 2
     content = zstd_frame.decompress(payload, planes * count, "indices")
     if len(content) != planes * count:

@@ -9,7 +9,7 @@ MAX_ITERATIONS = 40
 TOLERANCE = 1e-6
 
 
-def nearest(points, entries):
+def nearest(points: np.ndarray, entries: np.ndarray) -> np.ndarray:
     """Return the index of the entry nearest to each point.
 
     Parameters
@@ -38,7 +38,7 @@ def nearest(points, entries):
     return indices
 
 
-def kmeans(points, count, rng):
+def kmeans(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return at most `count` centers of `points`; fewer when there are fewer distinct points.
 
     Parameters
@@ -52,15 +52,15 @@ def kmeans(points, count, rng):
     (K, C) float64 array, 1 <= K <= count
     """
     mean = points.mean(axis=0, dtype=np.float64)
-    centerd = (points - mean).astype(np.float32)
-    centers = _spread_start(centerd, count, rng)
+    centered = (points - mean).astype(np.float32)
+    centers = _spread_start(centered, count, rng)
     if len(centers) == count:  # fewer centers mean that every distinct point already is one
-        centers = _lloyd(centerd, centers)
+        centers = _lloyd(centered, centers)
     # Rounding must not carry a center out of the data: the palette's ranges rely on that.
     return np.clip(centers + mean, points.min(axis=0), points.max(axis=0))
 
 
-def _spread_start(points, count, rng):
+def _spread_start(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """k-means++: each next center is a point drawn with probability proportional to its squared distance so far."""
     columns = np.ascontiguousarray(points.T)
     chosen = [int(rng.integers(len(points)))]
@@ -75,7 +75,7 @@ def _spread_start(points, count, rng):
         chosen.append(int(drawn) if drawn < len(points) else int(distance.argmax()))
 
 
-def _squared_distance(columns, center):
+def _squared_distance(columns: np.ndarray, center: np.ndarray) -> np.ndarray:
     """Squared distance of each point, given as (C, N), from one center."""
     total = np.square(columns[0] - center[0])
     for column, component in zip(columns[1:], center[1:], strict=True):
@@ -83,7 +83,7 @@ def _squared_distance(columns, center):
     return total
 
 
-def _lloyd(points, centers):
+def _lloyd(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
     variance = np.square(points).mean(dtype=np.float64)
     for _ in range(MAX_ITERATIONS):
         indices = nearest(points, centers)
@@ -95,7 +95,7 @@ def _lloyd(points, centers):
     return centers
 
 
-def _cluster_means(points, indices, centers):
+def _cluster_means(points: np.ndarray, indices: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """Return the mean of each cluster; a cluster without points restarts at one of the worst served points."""
     sizes = np.bincount(indices, minlength=len(centers))
     sums = np.stack([np.bincount(indices, column, len(centers)) for column in points.T], axis=1)

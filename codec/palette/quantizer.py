@@ -52,7 +52,7 @@ def quantize(
     return trained.keep(used), list(compact.reshape(len(chosen), *chosen[0].shape))
 
 
-def _choose(pixels, values, strength):
+def _choose(pixels: np.ndarray, values: np.ndarray, strength: float) -> np.ndarray:
     if strength > 0:
         return floyd_steinberg(pixels, values, strength)
     return nearest(pixels.reshape(-1, pixels.shape[-1]), values).reshape(pixels.shape[:2])
