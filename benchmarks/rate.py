@@ -28,9 +28,9 @@ PALETTES = {
     for curve, colors in [(UNDITHERED, 16), (UNDITHERED, 256), (UNDITHERED, 512), (DITHERED, 16), (DITHERED, 256)]
 }
 SIZES = (1000, 1700, 2400, 3200, 4800, 8000)  # of preset best
-AT_PAPER, AT_CLEAN = f"{BEST}, in the bytes of paper", f"{BEST}, in the bytes of 64 colors"
+AT_PAPER, AT_CLEAN = f"{BEST}, at the file size of paper", f"{BEST}, at the file size of 64 colors"
 QUALITIES = (0, 10, 30)
-EQUAL = "In the bytes of preset paper, image by image"
+EQUAL = "At the file size of preset paper, image by image"
 COMPARED = ("AVIF", "WebP", "JPEG")
 
 
@@ -103,7 +103,7 @@ def wins_table(found: dict, count: int) -> Table:
         for ours, theirs in pairs
         if ours in found and theirs in found
     ]
-    return Table(f"Wins, of {count} images", ["", *HEADER], lines)
+    return Table(f"Wins out of {count} images", ["", *HEADER], lines)
 
 
 def saved_table(found: dict) -> list[Table]:
@@ -112,8 +112,8 @@ def saved_table(found: dict) -> list[Table]:
     if not all(points):
         return []
     saved = [show_share(bd_rate(*points, key)) for key in metrics.COLUMNS]
-    title = "Bytes of preset best at the quality of palettes without dither (BD-rate)"
-    return [Table(title, ["", *HEADER], [["change of bytes", *saved]])]
+    title = "BD-rate of preset best against palettes without dither"
+    return [Table(title, ["", *HEADER], [["change in bytes", *saved]])]
 
 
 def show_share(share: float | None) -> str:

@@ -210,7 +210,7 @@ def test_rate_counts_who_is_better_and_takes_means(monkeypatch):
         ["SDC, 64 colors, no dither", "2800", "21.00", "0.500", "-", "0.300", "1"],
         ["AVIF", "3000", "23.00", "0.500", "-", "0.300", "1"],
     ]
-    assert wins.title == "Wins, of 2 images"
+    assert wins.title == "Wins out of 2 images"
     assert ["AVIF over SDC, preset paper", "1", "0", "-", "1"] in wins.rows
     assert [f"{rate.AT_PAPER} over SDC, preset paper", "2", "0", "-", "1"] in wins.rows
 

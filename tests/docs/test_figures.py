@@ -15,11 +15,11 @@ from benchmarks.harness.regenerator import BEST
 
 ROOT = Path(__file__).parents[2]
 EQUAL, ALL, REGENERATED = (
-    "In the bytes of preset paper, image by image",
+    "At the file size of preset paper, image by image",
     "All settings",
     "Before and after regeneration",
 )
-PAPER, CLEAN, AT_PAPER = "SDC, preset paper", "SDC, 64 colors, no dither", "SDC, preset best, in the bytes of paper"
+PAPER, CLEAN, AT_PAPER = "SDC, preset paper", "SDC, 64 colors, no dither", "SDC, preset best, at the file size of paper"
 TABLE = re.compile(r"<!-- (\w+): (.+) -->\n((?:\|.*\n)+)")
 # Bytes, a decimal fraction, but not a version such as 0.16.3, a share, so many of so many, or decibels.
 FIGURE = re.compile(r"\d+ bytes|(?<![\d.])\d+\.\d{2,3}(?![\d.]*\d)|\d+(?:\.\d+)? ?%|\d+ of \d+|\d+ dB")
@@ -44,7 +44,7 @@ def figures(name: str, title: str, row: str, *columns: str) -> list[str]:
 
 def wins(name: str, count: int, ours: str, theirs: str, column: str) -> str:
     """ "3 of 24" images."""
-    return f"{figures(name, f'Wins, of {count} images', f'{ours} over {theirs}', column)[0]} of {count}"
+    return f"{figures(name, f'Wins out of {count} images', f'{ours} over {theirs}', column)[0]} of {count}"
 
 
 def split(line: str) -> list[str]:
