@@ -32,10 +32,10 @@ def main(arguments: list[str], settings: dict) -> int:
         "--install", action="store_true", help="put what was trained into weights/, in the place of what is there"
     )
     parser.add_argument(
-        "--family",
-        choices=coder.FAMILIES,
+        "--latent-format",
+        choices=coder.FORMATS,
         default="SD1.x",
-        help="whose latents the coder learns (default: %(default)s)",
+        help="whose latents the learned codec is for (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
     if unknown := set(options.models) - set(TRAININGS):
@@ -46,11 +46,11 @@ def main(arguments: list[str], settings: dict) -> int:
     try:
         names = options.models or list(TRAININGS)
         if names != ["dictionaries"]:  # which learn from texts
-            paths = sorted(sum(data.photographs(settings["shared"]), []))
+            paths = sorted({*sum(data.photographs(settings["shared"]), [])})
             say(f"{len(paths)} photographs, SHA-256 {data.hash_of(paths)}; on {loop.device().type}.")
         for name in names:
             say(f"Training {name}; stop it at any time, the same command goes on.")
-            only = {"family": options.family} if name == "coder" else {}
+            only = {"latent_format": options.latent_format} if name == "coder" else {}
             trained = TRAININGS[name].train(settings["shared"], folder / f"{name}.pt", options.steps, **only)
             for file, content in TRAININGS[name].parts(trained).items():
                 write((WEIGHTS if options.install else folder / "trained") / file, content)

@@ -1,29 +1,23 @@
 """The tiny Canny ControlNet: leads the denoiser from what a decoder has back to the photograph.
 
-It goes on from the former one, which the history of this repository holds and which was taught palettes and a softer
-autoencoder. A step of training repeats what the nodes do: a decoded latent is inverted along the first levels of a
-DDIM schedule by the denoiser alone (Eq. (1) of "Post-processing Based Image Coding via Stable Diffusion"), and on the
-way back denoiser and ControlNet together shall end at the photograph, given the edges of the decoded image. Gradients
-run through the last two levels of the way, so what is trained is what comes out at its end. Photographs come by turns
-through either autoencoder and every coder. What counts is how the image looks that the end decodes to: LPIPS on
-SqueezeNet, so that AlexNet is left for measuring. With x = z / sqrt(a), sigma = sqrt(1 / a - 1).
+It goes on from the one in `weights/`. A step of training repeats what the nodes do: a decoded latent is inverted along
+the first levels of a DDIM schedule by the denoiser alone (Eq. (1) of "Post-processing Based Image Coding via Stable
+Diffusion"), and on the way back denoiser and ControlNet together shall end at the photograph, given the edges of the
+decoded image. Gradients run through the last two levels of the way, so what is trained is what comes out at its end.
+Photographs come by turns through either autoencoder and every coder. What counts is how the image looks that the end
+decodes to: LPIPS on SqueezeNet, so that AlexNet is left for measuring. With x = z / sqrt(a), sigma = sqrt(1 / a - 1).
 """
 
 import itertools
-import subprocess
 from pathlib import Path
 
 import torch
-from safetensors.torch import load, load_file
+from safetensors.torch import load_file
 from sdc_pack.codec.autoencoder import tiny_vae
 from torch.nn.functional import l1_loss
 
-from dev.environment import SetupError
+from . import data, loop, networks, stored
 
-from . import data, loop, networks, stored, vae
-from .coder import photographs
-
-START = "0f99c94fb37ac2aec3c4e5004e10fa1106ca3f3d"  # `git cat-file blob` gives the former weights
 STEPS = 2000
 BATCH = 2
 CROP = 24  # latents, 192 pixels: the networks see this much of an image
@@ -91,33 +85,22 @@ def regenerate(unet, x, labels: list[int], control=None, with_gradient: int = 0)
     return x
 
 
-def former() -> dict[str, torch.Tensor]:
-    """The weights that training goes on from."""
-    command = ["git", "-C", str(Path(__file__).parent), "cat-file", "blob", START]
-    try:
-        found = subprocess.run(command, check=True, capture_output=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        raise SetupError(
-            f"The ControlNet goes on from former weights, blob {START} of this repository: training needs git and "
-            "the whole history."
-        ) from None
-    return {name: value.float() for name, value in load(found).items()}
+def shipped(network, name: str):
+    """The network with its weights of the folder `weights`."""
+    weights = load_file(tiny_vae.WEIGHTS / f"sdc_tiny_{name}.safetensors")
+    network.load_state_dict({key: value.float() for key, value in weights.items()})
+    return network.to(memory_format=torch.channels_last)
 
 
 def train(shared: Path, state: Path, steps: int | None = None):
     device = loop.device()
     torch.manual_seed(0)
-    unet = networks.UNet()
-    weights = load_file(tiny_vae.WEIGHTS / "sdc_tiny_unet.safetensors")
-    unet.load_state_dict({name: value.float() for name, value in weights.items()})
-    unet = unet.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
-    network = networks.ControlNet()
-    network.load_state_dict(former())
-    network = network.to(device, memory_format=torch.channels_last)
+    unet = shipped(networks.UNet(), "unet").eval().requires_grad_(False).to(device)
+    network = shipped(networks.ControlNet(), "canny").to(device)
 
-    perceptual = vae.load_lpips(shared).to(device)
+    perceptual = data.load_lpips(shared).to(device)
     decoders = {name: data.halves(shared, name)[1].to(device) for name in ("tiny", "taesd")}
-    chosen, held_out = photographs.photographs(shared)
+    chosen, held_out = data.photographs(shared)
 
     def squares(part, paths):
         """(coder, autoencoder) -> squares of its share of the photographs."""
@@ -125,7 +108,7 @@ def train(shared: Path, state: Path, steps: int | None = None):
         for number, (coder, autoencoder) in enumerate(KINDS):
             kept = state.with_name(f"{coder}-{autoencoder}{part}.safetensors")
             own = paths[number :: len(KINDS)] or paths
-            found[coder, autoencoder] = stored.squares(shared, own, autoencoder, coder, kept, device, loop.progress)
+            found[coder, autoencoder] = stored.squares(shared, own, autoencoder, coder, kept, device)
         return found
 
     source, held = squares("", chosen[::EVERY]), squares("-held-out", held_out)
@@ -161,7 +144,8 @@ def train(shared: Path, state: Path, steps: int | None = None):
             label = integer(1000, generator)
             noise = torch.randn(latent.shape, generator=generator).to(device)
             eps = epsilon(unet, latent + sigma[label] * noise, label, control)
-            return (eps - noise - (latent - clean) / sigma[label]).square().mean() * sigma[label].clamp(max=1) ** 2
+            error = (eps - noise - (latent - clean) / sigma[label]).square().mean()
+            return {"loss": error * sigma[label].clamp(max=1) ** 2}
         if way < FROM_NOISE + AT_ONCE:
             lowest, highest = AT_ONCE_LEVELS
             labels, x = [lowest + integer(highest - lowest, generator)], latent
@@ -173,7 +157,7 @@ def train(shared: Path, state: Path, steps: int | None = None):
         z = regenerate(unet, x, labels, control, with_gradient=2)
         place = [integer(max(1, CROP - WINDOW + 1), generator) for _ in range(2)]
         look, error = distance(kind[1], z, pixels, place)
-        return look + error + 0.5 * (inner(z - clean, MARGIN)).square().mean()
+        return {"loss": look + error + 0.5 * inner(z - clean, MARGIN).square().mean()}
 
     @torch.no_grad()
     def measure(network):
@@ -191,8 +175,7 @@ def train(shared: Path, state: Path, steps: int | None = None):
         return figures
 
     begun = network.state_dict()
-    names = "  ".join(f"{name} {figure:.4f}" for name, figure in measure(network).items())
-    print(f"LPIPS of those held out, before: {names}", flush=True)
+    print(f"LPIPS of those held out, before: {loop.spell(measure(network))}", flush=True)
     settings = {name: value for name, value in globals().items() if name.isupper()}
     recipe = f"{settings} {data.digest(unet, *decoders.values())} {data.hash_of(chosen)} {sorted(begun)}"
     return loop.train(network, loss, measure, steps or STEPS, state, RATE, recipe=recipe, cool_down=COOL_DOWN)

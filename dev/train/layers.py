@@ -68,7 +68,7 @@ def train(own: nn.Sequential, taught: nn.Sequential, x, held_out, steps: int, ra
                     return apart(layer(patches / scale), wanted)
 
             def loss(layer, _step, generator, patches=patches):
-                return error(layer, patches.draw(generator))
+                return {"loss": error(layer, patches.draw(generator))}
 
             @torch.no_grad()
             def measure(layer, unseen=unseen):

@@ -12,11 +12,83 @@ import torch
 
 from dev import accelerator
 
-MUON_FROM = 32  # channels in and out; narrower layers, biases and norms are left to AdamW
-WARM_UP = 200  # steps over which the learning rate rises
+WARM_UP = 100  # steps over which the learning rate rises
 COOL_DOWN = 0.25  # share of the steps over which it falls to nothing at the end, unless told
 MEASURE_EVERY = 500  # steps
-KEEP_EVERY = 120  # seconds between two states on the disk
+SAVE_EVERY = 120  # seconds between two states on the disk
+MAX_NORM = 2.0  # of a gradient
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon (Jordan et al. 2024) in float32, for layers of one shape at once.
+
+    torch's own works in bfloat16, which takes as long as the rest of a step on processors that lack it.
+    """
+
+    MOMENTUM, DECAY, EPSILON = 0.95, 1e-3, 1e-7
+    ROUNDS, QUINTIC = 5, (3.4445, -4.7750, 2.0315)  # of Newton and Schulz's iteration, as published
+
+    def __init__(self, layers):
+        super().__init__(layers, {"lr": 0.0})
+
+    @torch.no_grad()
+    def step(self):
+        alike: dict[torch.Size, list] = {}
+        for group in self.param_groups:
+            for layer in group["params"]:
+                alike.setdefault(layer.shape, []).append((layer, group["lr"]))
+        for layers in alike.values():
+            directions = []
+            for layer, _ in layers:
+                momentum = self.state[layer].setdefault("momentum", torch.zeros_like(layer))
+                momentum.lerp_(layer.grad, 1 - self.MOMENTUM)
+                directions.append(layer.grad.lerp(momentum, self.MOMENTUM).flatten(1))
+            directions = self._orthogonal(torch.stack(directions))
+            largest = max(directions.shape[1:])
+            for (layer, rate), direction in zip(layers, directions, strict=True):
+                layer.mul_(1 - rate * self.DECAY)
+                layer.add_(direction.view(layer.shape), alpha=-rate * 0.2 * largest**0.5)  # as large as AdamW's
+
+    def _orthogonal(self, x):
+        """(n, rows, columns) -> about the nearest matrices whose singular values are one."""
+        a, b, c = self.QUINTIC
+        wide = x.shape[1] <= x.shape[2]
+        x = x if wide else x.mT
+        x = x / (x.norm(dim=(1, 2), keepdim=True) + self.EPSILON)
+        for _ in range(self.ROUNDS):
+            square = x @ x.mT
+            x = a * x + (b * square + c * square @ square) @ x
+        return x if wide else x.mT
+
+
+class Optimizer:
+    """Muon for the wide 3x3 convolutions, AdamW for the rest."""
+
+    MIN_WIDTH = 24  # channels in and out
+
+    def __init__(self, network: torch.nn.Module):
+        def is_wide(parameter):
+            return parameter.shape[2:] == (3, 3) and min(parameter.shape[:2]) >= self.MIN_WIDTH
+
+        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        wide = [parameter for parameter in parameters if is_wide(parameter)]
+        rest = [parameter for parameter in parameters if not is_wide(parameter)]
+        self.parts = [torch.optim.AdamW(rest, betas=(0.9, 0.99), weight_decay=0.0)] if rest else []
+        self.parts += [Muon(wide)] if wide else []
+
+    def state_dict(self) -> list[dict]:
+        return [part.state_dict() for part in self.parts]
+
+    def load_state_dict(self, states: list[dict]):
+        for part, state in zip(self.parts, states, strict=True):
+            part.load_state_dict(state)
+
+    def step(self, rate: float):
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = rate
+            part.step()
 
 
 class Average:
@@ -26,58 +98,57 @@ class Average:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def follow(self, network: torch.nn.Module, step: int):
-        share = 1 - min(0.9995, (1 + step) / (10 + step))
+    def update(self, network: torch.nn.Module, step: int):
+        share = 1 - min(0.999, (1 + step) / (10 + step))
         for mean, value in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
             mean.lerp_(value, share)
 
 
-class Optimizer:
-    """Muon (Jordan et al. 2024) for the wide layers, AdamW for the rest.
+class Run:
+    """Network, its average and the optimizer, as they are kept in a file."""
 
-    Muon of torch takes matrices only, so it works on copies of the layers, laid flat.
-    """
+    def __init__(self, network: torch.nn.Module, state: Path, recipe: str):
+        self.network, self.average, self.optimizer = network, Average(network), Optimizer(network)
+        self.state, self.recipe, self.done = state, recipe, 0
 
-    def __init__(self, network: torch.nn.Module):
-        def is_wide(parameter):
-            return parameter.ndim > 1 and min(parameter.shape[:2]) >= MUON_FROM
+    def load(self):
+        """Go on from the file, if there is one. Raises ValueError where it is of another recipe."""
+        if not self.state.is_file():
+            return
+        saved = torch.load(self.state, map_location="cpu", weights_only=True)
+        if saved.get("recipe") != self.recipe:
+            raise ValueError(f"{self.state} holds a run of another kind. Delete it to begin anew.")
+        self.network.load_state_dict(saved["network"])
+        self.average.network.load_state_dict(saved["average"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.done = saved["done"]
 
-        self.layers = [parameter for parameter in network.parameters() if is_wide(parameter)]
-        self.matrices = [torch.nn.Parameter(layer.detach().flatten(1).clone()) for layer in self.layers]
-        rest = [parameter for parameter in network.parameters() if not is_wide(parameter)]
-        self.parts = []
-        if rest:
-            self.parts.append(torch.optim.AdamW(rest, betas=(0.9, 0.99), weight_decay=1e-4))
-        if self.matrices:
-            self.parts.append(torch.optim.Muon(self.matrices, weight_decay=1e-3, adjust_lr_fn="match_rms_adamw"))
+    def save(self):
+        parts = {"network": self.network, "average": self.average.network, "optimizer": self.optimizer}
+        content = {name: part.state_dict() for name, part in parts.items()}
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        part = self.state.with_suffix(".part")
+        torch.save(content | {"done": self.done, "recipe": self.recipe}, part)
+        part.replace(self.state)
 
-    def state_dict(self) -> list[dict]:
-        return [part.state_dict() for part in self.parts]
-
-    def load_state_dict(self, kept: list[dict]):
-        for part, state in zip(self.parts, kept, strict=True):
-            part.load_state_dict(state)
-
-    @torch.no_grad()
-    def step(self, rate: float):
-        for matrix, layer in zip(self.matrices, self.layers, strict=True):
-            matrix.copy_(layer.flatten(1))
-            matrix.grad = layer.grad.flatten(1)
-        for part in self.parts:
-            for group in part.param_groups:
-                group["lr"] = rate
-            part.step()
-        for matrix, layer in zip(self.matrices, self.layers, strict=True):
-            layer.copy_(matrix.view(layer.shape))
+    def step(self, loss: torch.Tensor, rate: float):
+        self.network.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)
+        if torch.isfinite(norm):
+            self.optimizer.step(rate)
+        self.done += 1
+        self.average.update(self.network, self.done)
 
 
 def device() -> torch.device:
     return torch.device(accelerator.kind() or "cpu")
 
 
-def autocast(device: torch.device):
+def autocast(device: torch.device) -> torch.autocast:
     """bfloat16 where the machine computes in it; elsewhere it would take ten times as long as float32."""
-    fast = device.type != "cpu" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    known = torch.cpu.get_capabilities()
+    fast = device.type != "cpu" or bool(known.get("avx512_bf16") or known.get("amx_bf16"))
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=fast)
 
 
@@ -104,7 +175,7 @@ def train(
     Parameters
     ----------
     loss : callable
-        (network, step, generator) -> scalar tensor, the loss of one step.
+        (network, step, generator) -> dict of scalars, printed on the way; the one called "loss" is learned from.
     measure : callable
         (averaged network) -> dict of figures on held-out photographs, printed on the way.
     state : Path
@@ -116,69 +187,45 @@ def train(
     cool_down : float
         Share of the steps over which the learning rate falls to nothing.
     """
-    optimizer = Optimizer(network)
     shapes = [tuple(parameter.shape) for parameter in network.parameters()]
     recipe = hashlib.sha256(f"{recipe} {shapes} {steps} {rate} {seed} {cool_down}".encode()).hexdigest()
-    average, done = Average(network), 0
-    if state.is_file():
-        kept = torch.load(state, map_location="cpu", weights_only=True)
-        if kept.get("recipe") != recipe:
-            raise ValueError(f"{state} holds a run of another kind. Delete it to begin anew.")
-        network.load_state_dict(kept["network"])
-        average.network.load_state_dict(kept["average"])
-        optimizer.load_state_dict(kept["optimizer"])
-        done = kept["done"]
-        print(f"going on from step {done} of {steps}", flush=True)
-
-    def keep():
-        state.parent.mkdir(parents=True, exist_ok=True)
-        part = state.with_suffix(".part")
-        torch.save(
-            {
-                "network": network.state_dict(),
-                "average": average.network.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "done": done,
-                "recipe": recipe,
-            },
-            part,
-        )
-        part.replace(state)
-
-    stopped = []
+    run = Run(network, state, recipe)
+    run.load()
+    if run.done:
+        print(f"going on from step {run.done} of {steps}", flush=True)
+    stopped: list[int] = []
     previous = {name: signal.signal(name, lambda number, _: stopped.append(number)) for name in STOPS}
-    kept_at, mean, since, since_step = time.monotonic(), None, time.monotonic(), done
+    saved_at = since = time.monotonic()
+    since_step, means = run.done, {}
     try:
-        while done < steps and not stopped:
-            remaining = (steps - done) / max(1, cool_down * steps)
-            value = loss(network, done, generator(seed, done))
-            network.zero_grad(set_to_none=True)
-            value.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step(rate * min(1.0, (done + 1) / WARM_UP, remaining))
-            done += 1
-            average.follow(network, done)
-            mean = value.item() if mean is None else 0.98 * mean + 0.02 * value.item()
-            if not math.isfinite(mean):
-                raise FloatingPointError(f"The loss is {mean} at step {done}.")
-            if done % 50 == 0:
-                pace = (time.monotonic() - since) / (done - since_step)
-                print(f"step {done}/{steps}  loss {mean:.4f}  {pace:.2f} s/step", flush=True)
-                since, since_step = time.monotonic(), done
-            if done % MEASURE_EVERY == 0 or done == steps:
-                figures = "  ".join(f"{name} {figure:.4f}" for name, figure in measure(average.network).items())
-                print(f"step {done}/{steps}  held out: {figures}", flush=True)
-            if time.monotonic() - kept_at > KEEP_EVERY:
-                keep()
-                kept_at = time.monotonic()
+        while run.done < steps and not stopped:
+            torch.manual_seed(run.done)
+            network.train()
+            figures = loss(network, run.done, generator(seed, run.done))
+            remaining = (steps - run.done) / max(1, cool_down * steps)
+            run.step(figures["loss"], rate * min(1.0, (run.done + 1) / WARM_UP, remaining))
+            for name, figure in figures.items():
+                means[name] = 0.98 * means.get(name, figure.item()) + 0.02 * figure.item()
+            if not math.isfinite(means["loss"]):
+                raise FloatingPointError(f"The loss is {means['loss']} at step {run.done}.")
+            if run.done % 50 == 0:
+                pace = (time.monotonic() - since) / (run.done - since_step)
+                print(f"step {run.done}/{steps}  {pace:.2f} s/step  {spell(means)}", flush=True)
+                since, since_step = time.monotonic(), run.done
+            if run.done % MEASURE_EVERY == 0 or run.done == steps:
+                print(f"step {run.done}/{steps}  held out: {spell(measure(run.average.network))}", flush=True)
+            if time.monotonic() - saved_at > SAVE_EVERY:
+                run.save()
+                saved_at = time.monotonic()
     finally:
         for name, handler in previous.items():
             signal.signal(name, handler)
-    keep()
+    run.save()
     if stopped:
-        print(f"Stopped at step {done}; the same command goes on from there.", flush=True)
+        print(f"Stopped at step {run.done}; the same command goes on from there.", flush=True)
         sys.exit(128 + stopped[0])
-    return average.network
+    return run.average.network
 
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+def spell(figures: dict[str, float]) -> str:
+    return "  ".join(f"{name} {figure:.4f}" for name, figure in figures.items())

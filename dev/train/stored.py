@@ -1,6 +1,5 @@
 """What a decoder has of photographs: squares of them, stored by every coder there is and read back."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from sdc_pack import codec
 from sdc_pack.codec.autoencoder import tiny_vae
 from sdc_pack.nodes.regeneration import edges
 
-from . import data
+from . import data, loop
 
 SIDE = 256  # pixels of a square
 LARGEST = 384  # pixels of a photograph's shorter side that a square is cut from; larger ones are reduced
@@ -37,11 +36,6 @@ class Square:
     pixels: torch.Tensor
 
 
-def number_of(path: Path) -> int:
-    """The same on every machine."""
-    return int.from_bytes(hashlib.sha256(data.name_of(path).encode()).digest()[:4], "little")
-
-
 def cut(path: Path) -> np.ndarray:
     """(256, 256, 3) uint8: a square of the photograph, somewhere in it."""
     image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
@@ -49,7 +43,7 @@ def cut(path: Path) -> np.ndarray:
     scale = min(max(shorter, SIDE), LARGEST) / shorter
     if scale != 1:
         image = image.resize([max(SIDE, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS)
-    number = number_of(path)
+    number = data.number_of(data.name_of(path))
     left, top = number % (image.width - SIDE + 1), number // 4096 % (image.height - SIDE + 1)
     return np.asarray(image.crop((left, top, left + SIDE, top + SIDE)))
 
@@ -66,19 +60,22 @@ def store(latent: np.ndarray, coder: str, number: int) -> np.ndarray:
 
 
 def squares(
-    shared: Path, paths: list[Path], autoencoder: str, coder: str, kept: Path, device: torch.device, progress
+    shared: Path, paths: list[Path], autoencoder: str, coder: str, kept: Path, device: torch.device
 ) -> list[Square]:
     """A square of each photograph, worked out once. `autoencoder` is "taesd" or "tiny", the one of `weights/`."""
     encoder, decoder = (network.to(device) for network in data.halves(shared, autoencoder))
-    teacher = data.taesd(shared, "encoder").to(device)
+    teacher = data.teacher(shared, "encoder").to(device)
 
     def make():
         found = {}
-        for path in progress(paths, f"storing by {coder}"):
+        for path in loop.progress(paths, f"storing by {coder}"):
             pixels = torch.from_numpy(cut(path).copy()).permute(2, 0, 1)
             clean = data.run(teacher, pixels[None] / 255, device)[0]
             own = clean if autoencoder == "taesd" else data.run(encoder, pixels[None] / 255, device)[0]
-            latent = torch.from_numpy(store(own.numpy() / tiny_vae.SCALE, coder, number_of(path))) * tiny_vae.SCALE
+            latent = (
+                torch.from_numpy(store(own.numpy() / tiny_vae.SCALE, coder, data.number_of(data.name_of(path))))
+                * tiny_vae.SCALE
+            )
             image = data.run(decoder, latent[None], device).clamp(0, 1).permute(0, 2, 3, 1)
             lines = edges.canny_edges(image, *THRESHOLDS)[..., 0].to(torch.uint8)
             square = Square(clean.half(), latent.half(), lines, pixels)

@@ -11,6 +11,7 @@ STEPS = 1_200
 BATCH = 16
 CROP = 32  # latents, 256 pixels
 RATE = 1e-3
+MEASURED = 64  # crops of those held out
 
 
 def noised(z, labels, noise):
@@ -30,11 +31,10 @@ def train(shared: Path, state: Path, steps: int | None = None):
     torch.manual_seed(0)
     network = networks.UNet().to(device, memory_format=torch.channels_last)
     chosen, held_out = data.photographs(shared)
+    teacher = data.teacher(shared, "encoder")
     crops, held = (
-        data.Crops(
-            [(z,) for z in data.latents(shared, paths, state.parent / name, device, loop.progress).values()], CROP
-        )
-        for paths, name in ((chosen, "latents.safetensors"), (held_out, "latents-held-out.safetensors"))
+        data.Crops([(z,) for z in data.latents(teacher, paths, state.parent / f"{name}.safetensors")], CROP)
+        for paths, name in ((chosen, "latents"), (held_out, "latents-held-out"))
     )
 
     def draw(source, generator, count):
@@ -44,18 +44,17 @@ def train(shared: Path, state: Path, steps: int | None = None):
         return z.float().to(device), labels.to(device), noise.to(device)
 
     def loss(network, _step, generator):
-        return error(network, *draw(crops, generator, BATCH))
+        return {"loss": error(network, *draw(crops, generator, BATCH))}
 
     @torch.no_grad()
     def measure(network):
-        z, _, noise = draw(held, loop.generator(1, 0), 64)
+        z, _, noise = draw(held, loop.generator(1, 0), MEASURED)
         figures = {}
         for name, low, high in (("eps MSE", 0, 1000), ("t<100", 0, 100), ("t<400", 100, 400)):
             labels = torch.linspace(low, high - 1, len(z)).long().to(device)
-            figures[name] = (
-                sum(error(network, *(part[i : i + 16] for part in (z, labels, noise))).item() for i in range(0, 64, 16))
-                / 4
-            )
+            parts = zip(*(tensor.split(BATCH) for tensor in (z, labels, noise)), strict=True)
+            errors = [error(network, *part).item() for part in parts]
+            figures[name] = sum(errors) / len(errors)
         return figures
 
     recipe = f"{data.hash_of(chosen)} {BATCH} {CROP}"

@@ -3,12 +3,10 @@
 Both halves learn layer by layer, then as a whole, so that the errors of the layers do not add up.
 """
 
-import copy
 from pathlib import Path
 
 import torch
 from sdc_pack.codec.autoencoder import tiny_vae
-from sdc_pack.nodes.comparison import metrics
 from torch import nn
 from torch.nn.functional import l1_loss, mse_loss
 
@@ -19,10 +17,10 @@ LAYER_RATES = {"encoder": 2e-3, "decoder": 4e-3}
 LAYER_CROPS = 640  # of photographs, whose features the layers learn from
 STEPS = {"encoder": 2_000, "decoder": 600}  # of each as a whole
 BATCH = 4
+MEASURED = 12  # batches of those held out
 CROP = 16  # latents, 128 pixels
 RATE = 2e-4  # falls all the time
 NOISE = 0.4  # most noise on a latent, about what a palette leaves
-LPIPS = "squeeze"  # AlexNet is kept for measuring
 
 
 def features(network: nn.Sequential, x: torch.Tensor) -> list[torch.Tensor]:
@@ -39,17 +37,6 @@ def apart(own: list, taught: list) -> torch.Tensor:
     return sum(map(layers.apart, own, taught)) / len(taught)
 
 
-def load_lpips(shared: Path) -> nn.Module:
-    """(images, images) in -1..1 -> LPIPS, with its gradient."""
-    folder = shared / "models" / "lpips"
-    found = sorted(folder.glob(f"{metrics.LPIPS_WEIGHTS[LPIPS]}*.pth"))
-    if not found:
-        raise FileNotFoundError(
-            f"No weights of {metrics.LPIPS_WEIGHTS[LPIPS]} in {folder}, which training measures by."
-        )
-    return copy.deepcopy(metrics.lpips_network(found[0], LPIPS)).requires_grad_(False)
-
-
 class Photographs:
     """Crops of the photographs, and of those held out."""
 
@@ -61,7 +48,7 @@ class Photographs:
             data.Crops([(data.pixels(path),) for path in paths], CROP, factors=(8,))
             for paths in data.photographs(shared)
         )
-        self.held_out = [self.draw(loop.generator(1, part), self.held_out_crops, 8) for part in range(6)]
+        self.held_out = [self.draw(loop.generator(1, part), self.held_out_crops) for part in range(MEASURED)]
 
     def draw(self, generator, crops: data.Crops, count: int = BATCH) -> torch.Tensor:
         (pixels,) = crops.batch(count, generator)
@@ -93,7 +80,7 @@ def train_encoder(shared: Path, photographs: Photographs, steps: int | None, sta
     device = photographs.device
     torch.manual_seed(0)
     encoder = tiny_vae.make_encoder().to(device, memory_format=torch.channels_last)
-    teacher = data.taesd(shared, "encoder").to(device)
+    teacher = data.teacher(shared, "encoder").to(device)
     if not state.is_file():
         rate, folder = LAYER_RATES["encoder"], state.with_suffix("")
         layers.train(encoder, teacher, *photographs.many(), steps or LAYER_STEPS, rate, folder, photographs.recipe)
@@ -107,7 +94,8 @@ def train_encoder(shared: Path, photographs: Photographs, steps: int | None, sta
         return {"features": apart(own, taught), "latents, squared": latent}
 
     def loss(encoder, _step, generator):
-        return sum(errors(encoder, photographs.draw(generator, photographs.crops)).values())
+        found = errors(encoder, photographs.draw(generator, photographs.crops))
+        return found | {"loss": sum(found.values())}
 
     def measure(encoder):
         return photographs.measure(lambda pixels: errors(encoder, pixels))
@@ -121,9 +109,9 @@ def train_decoder(shared: Path, photographs: Photographs, steps: int | None, sta
     device = photographs.device
     torch.manual_seed(0)
     decoder = tiny_vae.make_decoder().to(device, memory_format=torch.channels_last)
-    encoder, teacher = (data.taesd(shared, half).to(device) for half in ("encoder", "decoder"))
-    perceptual = load_lpips(shared).to(device)
-    shares = {"features": 1, "L1": 4, f"LPIPS({LPIPS})": 1}
+    encoder, teacher = (data.teacher(shared, half).to(device) for half in ("encoder", "decoder"))
+    perceptual = data.load_lpips(shared).to(device)
+    shares = {"features": 1, "L1": 4, f"LPIPS({data.LPIPS})": 1}
 
     def noisy(latents, generator):
         """Every second latent as a palette leaves it."""
@@ -152,7 +140,8 @@ def train_decoder(shared: Path, photographs: Photographs, steps: int | None, sta
 
     def loss(decoder, _step, generator):
         latents = noisy(encode(photographs.draw(generator, photographs.crops)), generator)
-        return sum(shares[name] * error for name, error in errors(decoder, latents).items())
+        found = errors(decoder, latents)
+        return found | {"loss": sum(shares[name] * error for name, error in found.items())}
 
     def measure(decoder):
         return photographs.measure(lambda pixels: errors(decoder, encode(pixels)))

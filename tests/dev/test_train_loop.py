@@ -11,7 +11,8 @@ def noisy_square(network, step, generator):
     x = torch.randn(16, 1, generator=generator)
     if step == INTERRUPT.get("at"):
         signal.raise_signal(signal.SIGTERM)
-    return (network(x) - (3 * x + 1 + 0.1 * torch.randn(x.shape, generator=generator))).square().mean()
+    error = network(x) - (3 * x + 1 + 0.1 * torch.randn(x.shape, generator=generator))
+    return {"loss": error.square().mean()}
 
 
 INTERRUPT: dict[str, int] = {}
@@ -29,7 +30,7 @@ def noisy_copy(network, step, generator):
     x = torch.randn(2, 3, 8, 8, generator=generator)
     if step == INTERRUPT.get("at"):
         signal.raise_signal(signal.SIGTERM)
-    return (network(x) - x.repeat(1, 11, 1, 1)[:, :32]).square().mean()
+    return {"loss": (network(x) - x.repeat(1, 11, 1, 1)[:, :32]).square().mean()}
 
 
 def run_wide(state, steps=40):
@@ -70,8 +71,12 @@ def test_a_finished_run_is_not_trained_further(tmp_path):
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     network = torch.nn.Linear(1, 1)
+
+    def loss(network, *_):
+        return {"loss": network.weight.sum() * float("nan")}
+
     with pytest.raises(FloatingPointError, match="step 1"):
-        loop.train(network, lambda net, *_: net.weight.sum() * float("nan"), lambda _: {}, 5, tmp_path / "s.pt", rate=1)
+        loop.train(network, loss, lambda _: {}, 5, tmp_path / "s.pt", rate=1)
 
 
 def test_wide_layers_take_steps_of_equal_size_in_every_direction():

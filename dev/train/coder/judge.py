@@ -1,65 +1,53 @@
-"""What trained weights are worth on photographs held out: size, error and LPIPS beside palettes of the same latents."""
+"""What trained weights are worth on photographs held out: size, error and LPIPS, and those of palettes."""
 
 from pathlib import Path
 
 import numpy as np
-import torch
 from sdc_pack import codec
 from sdc_pack.codec.learned import decoder, encoder
 from sdc_pack.codec.learned.weights import parse_weights
 from sdc_pack.nodes.comparison import metrics
 
-from . import photographs
-from .families import Family
+from .. import data, loop
+from .formats import TrainedFormat
 
 COLORS = (16, 64, 256)
-SETTINGS = (0, 40, 80, 120, 160, 200, 255)  # qualities
+QUALITIES = (0, 40, 80, 120, 160, 200, 255)
 FRAMING = 33  # bytes of a file besides the payload
 LPIPS = "alex"  # training looks through SqueezeNet
 
 
-def judge(data: bytes, family: Family, shared: Path, paths: list[Path]) -> list[str]:
-    """Lines of a table: means over the middles of photographs, decoded by the family's tiny autoencoder."""
-    weights = parse_weights(data)
-    encode, decode = family.half(shared, "encoder"), family.half(shared, "decoder")
+def judge(content: bytes, chosen: TrainedFormat, shared: Path, paths: list[Path]) -> list[str]:
+    """Lines of a table: means over the middles of photographs, decoded by the latent format's tiny autoencoder."""
+    weights = parse_weights(content)
+    encode, decode = chosen.half(shared, "encoder"), chosen.half(shared, "decoder")
     lpips = metrics.load_lpips([shared / "models" / "lpips"], LPIPS)
-    rows: dict[tuple[str, int], list] = {}
+    rows: dict[str, list] = {}
     for path in paths:
-        pixels = photographs.load(path, 2)
-        latent = family.to_latent(photographs.encode(encode, pixels))
-        found = {("autoencoder", 0): (0, latent)}
+        pixels = data.pixels(path, 2)
+        latent = chosen.to_latent(data.run(encode, pixels[None] / 255, loop.device())[0])
+        found = {"the autoencoder alone": (0, latent)}
         for colors in COLORS:
-            image = codec.encode([latent], "custom", colors=colors, dither="none", latent_format=family.name)[0]
-            found["palette", colors] = image.num_bytes, codec.decode(image)
-        for quality in SETTINGS:
+            image = codec.encode([latent], "custom", colors=colors, dither="none", latent_format=chosen.name)[0]
+            found[f"{colors} colors"] = image.num_bytes, codec.decode(image)
+        for quality in QUALITIES:
             payload = encoder.encode_to_quality(latent, quality, weights)
             decoded = decoder.decode_payload(payload, *latent.shape[1:], quality, weights)
-            found["quality", quality] = len(payload) + FRAMING, decoded
-        for key, (size, decoded) in found.items():
-            with torch.no_grad():
-                seen = decode(family.from_latent(decoded)[None])[0].clamp(0, 1).permute(1, 2, 0)
-            figures = metrics.measure(pixels, seen, lpips)
-            error = np.square(decoded - latent).mean() * family.scale**2
-            rows.setdefault(key, []).append((size, error, figures["lpips"], figures["ssim"], figures["psnr"]))
-    means = {key: np.mean(found, 0) for key, found in rows.items()}
-    learned = np.array([means["quality", quality] for quality in SETTINGS])
-    area = sum(pixels_of(path) for path in paths) / len(paths)
-    lines = [f"{family.name}: {len(paths)} photographs held out, {area / 512**2:.2f} of 512x512 in the mean"]
-    for (kind, setting), (size, error, distance, ssim, psnr) in means.items():
-        line = f"{kind} {setting}: {size:.0f} B, MSE {error:.4f}, LPIPS {distance:.3f}, SSIM {ssim:.3f}, {psnr:.2f} dB"
-        if kind == "palette":
-            alike = (size_at(learned, column, value) for column, value in ((1, error), (2, distance)))
-            line += "; learned has the same MSE at {:.0f} B, the same LPIPS at {:.0f} B".format(*alike)
+            found[f"quality {quality}"] = len(payload) + FRAMING, decoded
+        for name, (size, decoded) in found.items():
+            seen = data.run(decode, chosen.from_latent(decoded)[None], loop.device())[0].clamp(0, 1).permute(1, 2, 0)
+            figures = metrics.measure(pixels.permute(1, 2, 0), seen, lpips)
+            per_area = size / latent[0].size * 4096
+            error = np.square(decoded - latent).mean() * chosen.scale**2
+            rows.setdefault(name, []).append((per_area, error, figures["lpips"], figures["ssim"], figures["psnr"]))
+    means = {name: np.mean(found, 0) for name, found in rows.items()}
+    learned = np.array([row for name, row in means.items() if name.startswith("quality")])
+    lines = [f"{chosen.name}: {len(paths)} photographs held out; bytes of 512x512"]
+    for name, row in means.items():
+        line = "{}: {:.0f} B, MSE {:.4f}, LPIPS {:.3f}, SSIM {:.3f}, {:.2f} dB".format(name, *row)
+        if name.endswith("colors"):
+            logarithms = -np.log(row[2]), -np.log(learned[:, 2]), np.log(learned[:, 0])
+            same = np.exp(np.interp(*logarithms, left=np.nan, right=np.nan))
+            line += f"; the learned codec has the same LPIPS at {same:.0f} B"
         lines.append(line)
     return lines
-
-
-def pixels_of(path: Path) -> int:
-    height, width, _ = photographs.load(path, 2).shape
-    return height * width
-
-
-def size_at(rows: np.ndarray, column: int, value: float) -> float:
-    """Bytes at which a falling figure has a value, NaN beyond the qualities that were measured."""
-    at = np.interp(-np.log(value), -np.log(rows[:, column]), np.log(rows[:, 0]), left=np.nan, right=np.nan)
-    return float(np.exp(at))

@@ -16,6 +16,8 @@ from sdc_pack.codec.learned.passes import NUM_GROUPS, PASSES, starts
 from torch import nn
 from torch.nn import Conv2d
 
+from .. import loop
+
 WIDTH = 64  # channels of every hidden layer
 ANCHORS = 7  # qualities at which the steps are learned; between them their logarithm is linear
 SCALES = (0.04, 48.0)  # of the logistic distributions, in steps
@@ -24,12 +26,6 @@ SCALES = (0.04, 48.0)  # of the logistic distributions, in steps
 def phase_masks(height: int, width: int) -> dict[str, torch.Tensor]:
     """Name -> (height, width) float mask of the places of each phase."""
     return {name: torch.from_numpy(mask).float() for name, mask in passes.phases(height, width).items()}
-
-
-def half_precision() -> torch.autocast:
-    """bfloat16 where the processor knows it; one that does not is ten times slower with it than without."""
-    known = torch.cpu.get_capabilities()
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(known.get("avx512_bf16") or known.get("amx_bf16")))
 
 
 def conv(inputs, outputs, size=3):
@@ -63,12 +59,12 @@ class Transform(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, x, plane):
-        with half_precision():
+        with loop.autocast(x.device):
             t = self.head(torch.cat([x, plane], 1))
             for block in self.blocks:
                 t = block(t)
             t = torch.relu(t)
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(x.device.type, enabled=False):
             return self.linear(x) + self.tail(t.float())
 
 
@@ -83,11 +79,11 @@ class Context(nn.Module):
             self.last.weight.mul_(0.1)
 
     def forward(self, x):
-        with half_precision():
+        with loop.autocast(x.device):
             x = torch.relu(self.first(x))
             x = torch.relu(self.second(x))
             x = torch.relu(self.third(x))
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(x.device.type, enabled=False):
             return self.last(x.float()).chunk(2, 1)
 
 
@@ -103,6 +99,14 @@ def logistic_bits(k, log_scale):
     high, low = (0.5 - k) * inverse, (-0.5 - k) * inverse
     log_p = F.logsigmoid(high) + torch.log1p(-torch.exp((F.logsigmoid(low) - F.logsigmoid(high)).clamp(max=-1e-6)))
     return -log_p / math.log(2)
+
+
+def least_squares(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N, a), (N, b) -> the (b, a) matrix and (b,) bias that take x nearest to y."""
+    centered = x - x.mean(0)
+    square = centered.T @ centered / len(x) + 1e-3 * torch.eye(x.shape[1])
+    matrix = torch.linalg.solve(square, centered.T @ (y - y.mean(0)) / len(x)).T
+    return matrix, y.mean(0) - matrix @ x.mean(0)
 
 
 class Coder(nn.Module):
@@ -126,55 +130,89 @@ class Coder(nn.Module):
         return low * (high / low) ** q
 
     @torch.no_grad()
-    def start_from(self, patches: torch.Tensor, metric: torch.Tensor):
-        """Set the linear maps to the principal components of (N, patch) vectors as the (C, C) metric sees them."""
-        count = min(patches.shape[1], self.starts[-1])
-        mean = patches.mean(0)
+    def start_from(self, patches: torch.Tensor, metric: torch.Tensor, known: torch.Tensor | None = None, places=()):
+        """Set the linear maps by least squares.
+
+        The coefficients at `places` become those `known` of the patches, and the others the principal components of
+        what is left of the patches, as the metric sees them.
+
+        Parameters
+        ----------
+        patches : (N, 4 C) tensor
+        metric : (C, C) tensor
+        known : (N, len(places)) tensor
+        """
+        rest = [number for number in range(self.starts[-1]) if number not in set(places)][: patches.shape[1]]
+        to_known, known_bias = least_squares(patches, known) if places else (patches.new_zeros(0, patches.shape[1]), 0)
+        from_known, mean = least_squares(known, patches) if places else (to_known.T, patches.mean(0))
+        left = patches - mean - (known @ from_known.T if places else 0)
         values, vectors = torch.linalg.eigh(torch.kron(metric, torch.eye(4)))
         seen, back = (vectors * values.sqrt() @ vectors.T for values in (values, 1 / values))
-        centerd = (patches - mean) @ seen
-        _, components = torch.linalg.eigh(centerd.T @ centerd)
-        basis = components.flip(1).T[:count]  # the largest first
-        for layer in (self.analysis, self.synthesis.linear):
+        _, components = torch.linalg.eigh((left @ seen).T @ (left @ seen))
+        basis = components.flip(1).T[: len(rest)] @ seen  # the largest first
+        analysis, synthesis = self.analysis, self.synthesis.linear
+        for layer in (analysis, synthesis):
             layer.weight.mul_(0.02)
             layer.bias.zero_()
-        self.analysis.weight[:count, :, 0, 0] = basis @ seen
-        self.analysis.bias[:count] = -(basis @ seen @ mean)
-        self.synthesis.linear.weight[:, :count, 0, 0] = back @ basis.T
-        self.synthesis.linear.bias.copy_(mean)
+        analysis.weight[list(places), :, 0, 0], analysis.bias[list(places)] = to_known, known_bias
+        analysis.weight[rest, :, 0, 0] = basis - basis @ from_known @ to_known
+        analysis.bias[rest] = -basis @ (mean + from_known @ (patches.new_zeros(len(places)) + known_bias))
+        synthesis.weight[:, list(places), 0, 0] = from_known
+        synthesis.weight[:, rest, 0, 0] = back @ (basis @ back).T
+        synthesis.bias.copy_(mean)
+        self._expect(rest, analysis(patches[..., None, None])[..., 0, 0].std(0))
+
+    def _expect(self, chosen: list[int], deviations: torch.Tensor):
+        """Let the entropy model start with the deviations (M,) of these coefficients."""
+        for context, coded in zip(self.contexts, PASSES, strict=True):
+            half = context.last.out_channels // 2
+            places = [number for group, _ in coded for number in range(self.starts[group], self.starts[group + 1])]
+            for row, number in enumerate(places):
+                if number in chosen:
+                    context.last.bias[half + row] = torch.log(deviations[number] / 2)
 
     @torch.no_grad()
-    def reduced(self, groups: tuple[int, ...]) -> "Coder":
-        """The same network with only the first coefficients of each group, for those after them are not used."""
-        small = Coder(self.channels, groups, self.lambdas)
-        total = self.starts[-1]
-        places = [[start + n for n in range(size)] for start, size in zip(self.starts, groups, strict=False)]
-        kept = sum(places, [])
-        beside = list(range(total, total + NUM_GROUPS + 1))  # what the networks see besides the coefficients
-        picks = {"analysis": (0, kept), "synthesis.linear": (1, kept), "synthesis.head": (1, [*kept, total])}
+    def take_over(self, other: "Coder") -> list[tuple[int, int]]:
+        """Take the weights of another network, for the first coefficients of each group, as many as both have.
+
+        Returns where they are here and there.
+
+        Where this network has more of them, the others are neither predicted nor used to predict. The maps from and
+        to the latent are taken over where both have as many channels.
+        """
+        pairs = [
+            (mine + n, theirs + n)
+            for mine, theirs, own, known in zip(self.starts, other.starts, self.groups, other.groups, strict=False)
+            for n in range(min(own, known))
+        ]
+        total, known = self.starts[-1], other.starts[-1]
+        seen = {"coefficients": pairs, "all": [*pairs, *((total + n, known + n) for n in range(NUM_GROUPS + 1))]}
+        inputs = {"synthesis.linear": "coefficients", "synthesis.head": "all"}
+        inputs |= {f"contexts.{number}.first": "all" for number in range(len(PASSES))}
+        outputs = {"analysis": pairs}
         for number, coded in enumerate(PASSES):
-            picks[f"contexts.{number}.first"] = 1, kept + beside
-            sizes = [(self.groups[g], groups[g]) for g, _ in coded] * 2  # means, then scales
-            ends = [sum(all_ for all_, _ in sizes[: n + 1]) for n in range(len(sizes))]
-            last = [end - all_ + n for end, (all_, some) in zip(ends, sizes, strict=True) for n in range(some)]
-            picks[f"contexts.{number}.last"] = 0, last
-        values = {}
-        for name, value in self.state_dict().items():
-            axis, chosen = picks.get(name.rpartition(".")[0], (0, None))
-            if name == "log_steps":
-                axis, chosen = 1, kept
-            is_picked = chosen is not None and axis < value.ndim
-            values[name] = value.index_select(axis, torch.tensor(chosen)) if is_picked else value
-        small.load_state_dict(values)
-        return small.to(memory_format=torch.channels_last)
-
-    @torch.no_grad()
-    def take_over(self, other: "Coder"):
-        """The weights of another latent space's network, as far as they fit; the rest stays."""
-        own = self.state_dict()
+            sizes = [(self.groups[g], other.groups[g]) for g, _ in coded] * 2  # means, then scales
+            ends = [tuple(sum(size[side] for size in sizes[:n]) for side in range(2)) for n in range(len(sizes))]
+            rows = [(a + n, b + n) for (a, b), size in zip(ends, sizes, strict=True) for n in range(min(size))]
+            outputs[f"contexts.{number}.last"] = rows
+        own_state = self.state_dict()
         for name, value in other.state_dict().items():
-            if own[name].shape == value.shape:
-                own[name].copy_(value)
+            layer, own = name.rpartition(".")[0], own_state[name]
+            if self.channels != other.channels and layer in ("analysis", "synthesis.linear", "synthesis.tail"):
+                continue
+            axis, chosen = 0, outputs.get(layer)
+            if name == "log_steps":
+                axis, chosen = 1, pairs
+            elif layer in inputs and own.ndim > 1:
+                axis, chosen = 1, seen[inputs[layer]]
+            if chosen is None:
+                own.copy_(value)
+                continue
+            mine, theirs = ([pair[side] for pair in chosen if pair[0] < own.shape[axis]] for side in range(2))
+            if name != "log_steps":
+                own.zero_()
+            own.index_copy_(axis, torch.tensor(mine), value.index_select(axis, torch.tensor(theirs)))
+        return pairs
 
     def steps(self, q):
         """(B,) quality -> (B, M, 1, 1) logarithm of the steps."""

@@ -9,20 +9,14 @@ import torch
 import torch.nn.functional as F
 from sdc_pack.codec.learned import decoder, encoder
 from sdc_pack.codec.learned.layers import LIMITS
-from sdc_pack.codec.learned.weights import (
-    MAX_COEFFICIENT,
-    QUALITIES,
-    SCALES,
-    UNIT,
-    parse_weights,
-)
+from sdc_pack.codec.learned.weights import MAX_COEFFICIENT, QUALITIES, SCALES, UNIT, parse_weights
 
 from .model import ANCHORS, Coder
 from .model import SCALES as SCALE_RANGE
 
 INDEX = math.log(SCALE_RANGE[1] / SCALE_RANGE[0]) / (SCALES - 1)  # natural logarithm between two tables
-SILENT = 4  # tables below this one are not coded
-FINEST = {np.int8: 1023, np.int16: 4095}  # largest activation aimed at
+ZERO_RATE = 4  # tables below this one are not coded
+MAX_INPUTS = {np.int8: 1023, np.int16: 4095}  # largest activation aimed at
 COUNTED = 48  # training latents that the tables are fitted to
 MEASURED = (0, 24, 56, 88, 120, 152, 184, 216, 255)  # qualities
 PRIOR = 150  # symbols that the logistic distribution counts for in a table
@@ -51,30 +45,41 @@ def activations(network, batch):
     return found
 
 
-def integers(module, kind, output_scale=1.0):
-    """(weights, multiplier, bias) of a convolution; its weights are the whole numbers of the type times multiplier."""
+def layers(network: Coder, scale: float):
+    """Each layer of the decoder: (its name in a file, in the network, the type of its weights, units of what it gives).
+
+    A file's means come in 1 / UNIT, its scales as numbers of tables, and its latents over `scale`.
+    """
+    for number, context in enumerate(network.contexts):
+        last = np.repeat([float(UNIT), 1 / INDEX], context.last.out_channels // 2)
+        kinds = {"first": (np.int16, 1.0), "second": (np.int8, 1.0), "third": (np.int8, 1.0), "last": (np.int16, last)}
+        for layer, kind in kinds.items():
+            yield f"c{number}.{layer}", f"contexts.{number}.{layer}", *kind
+    yield "s.head", "synthesis.head", np.int16, 1.0
+    for number in range(len(network.synthesis.blocks)):
+        for layer in ("first", "second"):
+            yield f"s.{number}.{layer}", f"synthesis.blocks.{number}.{layer}", np.int8, 1.0
+    for layer in ("tail", "linear"):
+        yield f"s.{layer}", f"synthesis.{layer}", np.int16, 1 / scale
+
+
+def integers(module, kind, top: float | None, output_scale) -> dict[str, np.ndarray]:
+    """A layer of the decoder by the names of a file. `top` is the largest input to expect; None: coefficients."""
     w = module.weight.detach().double()
     w = w.permute(2, 3, 1, 0).reshape(-1, w.shape[0]).numpy()  # (taps * inputs, outputs)
-    top = np.maximum(np.abs(w).max(0), 1e-9)
-    unit = top / np.iinfo(kind).max
+    unit = np.maximum(np.abs(w).max(0), 1e-9) / np.iinfo(kind).max
     whole = np.rint(w / unit).astype(kind)
-    bias = module.bias.detach().double().numpy() * output_scale
-    return whole, unit * output_scale, bias
-
-
-def add(arrays, name, module, kind, top, output_scale=1.0, integer_input=False):
-    """One layer of the decoder. `top` is the largest input to expect; integer_input: it comes in 1 / UNIT."""
-    whole, multiplier, bias = integers(module, kind, output_scale)
-    if integer_input:
-        largest, scale = MAX_COEFFICIENT, float(UNIT)
-    else:
-        limit = LIMITS[np.dtype(np.float32 if kind is np.int8 else np.float64)]
-        largest = int(min(FINEST[kind], (limit - 1) // np.abs(whole.astype(np.int64)).sum(0).max()))
-        scale = float(np.float32(largest / top))
     real = np.float32 if kind is np.int8 else np.float64
-    arrays |= {
-        f"{name}.w": whole, f"{name}.m": (multiplier / scale).astype(real), f"{name}.b": bias.astype(real),
-        f"{name}.max_input": np.int32(largest), f"{name}.scale": np.float32(scale),
+    if top is None:
+        max_input, scale = MAX_COEFFICIENT, float(UNIT)
+    else:
+        reach = np.abs(whole.astype(np.int64)).sum(0).max()
+        max_input = int(min(MAX_INPUTS[kind], (LIMITS[np.dtype(real)] - 1) // reach))
+        scale = float(np.float32(max_input / top))
+    bias = module.bias.detach().double().numpy() * output_scale
+    return {
+        "w": whole, "m": (unit * output_scale / scale).astype(real), "b": bias.astype(real),
+        "max_input": np.int32(max_input), "scale": np.float32(scale),
     }  # fmt: skip
 
 
@@ -120,31 +125,29 @@ def gains(network, batch, metric, q=0.45):
     return np.array(found, np.float32)
 
 
-def to_file(network, family, latents, held_out, metric) -> bytes:
-    """The content of a file of weights; tables are fitted to `latents`, errors measured on those held out."""
+def to_file(network: Coder, chosen, latents, held_out, metric: torch.Tensor) -> bytes:
+    """The content of a file of weights.
+
+    Parameters
+    ----------
+    chosen : TrainedFormat
+    latents, held_out : lists of (C, h, w) tensors
+        What the tables are fitted to, and what errors are measured on.
+    metric : (C, C) tensor
+    """
     network.eval()
     batch = torch.stack([m[:, :32, :32].float() for m in latents[:: max(1, len(latents) // 40)]])
     top = activations(network, batch)
-    arrays = {"channels": np.int32(batch.shape[1]), "zero_rate": np.int32(SILENT), "shift": np.float32(family.shift)}
-    arrays |= {"latent_format": np.array(family.name), "scale": np.float32(family.scale)}
+    arrays = {"channels": np.int32(batch.shape[1]), "zero_rate": np.int32(ZERO_RATE), "shift": np.float32(chosen.shift)}
+    arrays |= {"latent_format": np.array(chosen.name), "scale": np.float32(chosen.scale)}
     arrays["groups"] = np.array(network.groups, np.int32)
     arrays["errors"] = np.ones(QUALITIES, np.float32)
-    for t, context in enumerate(network.contexts):
-        where = f"contexts.{t}"
-        add(arrays, f"c{t}.first", context.first, np.int16, 1, integer_input=True)
-        for layer in ("second", "third"):
-            add(arrays, f"c{t}.{layer}", getattr(context, layer), np.int8, top[f"{where}.{layer}"])
-        size = context.last.weight.shape[0] // 2
-        units = np.repeat([float(UNIT), 1 / INDEX], size)
-        add(arrays, f"c{t}.last", context.last, np.int16, top[f"{where}.last"], units)
-    s = network.synthesis
-    add(arrays, "s.head", s.head, np.int16, 1, integer_input=True)
-    for i, block in enumerate(s.blocks):
-        add(arrays, f"s.{i}.first", block.first, np.int8, top[f"synthesis.blocks.{i}.first"])
-        add(arrays, f"s.{i}.second", block.second, np.int8, top[f"synthesis.blocks.{i}.second"])
-    add(arrays, "s.tail", s.tail, np.int16, top["synthesis.tail"], 1 / family.scale)
-    add(arrays, "s.linear", s.linear, np.int16, 1, 1 / family.scale, integer_input=True)
-    arrays["s.linear.b"] += family.shift
+    for name, path, kind, output_scale in layers(network, chosen.scale):
+        sees_coefficients = name in ("s.head", "s.linear") or name[0] == "c" and name.endswith(".first")
+        largest = None if sees_coefficients else top[path]
+        made = integers(network.get_submodule(path), kind, largest, output_scale)
+        arrays |= {f"{name}.{part}": value for part, value in made.items()}
+    arrays["s.linear.b"] += chosen.shift
     q = torch.arange(QUALITIES) / QUALITIES
     steps = np.maximum(1, np.rint(network.steps(q).exp()[..., 0, 0].detach().double().numpy() * UNIT))
     arrays["steps"] = steps.astype(np.uint16)
@@ -157,47 +160,32 @@ def to_file(network, family, latents, held_out, metric) -> bytes:
     arrays["tables.lengths"] = np.array([len(table) for table in tables], np.int32)
     arrays["tables.frequencies"] = np.concatenate(tables).astype(np.uint16)
     counted = latents[:: max(1, len(latents) // COUNTED)][:COUNTED]
-    fit_tables(arrays, [family.to_latent(z[:, :48, :48]) for z in counted])
-    arrays["errors"] = errors(arrays, [family.to_latent(z) for z in held_out])
+    fit_tables(arrays, [chosen.to_latent(z[:, :48, :48]) for z in counted])
+    arrays["errors"] = errors(arrays, [chosen.to_latent(z) for z in held_out])
     return pack(arrays)
 
 
-def from_file(data: bytes, family) -> Coder:
+def from_file(content: bytes, chosen) -> Coder:
     """The network that a file of weights was made from, but for what rounding to integers took."""
-    with np.load(io.BytesIO(data)) as file:
+    with np.load(io.BytesIO(content)) as file:
         arrays = {name: file[name] for name in file.files}
-    groups = tuple(arrays["groups"].tolist())
-    network = Coder(family.channels, groups, family.lambdas).to(memory_format=torch.channels_last)
-
-    def fill(module, name, output_scale=1.0):
-        scale = float(arrays[f"{name}.scale"]) if f"{name}.scale" in arrays else 1.0
-        unit = arrays[f"{name}.m"].astype(np.float64) * scale if f"{name}.m" in arrays else 1.0
-        w = torch.from_numpy(np.asarray(arrays[f"{name}.w"] * unit / output_scale, np.float32))
-        size = module.kernel_size[0]
-        module.weight.data.copy_(w.reshape(size, size, module.in_channels, -1).permute(3, 2, 0, 1))
-        bias = np.asarray(arrays[f"{name}.b"] / output_scale, np.float32)
-        module.bias.data.copy_(torch.from_numpy(bias))
-
-    for t, context in enumerate(network.contexts):
-        for layer in ("first", "second", "third"):
-            fill(getattr(context, layer), f"c{t}.{layer}")
-        fill(context.last, f"c{t}.last", np.repeat([float(UNIT), 1 / INDEX], context.last.out_channels // 2))
-    arrays["s.linear.b"] = arrays["s.linear.b"] - family.shift
-    transform, output_scale = network.synthesis, 1 / family.scale
-    fill(transform.head, "s.head")
-    for number, block in enumerate(transform.blocks):
-        fill(block.first, f"s.{number}.first")
-        fill(block.second, f"s.{number}.second")
-    fill(transform.tail, "s.tail", output_scale)
-    fill(transform.linear, "s.linear", output_scale)
-    weight, bias = parse_weights(data).analysis
+    network = Coder(chosen.channels, tuple(arrays["groups"].tolist()), chosen.lambdas)
+    arrays["s.linear.b"] = arrays["s.linear.b"] - chosen.shift
+    for name, path, _, output_scale in layers(network, chosen.scale):
+        layer = network.get_submodule(path)
+        whole, multiplier, bias, scale = (arrays[f"{name}.{part}"] for part in ("w", "m", "b", "scale"))
+        unit = multiplier.astype(np.float64) * float(scale) / output_scale
+        w = torch.from_numpy(np.asarray(whole * unit, np.float32))
+        w = w.reshape(*layer.kernel_size, layer.in_channels, -1).permute(3, 2, 0, 1)
+        layer.load_state_dict({"weight": w, "bias": torch.from_numpy(np.asarray(bias / output_scale, np.float32))})
+    weight, bias = parse_weights(content).analysis
     network.analysis.weight.data.copy_(torch.from_numpy(weight.T)[..., None, None])
     network.analysis.bias.data.copy_(torch.from_numpy(bias))
     places = np.linspace(0, QUALITIES, ANCHORS)
     log_steps = np.log(arrays["steps"].astype(np.float64) / UNIT)
     anchors = [np.interp(places, np.arange(QUALITIES), column) for column in log_steps.T]
     network.log_steps.data.copy_(torch.from_numpy(np.stack(anchors, 1).astype(np.float32)))
-    return network
+    return network.to(memory_format=torch.channels_last)
 
 
 def pack(arrays) -> bytes:
@@ -229,9 +217,9 @@ def fit_tables(arrays, latents):
     weights = parse_weights(pack(arrays))
     counts = [np.zeros(2 * k + 2) for k in weights.tables.reach]
     for number, latent in enumerate(latents):
-        choice = encoder.LatentQuantizer(latent, weights)
+        quantizer = encoder.LatentQuantizer(latent, weights)
         for quality in (20 + number % 3 * 15, 90 + number % 3 * 15, 150 + number % 3 * 30):
-            for tables, symbols in choice.code(quality)[0]:
+            for tables, symbols in quantizer.code(quality)[0]:
                 tables, symbols = np.array(tables), np.array(symbols)
                 for table in np.unique(tables):
                     k = weights.tables.reach[table]

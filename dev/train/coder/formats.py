@@ -1,4 +1,4 @@
-"""The latent spaces that the learned codec knows, and the tiny autoencoders that stand for them in training."""
+"""The latent formats that the learned codec is trained for, and the tiny autoencoders that stand for them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,20 +6,19 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from sdc_pack import codec
-from sdc_pack.codec.autoencoder import network
 from torch import nn
 
+from .. import data
 from .model import Coder
 
 
 @dataclass(frozen=True)
-class Family:
-    """A latent space. ComfyUI's LATENT is what the networks give, over `scale`, plus `shift`.
+class TrainedFormat:
+    """A latent format. ComfyUI's LATENT is what the networks give, over `scale`, plus `shift`.
 
     groups : tuple of int
-        How many coefficients of a patch each group has; 0 to 16 for 4 channels, for 16 the components that are seen.
+        How many coefficients of a patch each group has.
     lambdas : (float, float)
         What an error weighs against a bit at the lowest and at the highest quality.
     share : int
@@ -27,11 +26,11 @@ class Family:
     latent_steps, pixel_steps : int
         Of the stage on latents alone, and of the one through the decoder.
     views : tuple of int
-        Which views of a photograph are learned from; see photographs.load.
+        Which views of a photograph are learned from; see data.load.
     start : str or None
-        The family whose shipped weights it starts from; None: from nothing.
-    batch : int
-        Crops in a step on latents alone.
+        The latent format whose shipped weights it starts from; None: from nothing.
+    latent_batch, pixel_batch : int
+        Crops in a step of either stage.
     """
 
     name: str
@@ -40,21 +39,17 @@ class Family:
     shift: float
     groups: tuple[int, ...]
     lambdas: tuple[float, float]
-    share: int
-    latent_steps: int
+    share: int = 1
+    latent_steps: int = 1_200
     pixel_steps: int = 0
     views: tuple[int, ...] = (2,)
     start: str | None = "SD1.x"
-    batch: int = 8
+    latent_batch: int = 8
+    pixel_batch: int = 8
 
     @property
     def channels(self) -> int:
         return codec.by_name(self.name).channels
-
-    @property
-    def file(self) -> str:
-        """What its runs are called in the folder of runs."""
-        return self.teacher
 
     def to_latent(self, z: torch.Tensor) -> np.ndarray:
         """Float32 in the convention of ComfyUI's LATENT, from what the networks give."""
@@ -64,37 +59,33 @@ class Family:
         return (torch.from_numpy(latent) - self.shift) * self.scale
 
     def network(self) -> Coder:
-        return Coder(self.channels, self.groups, self.lambdas).to(memory_format=torch.channels_last)
+        made = Coder(self.channels, self.groups, self.lambdas)
+        return made.to(memory_format=torch.channels_last)
 
     def half(self, shared: Path, half: str) -> nn.Sequential:
         """The tiny "encoder" or "decoder"."""
-        made = {"encoder": network.make_encoder, "decoder": network.make_decoder}[half](self.channels)
-        path = shared / "models" / "vae_approx" / f"{self.teacher}_{half}.safetensors"
-        if not path.is_file():
-            raise FileNotFoundError(f"No {path}, which the learned codec learns from: training needs SDC_SHARED.")
-        made.load_state_dict({name: value.float() for name, value in load_file(path).items()})
-        return made.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        return data.teacher(shared, half, self.teacher, self.channels)
 
 
 SIXTEEN = {"groups": (6, 6, 12, 24), "lambdas": (1.0, 150.0)}  # a bit is shared by four times as many numbers
-FOUR = (3.0, 450.0)
-FAMILIES = {
-    family.name: family
-    for family in (
-        # The shipped weights were stopped before the learning rate of the first stage had fallen, and the last eight of
-        # their coefficients were never used.
-        Family(
-            "SD1.x", "taesd", 0.18215, 0.0, (4, 4, 6, 10), FOUR, 1, 6_650, 1_500, views=(0, 1), start=None, batch=16
+FOUR = {"groups": (4, 4, 6, 2), "lambdas": (3.0, 450.0)}
+FORMATS = {
+    each.name: each
+    for each in (
+        # The shipped weights were stopped before the learning rate of the first stage had fallen.
+        TrainedFormat(
+            "SD1.x", "taesd", 0.18215, 0.0, latent_steps=6_650, pixel_steps=1_500, views=(0, 1), start=None,
+            latent_batch=16, **FOUR,
         ),
-        Family("SDXL", "taesdxl", 0.13025, 0.0, (4, 4, 6, 2), FOUR, 2, 1_200),
-        Family("SD3", "taesd3", 1.5305, 0.0609, share=5, latent_steps=1_200, **SIXTEEN),
-        Family("Flux", "taef1", 0.3611, 0.1159, share=5, latent_steps=1_200, **SIXTEEN),
+        TrainedFormat("SDXL", "taesdxl", 0.13025, 0.0, share=2, **FOUR),
+        TrainedFormat("SD3", "taesd3", 1.5305, 0.0609, share=5, **SIXTEEN),
+        TrainedFormat("Flux", "taef1", 0.3611, 0.1159, share=5, **SIXTEEN),
     )
-}
+}  # fmt: skip
 
 
 def sensitivity(decoder: nn.Module, lpips: nn.Module, latents: list[torch.Tensor], error: float = 0.3) -> torch.Tensor:
-    """How the decoder sees an error e of the scaled latent: e^T M e, with trace C.
+    """(C, C): how the decoder sees an error e of the scaled latent, e^T M e, with trace C.
 
     The mean of what squared pixels and LPIPS say. An error n of white noise is decoded; the gradient by n, times n,
     has the mean 2 M (Hutchinson's estimator), over all places of some latents (C, h, w).
