@@ -84,7 +84,7 @@ def pytest_configure(config):
 
 
 def pytest_keyboard_interrupt():
-    """Tell the processes, so that each ends its servers, once: a terminal would have told them, run.py has not."""
+    """Tell the processes, so that each ends its servers, once. Ctrl-C reaches them by itself, SIGTERM does not."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, signal.SIG_IGN)
