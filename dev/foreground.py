@@ -1,4 +1,4 @@
-"""`python run.py comfyui`: ComfyUI to try things by hand, in a folder that keeps what a person makes."""
+"""`python run.py comfyui`: ComfyUI to try things by hand, in a folder that keeps what the user makes."""
 
 import argparse
 import subprocess
@@ -16,13 +16,13 @@ def main(arguments: list[str], settings: dict) -> int:
     base = home_root() / "comfyui"
     server.make_base(base, REPO)
     try:
-        # ComfyUI's database is for one alone.
+        # ComfyUI's database serves one process only.
         with FileLock(base / "run.lock", timeout=0):
             return wait_for(command(arguments, settings, base))
     except Timeout:
         raise SetupError(
-            f"A ComfyUI started by run.py is at work in {base}.\n"
-            "End that one first, or give this one a folder of its own: SDC_HOME=FOLDER"
+            f"Another ComfyUI started by run.py is using {base}.\n"
+            "Stop it first, or choose another folder: SDC_HOME=FOLDER"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The small models for trying out, as files: for run.py's own use in the cache, and for `python run.py models DIR`."""
+"""The tiny models as files: in the cache for run.py itself, and by `python run.py models DIR` anywhere else."""
 
 import argparse
 import hashlib
@@ -21,7 +21,7 @@ def main(arguments: list[str], _settings: dict) -> int:
 
 
 def prepare() -> Path:
-    """Return the folder of the tiny models and the random ones, one for each state of what they are made from."""
+    """Return a folder with the tiny models and the random ones, a new one whenever what they are made from changes."""
     digest = hashlib.sha256()
     made_by = REPO / "dev" / "random_models.py", *sorted((REPO / "nodes" / "tiny").glob("*.py"))
     for path in (*made_by, *sorted((REPO / "weights").glob("*.safetensors"))):

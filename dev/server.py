@@ -24,7 +24,7 @@ class Server:
 
     `models` are folders laid out like ComfyUI's models/, or dicts of kind and folder. `pack` is the custom node pack to
     load, None for none. `base` holds input, output, user and the log; by default it is a temporary folder and is gone
-    afterwards. `cpu=None` is by whether torch sees a card here, and tells. `environment` is added to this
+    afterwards. `cpu=None` passes --cpu if torch finds no GPU, and says so. `environment` is added to this
     process's own.
     """
 
@@ -129,7 +129,7 @@ def serve_command(comfyui: Path, python: Path, base: Path, models, cpu: bool | N
 
         cpu = kind() is None
         if cpu:
-            say("ComfyUI computes on the processor, slowly: torch finds no graphics card that it can use.")
+            say("ComfyUI runs on the CPU, which is slow: torch finds no GPU that it supports.")
     if cpu:
         command.append("--cpu")
     return command

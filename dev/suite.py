@@ -1,4 +1,4 @@
-"""`python run.py test`: the tests, in a real ComfyUI, shared out between processes."""
+"""`python run.py test`: the tests, in a real ComfyUI, distributed over several processes."""
 
 import os
 
@@ -18,11 +18,11 @@ def main(arguments: list[str], _settings: dict) -> int:
 
 
 def sharing(arguments: list[str]) -> list[str]:
-    """pytest's options for sharing the tests out between processes. One file alone is sooner through without."""
+    """pytest's options for several processes. A single file is faster without."""
     if sum(".py" in argument for argument in arguments) == 1 or any("no:xdist" in argument for argument in arguments):
         return []
-    for threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # of torch, here and in the servers: the cores are taken
+    for threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # of torch, here and in the servers: all cores are busy
         os.environ.setdefault(threads, "1")
-    # One more than there are cores: many a test waits for a page. A process and its servers take up to 4 GB.
+    # One more than there are cores, since many tests wait for a page. A process and its servers take up to 4 GB.
     processes = max(2, min(4, (os.cpu_count() or 2) + 1, psutil.virtual_memory().available // 4_000_000_000))
     return [f"--numprocesses={processes}", "--dist=loadscope", "--no-loadscope-reorder"]

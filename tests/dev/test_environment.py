@@ -100,7 +100,7 @@ def test_a_full_disk_is_told(tmp_path):
         done = subprocess.run(command, env=variables, capture_output=True, text=True)
     finally:
         subprocess.run(["umount", tmp_path], check=True)
-    said = f"The cache, {tmp_path}, takes 8 GB, of which 0.0 are free. SDC_CACHE=FOLDER puts it elsewhere.\n"
+    said = f"The cache in {tmp_path} needs 8 GB in all; 0.0 GB are free. SDC_CACHE=FOLDER moves it.\n"
     assert (done.returncode, done.stderr.strip("\n") + "\n") == (1, said)
 
 
@@ -168,7 +168,7 @@ def test_a_users_own_comfyui_comes_first_with_its_own_python(own, monkeypatch):
 
 def test_nothing_is_installed_into_it_and_what_is_missing_is_named(tmp_path):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
-    with pytest.raises(SetupError, match=r"has no torch, .*opencv-python-headless.*\n.* -m pip install torch "):
+    with pytest.raises(SetupError, match=r"lacks torch, .*opencv-python-headless.*\n.* -m pip install torch "):
         comfyui.check_packages(environment.bin_path(tmp_path / "bare", "python"), "pack")
     comfyui.check_packages(Path(sys.executable), "test")
 
