@@ -1,3 +1,5 @@
+"""SD Latent Quantize. Presets, their settings and what each does are those of `codec.presets`."""
+
 import comfy.model_management
 from comfy.utils import ProgressBar
 from comfy_api.v0_0_2 import io
@@ -23,8 +25,8 @@ class SDCLatentQuantize(io.ComfyNode):
             display_name="SD Latent Quantize",
             category=CATEGORY,
             description=(
-                "Packs the latent of an image into a few kilobytes. Connect Save SDC to keep the file, and VAE Decode "
-                "to see what is left of the image."
+                "Compresses the latent of an image to a few kilobytes. Connect Save SDC to write the file, and VAE "
+                "Decode to view the result."
             ),
             search_aliases=[
                 "sdc",
@@ -39,11 +41,12 @@ class SDCLatentQuantize(io.ComfyNode):
                 "tiny file",
                 "jpeg",
                 "webp",
+                "avif",
             ],
             inputs=[
                 io.Latent.Input(
                     "latent",
-                    tooltip="The image to compress, fresh from VAE Encode. A noise mask on it is not stored.",
+                    tooltip="The image to compress, directly from VAE Encode. Its noise mask is not stored.",
                 ),
                 io.Combo.Input(
                     "preset",
@@ -51,10 +54,10 @@ class SDCLatentQuantize(io.ComfyNode):
                     default=codec.DEFAULT_PRESET,
                     extra_dict={"sdc_settings": USED},
                     tooltip=(
-                        "best: the learned codec, far nearer to the image at the same size, and of the size that you "
-                        f"choose; for {' and '.join(codec.LEARNED_FORMATS)}, others get fine. fine: 256 colors, about "
-                        "5 kB for 512x512. clean: 64 colors, about 3 kB. paper: 64 colors with dither, as in the "
-                        "paper, grainier. custom: colors, dither and dither_strength as you set them."
+                        "best: the learned codec, much closer to the image at the same file size, which you can set; "
+                        f"for {' and '.join(codec.LEARNED_FORMATS)}, other latent formats use fine. fine: 256 colors, "
+                        "about 5 kB for 512x512. clean: 64 colors, about 3 kB. paper: 64 colors with dithering, as in "
+                        "the paper; grainier. custom: your own colors, dither and dither_strength."
                     ),
                 ),
                 io.Int.Input(
@@ -63,9 +66,8 @@ class SDCLatentQuantize(io.ComfyNode):
                     min=2,
                     max=4096,
                     tooltip=(
-                        "How many different colors the latent may keep. More colors: a cleaner image and a "
-                        "bigger file. 16 looks painted, 64 is the paper's choice, 256 takes about 1.6 times as much. "
-                        "Used by the custom preset."
+                        "For custom. More colors give a cleaner image and a larger file. 16 looks painted, 64 is the "
+                        "paper's setting, 256 takes about 1.6 times the size of 64."
                     ),
                 ),
                 io.Combo.Input(
@@ -73,9 +75,8 @@ class SDCLatentQuantize(io.ComfyNode):
                     options=list(codec.DITHERS),
                     default=DEFAULTS["dither"],
                     tooltip=(
-                        "none is nearer to the image, regenerated or not. floyd-steinberg, as in the paper, spreads "
-                        "the error over neighbors: smooth areas keep their tone and turn grainy. Used by the custom "
-                        "preset."
+                        "For custom. none is closer to the image, regenerated or not. floyd-steinberg, as in the "
+                        "paper, spreads the error over neighbors: smooth areas keep their tone and get grainy."
                     ),
                 ),
                 io.Float.Input(
@@ -85,8 +86,8 @@ class SDCLatentQuantize(io.ComfyNode):
                     max=1.0,
                     step=0.05,
                     advanced=True,
-                    tooltip="1.0 dithers fully, lower values are less grainy and more blotchy, 0 is no dither at all. "
-                    "Used by the custom preset.",
+                    tooltip="For custom. 1.0 is full dithering; lower values are less grainy and more blotchy; 0 is "
+                    "none.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -95,26 +96,25 @@ class SDCLatentQuantize(io.ComfyNode):
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=io.ControlAfterGenerate.fixed,
                     advanced=True,
-                    tooltip="Where the search for the palette starts. Another seed gives a slightly different palette; "
-                    "the same seed always gives the same file. Not used by the best preset.",
+                    tooltip="Another seed gives a slightly different palette of the same size; the same seed gives the "
+                    "same file. best does not use it.",
                 ),
                 io.Combo.Input(
                     "latent_format",
                     options=[AUTO, *(space.name for space in codec.LATENT_FORMATS)],
                     default=AUTO,
                     tooltip=(
-                        "The family of the VAE that made the latent. It is written into the file, so that whoever "
-                        "opens it knows which VAE brings the image back. auto asks what is connected to vae. SD2.x "
-                        "shares the VAE of SD1.x."
+                        "The latent format of the VAE that made the latent, stored in the file so that it can be "
+                        "decoded with the right VAE. auto takes it from the VAE or MODEL connected to vae. SD2.x uses "
+                        "the VAE of SD1.x."
                     ),
                 ),
                 io.Image.Input(
                     "image",
                     optional=True,
                     tooltip=(
-                        "The image that went into VAE Encode; only its width and height are read. VAE Encode trims "
-                        "images to multiples of 8, so connect this to have the true size remembered in the file. "
-                        "Without it the latent's size times 8 is written."
+                        "The image that was connected to VAE Encode, for its original size; nothing else is used. VAE "
+                        "Encode crops images to multiples of 8. Without it, the size of the latent times 8 is stored."
                     ),
                 ),
                 io.Float.Input(
@@ -126,9 +126,9 @@ class SDCLatentQuantize(io.ComfyNode):
                     round=0.0001,
                     optional=True,
                     tooltip=(
-                        "How big the file of each image may get, with the preset best: 0.095 is 3.1 kB for 512x512, "
-                        "0.04 is 1.3 kB and looks soft, 0.2 is near the best that the VAE can do. Never passed: what "
-                        "cannot get so small, such as a busy SDXL image at 0.04, is refused, with what would do."
+                        "For best: an upper limit for the size of each file. 0.095 is 3.1 kB for 512x512, 0.04 is 1.3 "
+                        "kB and looks soft, 0.2 is close to the best the VAE can do. If it cannot be reached, as for a "
+                        "detailed SDXL image at 0.04, the node says what can."
                     ),
                 ),
                 io.Int.Input(
@@ -138,7 +138,7 @@ class SDCLatentQuantize(io.ComfyNode):
                     max=codec.MAX_FILE_BYTES,
                     optional=True,
                     advanced=True,
-                    tooltip="The same in bytes, for the preset best. 0: go by bits_per_pixel.",
+                    tooltip="For best: the same limit in bytes. 0 uses bits_per_pixel.",
                 ),
                 io.Int.Input(
                     "quality",
@@ -148,17 +148,17 @@ class SDCLatentQuantize(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip=(
-                        "The same quality for every image, instead of the same size, for the preset best: 1 is "
-                        "coarse, 100 as fine as it gets. About 3 kB for 512x512 are 54 for SD1.x, 40 for SDXL and SD3, "
-                        "30 for Flux. 0: go by size."
+                        "For best: the same quality for every image instead of the same file size, from 1 to 100. "
+                        "About 3 kB for 512x512 are 54 for SD1.x, 40 for SDXL and SD3, 30 for Flux. 0 uses the file "
+                        "size."
                     ),
                 ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
                     tooltip=(
-                        "What is white here, a face or lettering, is kept finer, and the rest of the image pays for "
-                        "it: the file gets no bigger. For the preset best."
+                        "For best: white areas, such as a face or lettering, keep more detail at the expense of the "
+                        "rest; the file size does not change."
                     ),
                 ),
                 io.MultiType.Input(
@@ -166,9 +166,9 @@ class SDCLatentQuantize(io.ComfyNode):
                     types=[io.Vae, io.Model],
                     optional=True,
                     tooltip=(
-                        "The VAE that made the latent, or the MODEL of its checkpoint: tells auto which family is to "
-                        "be written into the file. Which VAE it was goes into the file too, in 12 bytes, so that Load "
-                        "SDC can warn of another one."
+                        "The VAE that made the latent, or the MODEL of its checkpoint; auto takes the latent format "
+                        "from it. A VAE is also identified in the file, in 12 bytes, so that Load SDC can warn if "
+                        "another one is used."
                     ),
                 ),
                 io.Boolean.Input(
@@ -177,22 +177,22 @@ class SDCLatentQuantize(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip=(
-                        "One palette for all images of the batch, instead of one for each: frames of a video are "
-                        "drawn with the same colors, and Save SDC stores it once when it writes one file. Images "
-                        "that have little in common get coarser. For the palette presets, not for best."
+                        "One palette for all images of a batch instead of one for each: the frames of a video get the "
+                        "same colors, and Save SDC stores it once in an image sequence. Images that have little in "
+                        "common get coarser. best has no palette."
                     ),
                 ),
             ],
             outputs=[
-                SDC.Output("sdc", display_name="SDC", tooltip="The compressed image, ready for Save SDC."),
+                SDC.Output("sdc", display_name="SDC", tooltip="The compressed image, for Save SDC."),
                 io.Latent.Output(
                     "decoded",
                     display_name="LATENT",
-                    tooltip="The image as the file will give it back, for VAE Decode.",
+                    tooltip="The latent exactly as decoded from the file, for VAE Decode.",
                 ),
-                io.Int.Output("bytes", display_name="bytes", tooltip="Size of the file; of all files for a batch."),
+                io.Int.Output("bytes", display_name="bytes", tooltip="File size in bytes; of all files for a batch."),
                 io.Float.Output(
-                    "bits_per_pixel", display_name="bits per pixel", tooltip="File size in bits over image area."
+                    "bits_per_pixel", display_name="bits per pixel", tooltip="File size in bits per pixel of the image."
                 ),
             ],
         )
@@ -273,7 +273,7 @@ def settings_of(preset: codec.Preset, widgets: dict) -> dict:
 
 
 def unused(preset: codec.Preset, widgets: dict, latent_format: str) -> list[str]:
-    """A note for what somebody has set and this preset does not use."""
+    """Notes about inputs that were changed and that this preset does not use."""
     changed = [name for name, default in DEFAULTS.items() if widgets[name] is not None and widgets[name] != default]
     ignored = [name for name in changed if name not in preset.defaults and name != "seed"]
     notes = []
@@ -283,38 +283,38 @@ def unused(preset: codec.Preset, widgets: dict, latent_format: str) -> list[str]
         advice = f" Choose {instead} to use it." if instead else ""
         notes.append(f"\u26a0 Not used by the preset {preset.name}: {', '.join(ignored)}.{advice}")
     if "quality" in preset.defaults and widgets["quality"] and widgets["max_bytes"]:
-        notes.append("\u26a0 Not used beside quality: max_bytes. Set quality to 0 to use it.")
+        notes.append("\u26a0 Not used together with quality: max_bytes. Set quality to 0 to use it.")
     return notes
 
 
 def about_size(encoded: codec.EncodedImage) -> list[str]:
-    """What VAE Encode has cut off, and a warning of images that take long."""
+    """A line about what VAE Encode cropped, and a warning for images that take long."""
     factor = codec.by_name(encoded.latent_format).spatial_factor
     kept_width, kept_height = encoded.latent_width * factor, encoded.latent_height * factor
     lines = []
     if (kept_width, kept_height) != (encoded.width, encoded.height):
         lines.append(
             f"VAE Encode kept {kept_width}x{kept_height} of {encoded.width}x{encoded.height}. SDC Regenerate and "
-            "Decode SDC give the true size back."
+            "Decode SDC restore the original size."
         )
     pixels = encoded.width * encoded.height
     if pixels > LARGE:
         lines.append(
-            f"\u26a0 {pixels / 10**6:.0f} megapixels: VAE and regeneration need about {pixels / 512**2:.0f} times the "
-            "time and memory of 512x512. Scale the image before VAE Encode to save both."
+            f"\u26a0 {pixels / 10**6:.0f} megapixels: the VAE and the regeneration need about {pixels / 512**2:.0f} "
+            "times the time and memory of 512x512. Scale the image before VAE Encode to save both."
         )
     return lines
 
 
 def image_size(image, latent: dict, latent_format: str) -> tuple[int, int]:
-    """Width and height of an IMAGE (B, H, W, C), once it is sure that the latent can have come from it."""
+    """Width and height of an IMAGE (B, H, W, C). Raises ValueError where the latent cannot be made from it."""
     height, width = image.shape[1:3]
     factor = codec.by_name(latent_format).spatial_factor
     latent_height, latent_width = latent["samples"].shape[-2:]
     if (height // factor, width // factor) != (latent_height, latent_width):
         raise ValueError(
-            f"The image is {width}x{height}, but the latent is that of an image of "
-            f"{latent_width * factor}x{latent_height * factor}. Connect the image that went into VAE Encode, "
-            "or leave image unconnected."
+            f"The image is {width}x{height}, but the latent is of an image of {latent_width * factor}x"
+            f"{latent_height * factor}. Connect the image that was connected to VAE Encode, or leave image "
+            "unconnected."
         )
     return width, height

@@ -19,9 +19,9 @@ def test_choosing_files_uploads_them_and_shows_what_is_inside(page, sdc_file, in
     one, two = page.nodes("SDCLoad")
     text = page.status(one, "96x64")
     assert (page.value(one, "file"), page.value(two, "file")) == ("first.sdc", "second.sdc")
-    assert all(part in text for part in ("SD1.x", "colors", "prompt inside"))
+    assert all(part in text for part in ("SD1.x", "colors", "prompt included"))
     assert page.images(one) == [[96, 64]]
-    assert "no prompt inside" in page.status(two, "96x64")
+    assert "no prompt included" in page.status(two, "96x64")
     assert (input_folder / "first.sdc").read_bytes() == sdc_file("first.sdc", prompt="a fox").read_bytes()
 
 
@@ -80,7 +80,7 @@ def test_files_without_a_workflow_dropped_on_the_canvas_become_nodes(canvas_page
     page.drop([sdc_file("plain.sdc", prompt="a hare"), sdc_file("other.sdc")], CANVAS)
     page.wait_for_nodes(2)
     one, two = page.nodes("SDCLoad")
-    page.status(one, "prompt inside")
+    page.status(one, "prompt included")
     page.status(two, "96x64")
     assert [page.value(node, "file") for node in (one, two)] == ["plain.sdc", "other.sdc"]
     assert [sent.count(("POST", route)) for route in ("inspect", "image")] == [2, 2]
@@ -103,7 +103,7 @@ def test_the_offer_can_be_declined(canvas_page, sdc_file):
     page.answer("Add the image")
     page.wait_for_nodes(1)
     (node,) = page.nodes("SDCLoad")
-    assert "workflow inside" in page.status(node, "96x64")
+    assert "workflow included" in page.status(node, "96x64")
 
 
 def test_a_file_of_several_images_says_how_many(canvas_page, sdc_file, tmp_path):
@@ -115,7 +115,7 @@ def test_a_file_of_several_images_says_how_many(canvas_page, sdc_file, tmp_path)
     page.answer("Add 3 images")
     page.wait_for_nodes(1)
     (node,) = page.nodes("SDCLoad")
-    assert "workflow inside" in page.status(node, "3 images, 96x64")
+    assert "workflow included" in page.status(node, "3 images, 96x64")
     assert page.images(node) == [[96, 64]]
 
 

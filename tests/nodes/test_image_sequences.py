@@ -42,7 +42,7 @@ def test_a_batch_comes_back_from_one_file(film, comfyui_folders):
     assert torch.equal(latent["samples"], decoded["samples"]) and images == output.result[0]
     assert (prompt, width, height) == ("a fox runs", 96, 64) and codec.load_all(data) == images
     assert loaded.ui["text"][0] == f"6 images, 96x64, {len(data) / 1000:.1f} kB"
-    assert "64 colors" in loaded.ui["text"][1] and "prompt inside" in loaded.ui["text"][2]
+    assert "64 colors" in loaded.ui["text"][1] and "prompt included" in loaded.ui["text"][2]
 
 
 def test_a_file_each_is_the_default_and_one_image_is_an_ordinary_file(film, comfyui_folders):
@@ -112,5 +112,5 @@ def test_differing_words_are_told(film):
     described = [codec.with_metadata(encoded, {"prompt": str(number)}) for number, encoded in enumerate(sdc)]
     save(described, prefix="words")
     loaded = SDCLoad.execute("words_00001_.sdc [output]")
-    assert loaded.result[2] == "0" and "those of the first are given" in loaded.ui["text"][-1]
+    assert loaded.result[2] == "0" and "those of the first are shown" in loaded.ui["text"][-1]
     assert [encoded.metadata["prompt"] for encoded in loaded.result[1]] == list("012345")

@@ -130,7 +130,7 @@ def test_what_a_preset_does_not_go_by_is_told(latent):
     (note,) = notes(preset="fine", max_bytes=900, latent_format="SDXL")
     assert note == "\u26a0 Not used by the preset fine: max_bytes. Choose best to use it."
     (note,) = notes(preset="best", quality=50, max_bytes=900)
-    assert "beside quality: max_bytes" in note
+    assert "together with quality: max_bytes" in note
 
 
 def test_the_schema_says_which_settings_belong_to_which_preset():
