@@ -96,7 +96,7 @@ class Regenerator:
 def use_narrow_networks(model, control_net):
     """Let ComfyUI call the tiny networks as they were trained, in a fraction of the time of the padded ones.
 
-    tests/nodes/test_tiny_models.py shows that both compute the same.
+    tests/nodes/tiny/test_models.py shows that both compute the same.
     """
 
     def load(network, file):

@@ -63,7 +63,9 @@ class Comparison:
     entries: list[Entry]  # the images given, then the baselines
 
 
-def compare(original: np.ndarray, entries: list[Entry], names: list[str], max_bytes: int | None, lpips, step):
+def compare(
+    original: np.ndarray, entries: list[Entry], names: list[str], max_bytes: int | None, lpips, step
+) -> Comparison:
     """Measure entries and baselines against the original, and return the Comparison.
 
     Parameters

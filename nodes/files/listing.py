@@ -96,15 +96,18 @@ def contents(folder: str) -> tuple[list[str], list[str], list[str]]:
     """Names of the subfolders, `.sdc` files, and links to such in a folder itself; none where it cannot be read."""
     try:
         changed = os.stat(folder).st_mtime_ns
-        read = read_once if time.time_ns() - changed > SETTLED else read_once.__wrapped__
-        return read(folder, changed)
+        if time.time_ns() - changed > SETTLED:
+            return read_once(folder, changed)
+        return read_once.__wrapped__(folder, changed)
     except OSError:
         return [], [], []
 
 
 @functools.lru_cache(maxsize=1 << 14)
 def read_once(folder: str, _changed: int) -> tuple[list[str], list[str], list[str]]:
-    subfolders, files, links = [], [], []
+    subfolders: list[str] = []
+    files: list[str] = []
+    links: list[str] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():

@@ -17,7 +17,8 @@ def generation_of(metadata: dict) -> dict:
         for key, (lowest, highest) in limits.items():
             value = metadata.get(key)
             # A bool is an int in Python, and many programs write 8.0 for 8.
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if number and lowest <= value <= highest and (kind is float or value == int(value)):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            if lowest <= value <= highest and (kind is float or value == int(value)):
                 found[key] = kind(value)
     return found

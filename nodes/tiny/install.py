@@ -1,4 +1,4 @@
-"""Writes the small models as files that ComfyUI's own loaders read. Needs torch and safetensors, not ComfyUI."""
+"""The small models as files for ComfyUI's own loaders. Needs torch and safetensors, not ComfyUI."""
 
 import hashlib
 import json
@@ -19,15 +19,15 @@ STATE, CONTENT = "sdc_tiny", "sdc_tiny_sha256"  # in the header of a file: what 
 
 
 def install_models(folder_of) -> list[Path]:
-    """Write the models unless they are there, and return the files that were written.
+    """Write the models unless they exist, and return the files that were written.
 
-    Those of an older version of the pack are replaced; a file of the same name that somebody else has made, or changed,
-    is left alone.
+    Files from other weights are replaced; a file of the same name that somebody else has made, or changed, is left
+    alone.
 
     Parameters
     ----------
     folder_of : callable
-        Gives the Path of a folder of models by ComfyUI's name for it, "checkpoints" or "controlnet".
+        Returns the Path of a folder of models by ComfyUI's name for it, "checkpoints" or "controlnet".
     """
     written = []
     for kind, (folder, make) in MAKERS.items():
@@ -35,7 +35,7 @@ def install_models(folder_of) -> list[Path]:
         if path.exists() and not is_outdated(path):
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Somebody else may be making the same file, and the disk may be full: swap it in whole or not at all.
+        # Another process may be writing the same file, and the disk may be full: replace it whole or not at all.
         part = path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name}")
         try:
             part.write_bytes(signed(make()))
@@ -47,7 +47,7 @@ def install_models(folder_of) -> list[Path]:
 
 
 def signed(tensors: dict) -> bytes:
-    """A safetensors file that says what it was made from, and what its tensors hash to."""
+    """A safetensors file whose header says what it was made from, and the hash of its tensors."""
     plain = save(tensors)
     content = hashlib.sha256(memoryview(plain)[8 + int.from_bytes(plain[:8], "little") :]).hexdigest()
     return save(tensors, metadata={STATE: state(), CONTENT: content})
@@ -61,7 +61,7 @@ def is_outdated(path: Path) -> bool:
             if metadata[STATE] == state():
                 return False
             stored = metadata[CONTENT]
-        except (ValueError, KeyError, TypeError):  # somebody else's
+        except (ValueError, KeyError, TypeError):  # not ours
             return False
         content = hashlib.sha256()
         while block := file.read(1 << 20):

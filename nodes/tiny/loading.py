@@ -1,4 +1,4 @@
-"""The small models in memory, by ComfyUI's own loaders of weights: it manages them as those of any checkpoint."""
+"""The small models in memory, by ComfyUI's own loaders, so that it manages them like those of any checkpoint."""
 
 import comfy.controlnet
 import comfy.sd
@@ -18,7 +18,7 @@ def load_checkpoint(disable_dynamic: bool = False) -> tuple:
 def load_models() -> tuple:
     """(MODEL, CLIP, VAE, CONTROL_NET). Nothing is written anywhere."""
     model, clip, vae = load_checkpoint()
-    # Where ComfyUI needs a second copy of a model, for another device, it asks for it by these.
+    # ComfyUI calls these for a second copy of a model, as for another device.
     model.cached_patcher_init = (model_patcher, ())
     clip.patcher.cached_patcher_init = (clip_patcher, ())
     vae.patcher.cached_patcher_init = (vae_patcher, ())

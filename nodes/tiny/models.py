@@ -14,6 +14,7 @@ HINT_WIDTHS = (3, 16, 16, 32, 32, 96, 96, 256, CHANNELS)  # ControlNets of SD 1.
 
 
 def checkpoint() -> dict[str, torch.Tensor]:
+    """Weights of an SD 1.5 checkpoint, float16: denoiser, autoencoder and text encoder, by the names in such files."""
     tensors = {f"model.diffusion_model.{name}": value for name, value in unet().items()}
     tensors |= {f"first_stage_model.{name}": value for name, value in vae().items()}
     return tensors | {
@@ -22,30 +23,38 @@ def checkpoint() -> dict[str, torch.Tensor]:
 
 
 def unet() -> dict[str, torch.Tensor]:
+    """The denoiser, with the names of `comfy.ldm`'s UNetModel."""
     narrow = load_file(WEIGHTS / "sdc_tiny_unet.safetensors")
     return widened(narrow) | no_attention("input_blocks.7.1")
 
 
 def controlnet() -> dict[str, torch.Tensor]:
+    """Weights of a Canny ControlNet for SD 1.5, float16, with a hint of 3 channels."""
     narrow = load_file(WEIGHTS / "sdc_tiny_canny.safetensors")
     tensors = widened(narrow) | no_attention("input_blocks.7.1")
     return {f"control_model.{name}": value for name, value in tensors.items()}
 
 
 def vae() -> dict[str, torch.Tensor]:
+    """The autoencoder, in TAESD's architecture: ComfyUI knows it by the names and by `vae_scale`."""
     halves = {half: load_file(WEIGHTS / f"sdc_tiny_vae_{half}.safetensors") for half in ("encoder", "decoder")}
     tensors = {f"taesd_{half}.{name}": value for half, layers in halves.items() for name, value in layers.items()}
     return tensors | {"vae_scale": torch.tensor(SCALE), "vae_shift": torch.tensor(0.0)}
 
 
 def pad(value: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """`value` at the start of each axis, zeros beyond."""
     wide = value.new_zeros(shape)
     wide[tuple(slice(size) for size in value.shape)] = value
     return wide
 
 
 def widened(narrow: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The layers of networks.UNet or networks.ControlNet at the widths of SD 1.5."""
+    """The layers of a narrow UNet or ControlNet, zero-padded to the widths of SD 1.5.
+
+    Every level has one width, a multiple of 20, so that the 32 groups of each norm stay whole: then the padded network
+    computes the same numbers, and zeros beside them.
+    """
     width = narrow["input_blocks.0.0.weight"].shape[0]
     time = narrow["time_embed.2.weight"].shape[0]
     sizes = {width: CHANNELS, time: TIME}
@@ -57,7 +66,7 @@ def widened(narrow: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         else:
             shape = [sizes.get(size, size) for size in value.shape[:2]]
         if value.ndim > 1 and value.shape[1] == 2 * width or value.ndim == 1 and value.shape[0] == 2 * width:
-            # Behind a skip connection: the narrow halves go to the heads of the wide halves.
+            # After a skip connection: each narrow half goes to the start of a wide half.
             axis = value.ndim > 1
             shape[axis] = CHANNELS
             halves = [pad(half, (*shape, *value.shape[2:])) for half in value.chunk(2, dim=int(axis))]
@@ -68,7 +77,7 @@ def widened(narrow: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def no_attention(key: str) -> dict[str, torch.Tensor]:
-    """The one transformer block that ComfyUI recognizes SD 1.5 by; it adds nothing, since all of it is zero."""
+    """The one transformer block by which ComfyUI recognizes SD 1.5; all zeros, so it adds nothing."""
     block = f"{key}.transformer_blocks.0"
     shapes: dict[str, tuple[int, ...]] = {f"{key}.norm.weight": (CHANNELS,), f"{key}.norm.bias": (CHANNELS,)}
     for name in ("proj_in", "proj_out"):
@@ -91,7 +100,7 @@ def no_attention(key: str) -> dict[str, torch.Tensor]:
 
 
 def text_encoder() -> dict[str, torch.Tensor]:
-    """CLIP-L that answers every prompt with zeros, whole, since ComfyUI leaves missing layers uninitialized."""
+    """CLIP-L with all weights zero, so every prompt gives the same. ComfyUI leaves missing layers uninitialized."""
     shapes: dict[str, tuple[int, ...]] = {
         "embeddings.token_embedding.weight": (49408, 768),
         "embeddings.position_embedding.weight": (77, 768),

@@ -1,9 +1,8 @@
 """Both passes where the device has no float64, and with models and latents in half precision."""
 
-import comfy.samplers
 import pytest
 import torch
-from comfy_extras.nodes_custom_sampler import BasicGuider, SamplerCustomAdvanced
+from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 from sdc_pack.nodes.ddim_invert import DDIM, EXACT_PAIR, SDCDDIMInvert
 from sdc_pack.nodes.exact_sampler import SDCExactSampler
 from sdc_pack.nodes.inversion_sampler import SDCInversionSampler
@@ -12,6 +11,8 @@ from sdc_pack.nodes.inverted_noise import SDCInvertedNoise
 from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
 
 from dev import denoisers, families
+
+from .sampling import basic, distance, restore
 
 
 class DeviceTensor(torch.Tensor):
@@ -72,15 +73,13 @@ def test_both_passes_without_float64(model, prompt, latent, control_net, refine,
 def test_the_parts_without_float64(model, prompt, latent):
     model = on_device(model)
     rising, falling = SDCInversionSigmas.execute(model, "ddim_uniform", 4, 1.0).result
-    guider = BasicGuider.execute(model, prompt("")).result[0]
+    guider = basic(model, prompt(""))
     (sampler,) = SDCInversionSampler.execute(2).result
     exact, *_ = SDCDDIMInvert.execute(model, prompt(""), latent, 4, 1.0, 1.0, method=EXACT_PAIR).result
     no_noise = SDCExactSampler.execute(exact).result[1]
     inverted = SamplerCustomAdvanced.execute(no_noise, guider, sampler, rising, latent).result[0]
     (noise,) = SDCInvertedNoise.execute(model, inverted, falling).result
-    euler = comfy.samplers.sampler_object("euler")
-    back = SamplerCustomAdvanced.execute(noise, guider, euler, falling, latent).result[0]["samples"]
-    assert ((back - latent["samples"]).norm() / latent["samples"].norm()) < 0.1
+    assert distance(restore(guider, noise, falling, latent), latent["samples"]) < 0.1
 
 
 def round_trip(model, words, latent, method, refine) -> float:
@@ -88,13 +87,13 @@ def round_trip(model, words, latent, method, refine) -> float:
     noise, sigmas, inverted = SDCDDIMInvert.execute(
         model, words, latent, 10, 1.0, 1.0, method=method, refine=refine
     ).result
-    guider = BasicGuider.execute(model, words).result[0]
     if method == EXACT_PAIR:
         sampler, noise = SDCExactSampler.execute(noise).result
+        restored = SamplerCustomAdvanced.execute(noise, basic(model, words), sampler, sigmas, inverted)
+        back = restored.result[0]["samples"]
     else:
-        sampler = comfy.samplers.sampler_object("euler")
-    back = SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, inverted).result[0]["samples"].float()
-    return ((back - latent["samples"].float()).norm() / latent["samples"].float().norm()).item()
+        back = restore(basic(model, words), noise, sigmas, inverted)
+    return distance(back.float(), latent["samples"].float())
 
 
 def trip_in(dtype, method, refine) -> float:

@@ -8,13 +8,15 @@ import comfy.samplers
 import comfy.utils
 import pytest
 import torch
-from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, SamplerCustomAdvanced
+from comfy_extras.nodes_custom_sampler import CFGGuider
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 from sdc_pack.nodes.inversion.implicit_step import ImplicitStep
 from sdc_pack.nodes.inversion.report import Report, accuracy
 
 from dev import denoisers
+
+from .sampling import basic, distance, restore
 
 SCALE = 0.18215  # SD1.x: model space is LATENT times this
 
@@ -28,15 +30,9 @@ def invert(model, positive, latent, steps, refine, cfg=1.0, **optional):
     return SDCDDIMInvert.execute(model, positive, latent, steps, cfg, 1.0, refine=refine, **optional)
 
 
-def restore(model, positive, noise, sigmas, inverted):
-    guider = BasicGuider.execute(model, positive).result[0]
-    euler = comfy.samplers.sampler_object("euler")
-    return SamplerCustomAdvanced.execute(noise, guider, euler, sigmas, inverted).result[0]["samples"]
-
-
 def errors(model, positive, latent, steps, refine):
     """Relative L2 of the round trip, item by item."""
-    restored = restore(model, positive, *invert(model, positive, latent, steps, refine).result)
+    restored = restore(basic(model, positive), *invert(model, positive, latent, steps, refine).result)
     original = latent["samples"]
     return (restored - original).flatten(1).norm(dim=1) / original.flatten(1).norm(dim=1)
 
@@ -131,8 +127,8 @@ def test_v_prediction_from_zero_terminal_snr(model, prompt, latent, scheduler):
 
 
 def errors_along(model, positive, latent, sigmas, refine):
-    restored = restore(model, positive, *invert(model, positive, latent, 1, refine, sigmas=sigmas).result)
-    return ((restored - latent["samples"]).norm() / latent["samples"].norm()).item()
+    restored = restore(basic(model, positive), *invert(model, positive, latent, 1, refine, sigmas=sigmas).result)
+    return distance(restored, latent["samples"])
 
 
 def test_exactness_survives_guidance(model, prompt, latent, count_calls):
@@ -140,11 +136,9 @@ def test_exactness_survives_guidance(model, prompt, latent, count_calls):
     latent = {"samples": latent["samples"][:1]}
     found = []
     for refine in (0, 4):
-        noise, sigmas, inverted = invert(model, prompt("a cat"), latent, 20, refine, 3.0, negative=prompt("")).result
+        inverted = invert(model, prompt("a cat"), latent, 20, refine, 3.0, negative=prompt("")).result
         guider = CFGGuider.execute(model, prompt("a cat"), prompt(""), 3.0).result[0]
-        euler = comfy.samplers.sampler_object("euler")
-        restored = SamplerCustomAdvanced.execute(noise, guider, euler, sigmas, inverted).result[0]["samples"]
-        found.append(((restored - latent["samples"]).norm() / latent["samples"].norm()).item())
+        found.append(distance(restore(guider, *inverted), latent["samples"]))
     assert found[1] < 0.01 * found[0]
 
 

@@ -1,8 +1,9 @@
-"""Which family a latent is of: asked of the model or VAE that is wired, never guessed."""
+"""Which latent format a latent has: chosen, known of a MODEL, measured of a VAE, or an error that says what to do."""
 
 import os
 from pathlib import Path
 
+import comfy.latent_formats
 import comfy.sd
 import folder_paths
 import nodes as comfy_nodes
@@ -12,7 +13,6 @@ import torch
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.latents.arrays import to_latent
 from sdc_pack.nodes.latents.formats import format_of_vae, settle_format
-from sdc_pack.nodes.load_tiny_models import SDCLoadTinyModels
 from sdc_pack.nodes.tiny import models as small_models
 
 from dev import families
@@ -50,7 +50,7 @@ def test_a_vae_is_known_by_its_colors(name, expected):
 
 
 def test_the_small_vae_of_the_pack_is_of_sd1():
-    vae = SDCLoadTinyModels.execute().result[2]
+    vae = comfy.sd.VAE(sd=small_models.vae())
     assert format_of_vae(vae) == "SD1.x"
     with pytest.raises(ValueError, match="The connected VAE says SD1.x and latent_format says SDXL"):
         quantize(latent_of(4), "SDXL", vae)
@@ -77,17 +77,46 @@ def test_a_latent_out_of_a_file_keeps_its_family():
         quantize(latent, "SD1.x")
 
 
-@pytest.mark.parametrize(("channels", "candidates"), [(4, "SD1.x and SDXL"), (16, "SD3 and Flux")])
-def test_with_nothing_known_it_asks_and_names_the_candidates(channels, candidates):
-    with pytest.raises(ValueError, match=f"{channels} channels, which both {candidates} have.*Connect the VAE"):
-        settle_format("auto", latent_of(channels))
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 4, 4, 6), "4 channels, which both SD1.x and SDXL have.*Connect the VAE"),
+        ((1, 16, 4, 6), "16 channels, which both SD3 and Flux have.*Connect the VAE"),
+        ((1, 128, 4, 6), "128 channels, like those of Flux.2 and LTX-Video.*SD1.x, SDXL, SD3, Flux"),
+        ((1, 12, 4, 6), "12 channels, like those of Mochi"),
+        ((1, 3, 4, 6), "3 channels. .sdc files support"),
+        ((1, 16, 21, 60, 104), "video model, with 21 frames.*Decode it with its own VAE"),
+        ((1, 16, 1, 60, 104), "video model, with 1 frames"),
+        ((1, 64, 1024), "audio model"),
+    ],
+)
+def test_what_is_not_known_is_an_error_that_says_what_to_do(shape, message):
+    with pytest.raises(ValueError, match=message):
+        quantize({"samples": torch.zeros(shape)})
+
+
+class Model:
+    """A MODEL, as far as it says which latent format it has."""
+
+    def __init__(self, latent_format):
+        self.latent_format = latent_format
+
+    def get_model_object(self, name):
+        return getattr(self, name)
+
+
+@pytest.mark.parametrize("name", ["SC_Prior", "SC_B", "Flux2"])
+def test_a_model_of_another_latent_format_is_refused(name):
+    model = Model(getattr(comfy.latent_formats, name)())
+    with pytest.raises(ValueError, match="latent format that .sdc files do not support.*SD1.x, SDXL, SD3, Flux"):
+        quantize(latent_of(model.latent_format.latent_channels), vae=model)
 
 
 def test_a_choice_that_the_channels_rule_out_is_refused():
     with pytest.raises(ValueError, match="16 channels, like SD3 and Flux, but SD1.x latents have 4"):
         settle_format("SD1.x", latent_of(16))
-    with pytest.raises(ValueError, match="128 channels.*SD1.x, SDXL, SD3, Flux"):
-        settle_format("auto", latent_of(128))
+    with pytest.raises(ValueError, match="128 channels, but Flux latents have 16"):
+        settle_format("Flux", latent_of(128))
 
 
 def test_an_explicit_choice_stays():

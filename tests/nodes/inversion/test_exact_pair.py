@@ -3,12 +3,14 @@
 import comfy.samplers
 import pytest
 import torch
-from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, SamplerCustomAdvanced
+from comfy_extras.nodes_custom_sampler import CFGGuider, SamplerCustomAdvanced
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 from sdc_pack.nodes.exact_sampler import SDCExactSampler
 
 from dev import denoisers, families
+
+from .sampling import basic, distance, restore
 
 SCALE = 0.18215
 
@@ -18,17 +20,9 @@ def invert(model, positive, latent, steps=10, **settings):
     return SDCDDIMInvert.execute(model, positive, latent, steps, **settings)
 
 
-def restore(guider, noise, sigmas, latent):
+def restore_exactly(guider, noise, sigmas, latent):
     sampler, start = SDCExactSampler.execute(noise).result
     return SamplerCustomAdvanced.execute(start, guider, sampler, sigmas, latent).result[0]["samples"]
-
-
-def basic(model, positive):
-    return BasicGuider.execute(model, positive).result[0]
-
-
-def distance(a, b):
-    return ((a - b).norm() / b.norm()).item()
 
 
 def test_comes_back_with_one_call_a_step(model, prompt, latent, count_calls):
@@ -38,7 +32,7 @@ def test_comes_back_with_one_call_a_step(model, prompt, latent, count_calls):
     steps = len(sigmas) - 1
     assert len(calls) == steps == 10 and "exact" in output.ui["text"][0]
     calls.clear()
-    restored = restore(basic(model, prompt("a cat")), noise, sigmas, inverted)
+    restored = restore_exactly(basic(model, prompt("a cat")), noise, sigmas, inverted)
     assert len(calls) <= steps
     assert distance(restored, latent["samples"]) < 1e-6
 
@@ -50,7 +44,7 @@ def test_comes_back_in_every_family(family):
     for scheduler, strength in (("simple", 1.0), ("karras", 1.0), ("normal", 0.5)):
         sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, 10).cpu()
         noise, sigmas, inverted = invert(model, positive, latent, sigmas=sigmas, strength=strength).result
-        restored = restore(basic(model, positive), noise, sigmas, inverted)
+        restored = restore_exactly(basic(model, positive), noise, sigmas, inverted)
         assert distance(restored, latent["samples"]) < 1e-5, scheduler
 
 
@@ -58,7 +52,7 @@ def test_comes_back_under_guidance(model, prompt, latent):
     settings = {"cfg": 5.0, "negative": prompt("blurred")}
     noise, sigmas, inverted = invert(model, prompt("a cat"), latent, **settings).result
     guider = CFGGuider.execute(model, prompt("a cat"), prompt("blurred"), 5.0).result[0]
-    assert distance(restore(guider, noise, sigmas, inverted), latent["samples"]) < 1e-6
+    assert distance(restore_exactly(guider, noise, sigmas, inverted), latent["samples"]) < 1e-6
 
 
 def test_another_mean_leads_to_the_image_of_that_mean(model, prompt, latent):
@@ -68,7 +62,7 @@ def test_another_mean_leads_to_the_image_of_that_mean(model, prompt, latent):
     x = latent["samples"] * SCALE
     assert distance(noise.pair.top.float(), exact(x, sigmas[0])) < 0.05
     denoisers.use_gaussian(model, mean=1.0, deviation=0.9)
-    edited = restore(basic(model, prompt("")), noise, sigmas, inverted) * SCALE
+    edited = restore_exactly(basic(model, prompt("")), noise, sigmas, inverted) * SCALE
     spread = (0.81 / (0.81 + sigmas[0] ** 2)) ** 0.5
     assert distance(edited, 1.0 + (exact(x, sigmas[0]) - 1.0) * spread) < 0.02
 
@@ -96,14 +90,13 @@ def test_mismatch_is_refused(model, prompt, latent, changed):
         inverted = {"samples": torch.zeros(2, 4, 8, 8)}
     words = {"sigmas": "list of sigmas", "guidance": "cfg was 1 .* 2 now", "size": "shape of the latent"}
     with pytest.raises(ValueError, match=words.get(changed, "kind of model")):
-        restore(guider, noise, sigmas, inverted)
+        restore_exactly(guider, noise, sigmas, inverted)
 
 
 def test_other_samplers_are_refused(model, prompt, latent):
     noise, sigmas, inverted = invert(model, prompt(""), latent, 5).result
-    euler = comfy.samplers.sampler_object("euler")
     with pytest.raises(ValueError, match="SDC Exact Sampler"):
-        SamplerCustomAdvanced.execute(noise, basic(model, prompt("")), euler, sigmas, inverted)
+        restore(basic(model, prompt("")), noise, sigmas, inverted)
 
 
 def test_other_noise_is_refused_by_the_exact_sampler(model, prompt, latent):

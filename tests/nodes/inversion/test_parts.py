@@ -4,7 +4,6 @@ import comfy.samplers
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import (
-    BasicGuider,
     DisableNoise,
     DualCFGGuider,
     FlipSigmas,
@@ -20,14 +19,12 @@ from sdc_pack.nodes.inverted_noise import SDCInvertedNoise
 
 from dev import denoisers, families
 
+from .sampling import basic, distance, restore
+
 
 @pytest.fixture
 def model(small):
     return small.clone()
-
-
-def distance(a, b):
-    return ((a - b).norm() / b.norm()).item()
 
 
 def no_noise():
@@ -40,13 +37,12 @@ def round_trip(model, guider, latent, refine=0, strength=1.0, steps=10, schedule
     sampler = SDCInversionSampler.execute(refine).result[0]
     inverted = SamplerCustomAdvanced.execute(no_noise(), guider, sampler, rising, latent).result[0]
     noise = SDCInvertedNoise.execute(model, inverted, falling).result[0]
-    euler = comfy.samplers.sampler_object("euler")
-    return inverted, SamplerCustomAdvanced.execute(noise, guider, euler, falling, latent).result[0]["samples"]
+    return inverted, restore(guider, noise, falling, latent)
 
 
 @pytest.mark.parametrize("refine", [0, 2])
 def test_parts_equal_ddim_invert(model, prompt, latent, refine):
-    guider = BasicGuider.execute(model, prompt("a cat")).result[0]
+    guider = basic(model, prompt("a cat"))
     inverted, _ = round_trip(model, guider, latent, refine)
     whole = SDCDDIMInvert.execute(model, prompt("a cat"), latent, 10, 1.0, 1.0, refine=refine).result[2]
     assert torch.equal(inverted["samples"], whole["samples"])
@@ -55,7 +51,7 @@ def test_parts_equal_ddim_invert(model, prompt, latent, refine):
 def test_parts_equal_ddim_invert_for_flow():
     model, positive = families.build("Flux")
     latent = families.draw_latent(model)
-    guider = BasicGuider.execute(model, positive).result[0]
+    guider = basic(model, positive)
     inverted, restored = round_trip(model, guider, latent, refine=5, scheduler="simple")
     assert distance(restored, latent["samples"]) < 1e-4
 
@@ -71,10 +67,10 @@ def test_any_guider_inverts_and_returns(model, checkpoint, prompt, latent, contr
         hint = torch.zeros(1, 64, 96, 3)
         hint[:, 20:30] = 1
         positive, _ = ControlNetApplyAdvanced().apply_controlnet(positive, positive, control_net, hint, 0.5, 0.0, 1.0)
-    guider = BasicGuider.execute(model, positive).result[0]
+    guider = basic(model, positive)
     if kind == "dual cfg":
         guider = DualCFGGuider.execute(model, positive, prompt("grass"), prompt(""), 2.0, 1.5, "regular").result[0]
-    plain = BasicGuider.execute(model.clone(), prompt("a cat")).result[0]
+    plain = basic(model.clone(), prompt("a cat"))
     coarse_end, coarse = round_trip(model, guider, latent)
     _, fine = round_trip(model, guider, latent, refine=5)
     assert distance(fine, latent["samples"]) < 0.02 * distance(coarse, latent["samples"])
@@ -84,7 +80,7 @@ def test_any_guider_inverts_and_returns(model, checkpoint, prompt, latent, contr
 
 def test_stock_flip_sigmas_serves_as_well(model, prompt, latent):
     """It puts 0.0001 in the place of 0."""
-    guider = BasicGuider.execute(model, prompt("")).result[0]
+    guider = basic(model, prompt(""))
     rising, falling = SDCInversionSigmas.execute(model, "normal", 5, 1.0).result
     sampler = SDCInversionSampler.execute(0).result[0]
     ours, flipped = (
@@ -95,7 +91,7 @@ def test_stock_flip_sigmas_serves_as_well(model, prompt, latent):
 
 
 def test_falling_sigmas_are_refused(model, prompt, latent):
-    guider = BasicGuider.execute(model, prompt("")).result[0]
+    guider = basic(model, prompt(""))
     sampler = SDCInversionSampler.execute(0).result[0]
     _, falling = SDCInversionSigmas.execute(model, "normal", 5, 1.0).result
     with pytest.raises(ValueError, match="these fall"):
@@ -103,7 +99,7 @@ def test_falling_sigmas_are_refused(model, prompt, latent):
 
 
 def test_strength_zero_changes_nothing(model, prompt, latent):
-    guider = BasicGuider.execute(model, prompt("")).result[0]
+    guider = basic(model, prompt(""))
     rising, falling = SDCInversionSigmas.execute(model, "normal", 5, 0.0).result
     sampler = SDCInversionSampler.execute(0).result[0]
     same = SamplerCustomAdvanced.execute(no_noise(), guider, sampler, rising, latent).result[0]
@@ -128,7 +124,7 @@ def test_hooks_find_the_level_that_is_asked(model, prompt, latent):
         return apply_model(options["input"], options["timestep"], **options["c"])
 
     model.set_model_unet_function_wrapper(wrapper)
-    guider = BasicGuider.execute(model, prompt("")).result[0]
+    guider = basic(model, prompt(""))
     round_trip(model, guider, latent, refine=1, steps=4)
     assert found and all(found)
 

@@ -1,30 +1,26 @@
-"""Inversion for every family, through ComfyUI's own classes of it."""
+"""Inversion for every latent format, through ComfyUI's own model classes."""
 
 import comfy.lora
 import comfy.model_management
 import comfy.samplers
 import pytest
 import torch
-from comfy_extras.nodes_custom_sampler import BasicGuider, SamplerCustomAdvanced
 from comfy_extras.nodes_hooks import CreateHookKeyframe, CreateHookModelAsLora, SetHookKeyframes
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete, ModelSamplingFlux, ModelSamplingSD3
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 
 from dev import denoisers, families
 
+from . import sampling as stock
+from .sampling import distance
+
 
 def invert(model, positive, latent, sigmas, refine=0, **optional):
     return SDCDDIMInvert.execute(model, positive, latent, 1, 1.0, 1.0, sigmas=sigmas, refine=refine, **optional)
 
 
-def restore(model, positive, noise, sigmas, latent):
-    guider = BasicGuider.execute(model, positive).result[0]
-    euler = comfy.samplers.sampler_object("euler")
-    return SamplerCustomAdvanced.execute(noise, guider, euler, sigmas, latent).result[0]["samples"]
-
-
-def distance(a, b):
-    return ((a - b).norm() / b.norm()).item()
+def restore(model, positive, *inverted):
+    return stock.restore(stock.basic(model, positive), *inverted)
 
 
 def schedule(model, scheduler, steps):
