@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ def ray_running(address: str | None, processors: int | None):
                 raise BulkError(f"Ray does not answer at {address}: {error}") from None
         else:
             start_here(ray, processors, closing)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray took it, to end without a word
         yield ray
 
 
