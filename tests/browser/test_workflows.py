@@ -26,13 +26,20 @@ def shipped(name: str) -> dict:
     return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
 
 
+@pytest.fixture(autouse=True)
+def small_file(sdc_file, input_folder):
+    """In the place of the sample, which takes ten times as long; tests/workflows opens that one."""
+    sdc_file("small.sdc", input_folder, prompt="waves")
+
+
 def use_random_models(page, steps):
-    """Put this machine's models into the opened workflow, as its user would."""
+    """Put this machine's models and small images into the opened workflow, as its user would."""
     page.run(
         """settings => { for (const node of app.graph.nodes) for (const widget of node.widgets ?? [])
                { const value = settings[`${node.type}.${widget.name}`] ?? settings[widget.name]
                  if (value && !widget.disabled) { widget.value = value; widget.callback?.(value) } } }""",
         {
+            "SDCLoad.file": "small.sdc",
             "KSampler.steps": 1,  # it has no pair to complete, and its image is 512x512
             "ckpt_name": RANDOM_MODELS["checkpoint"],
             "control_net_name": RANDOM_MODELS["controlnet"],
