@@ -280,14 +280,16 @@ class ComfyPage:
 
     def execute(self) -> dict:
         """Run what is open until the page knows its end, and return outputs by node id."""
-        self.run(
-            """() => {
+        refused = self.run(
+            """async () => {
                 window.sdcEnd = undefined
                 const note = ({ type, detail }) => { window.sdcEnd = { type, ...detail } }
                 for (const type of ['execution_success', 'execution_error', 'execution_interrupted'])
                     app.api.addEventListener(type, note, { once: true })
-                return app.queuePrompt(0) }"""
+                await app.queuePrompt(0)
+                return app.lastNodeErrors }"""
         )
+        assert not refused, refused  # the server runs what it has not refused
         self.wait("() => window.sdcEnd")
         end = self.run("() => window.sdcEnd")
         assert end["type"] == "execution_success", end

@@ -60,7 +60,7 @@ def test_the_file_is_shown_and_downloaded_in_the_assets_view(canvas_page, add_sa
     page = canvas_page
     if page.is_old:
         pytest.skip("the assets view of this front end downloads one file of a job, here the thumbnail")
-    add_saver(page, "assets.sdc", filename_prefix="SDC/asset")
+    add_saver(page, "assets.sdc", filename_prefix="SDC/asset", thumbnail=True)
     page.execute()
     page.page.get_by_role("button", name="Assets").click()
     card = page.page.get_by_text(re.compile(r"asset_\d{5}_")).first
