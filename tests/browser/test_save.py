@@ -23,7 +23,7 @@ def add_saver(sdc_file, input_folder):
 def test_the_file_is_shown_and_downloaded_and_is_there_when_its_tab_comes_back(page, add_saver, sdc_file):
     _, save = add_saver(page, "show.sdc")
     page.execute()
-    text = page.status(save, "smaller than the bare pixels")
+    text = page.status(save, "smaller than the raw pixels")
     name = re.search(r"image_\d{5}_\.sdc", text)[0]
     for _ in range(2):
         assert page.images(save) == [[96, 64]]
@@ -36,7 +36,7 @@ def test_the_file_is_shown_and_downloaded_and_is_there_when_its_tab_comes_back(p
         assert not page.nodes("SDCSave")
         while not page.nodes("SDCSave"):  # other tests left tabs open
             page.command("Workspace.PreviousOpenedWorkflow")
-        assert page.status(save, "smaller than the bare pixels") == text
+        assert page.status(save, "smaller than the raw pixels") == text
 
 
 def test_each_thumbnail_comes_once(canvas_page, add_saver):
