@@ -16,7 +16,7 @@ from .conftest import ROOT, WORKFLOWS
 from .test_workflows import NODES
 
 NEEDED = {
-    "__init__.py", "nodes", "codec", "workflows", "subgraphs", "web", "locales", "weights", "docs",
+    "__init__.py", "nodes", "codec", "bulk", "workflows", "subgraphs", "web", "locales", "weights", "docs",
     "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "CHANGELOG.md",
 }  # fmt: skip
 
