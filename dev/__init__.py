@@ -1,1 +1,1 @@
-"""What developers and newcomers run: environment, ComfyUI, model stand-ins, demo. Not part of the node pack."""
+"""What developers and newcomers run: environment, ComfyUI, random models, demo. Not part of the node pack."""

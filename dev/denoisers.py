@@ -33,7 +33,7 @@ def use_gaussian(model, mean: float = 0.3, deviation: float = 0.9):
 def use_patch_mixture(model, modes: int = 6, deviation: float = 0.15, side: int = 1, channels: int = 4, seed: int = 1):
     """Make `model` the exact denoiser of images whose patches come from one of a few Gaussians each.
 
-    Between two modes it decides steeply, as trained models do and the random stand-ins do not.
+    Between two modes it decides steeply, as trained models do and random ones do not.
     Returns the function that draws `count` such images, (count, channels, height, width).
     """
     random = torch.Generator().manual_seed(seed)

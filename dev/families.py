@@ -1,6 +1,6 @@
 """Small random models of every family, of ComfyUI's own classes: what the mathematics must hold for.
 
-Where stand-in checkpoints (random_models.py) show that files load, these show that the sampling of a family works. They
+Where random checkpoints (random_models.py) show that files load, these show that the sampling of a family works. They
 are made on the spot, in memory. Import after ComfyUI is ready.
 """
 

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from sdc_pack.nodes.tiny import models
 
-NAMES = {"checkpoint": "sdc-standin.ckpt", "controlnet": "sdc-standin-canny.safetensors"}
+NAMES = {"checkpoint": "sdc-random.ckpt", "controlnet": "sdc-random-canny.safetensors"}
 GAIN = 0.6  # small enough that eps stays smooth in its input, so that DDIM inversion behaves
 # Small, so that eps is about as smooth as a trained one: 20 steps of DDIM inversion and back then miss the latent by a
 # sixth of its norm. With eps near unit variance they would miss it altogether.
@@ -23,7 +23,7 @@ CHANNELS, CONTEXT, TIME = 320, 768, 1280  # what ComfyUI recognizes as SD 1.5, w
 
 
 def build(models: Path) -> dict[str, str]:
-    """Make the stand-ins under `models` unless they are there, and return NAMES."""
+    """Make the random models under `models` unless they are there, and return NAMES."""
     for path, make in (
         (models / "checkpoints" / NAMES["checkpoint"], lambda path: torch.save(checkpoint(), path)),
         (models / "controlnet" / NAMES["controlnet"], lambda path: save_file(controlnet(), path)),

@@ -87,7 +87,7 @@ class StoredImage:
         def measure():
             encoded = encode(name, self.pixels, *setting.values())
             made = figures.measure(self.pixels, encoded.pixels(), self.shared)
-            return {"bytes": encoded.size, "fits": encoded.fits, "seconds": encoded.seconds, **made}
+            return {"bytes": encoded.num_bytes, "fits": encoded.fits, "seconds": encoded.seconds, **made}
 
         return self.get(label, {**setting, "options": baselines.OPTIONS[name]}, measure)
 

@@ -46,7 +46,7 @@ def peak_memory(call) -> int:
 
 
 def both_ways(encode, decode) -> dict:
-    """Seconds and memory of `encode()` and of `decode(its result)`, and that result's bytes, if it has a size."""
+    """Seconds and memory of `encode()` and of `decode(its result)`, and that result's bytes, where they are known."""
     made = []
     figures = {"encode_memory": peak_memory(lambda: made.append(encode()))}
     figures["decode_memory"] = peak_memory(lambda: decode(made[0]))
@@ -57,7 +57,7 @@ def both_ways(encode, decode) -> dict:
         if seconds < REPEATED_BELOW:
             seconds = min(seconds, best_of({name: call})[name])
         figures[f"{name}_seconds"] = seconds
-    return {"bytes": getattr(made[0], "num_bytes", None) or getattr(made[0], "size", None), **figures}
+    return {"bytes": getattr(made[0], "num_bytes", None), **figures}
 
 
 def measure_codec(name: str, path: str, settings: str) -> dict:

@@ -38,7 +38,7 @@ class BaselineImage:
     fits: bool = True  # False: this is the codec's smallest file, and it is larger than requested
 
     @property
-    def size(self) -> int:
+    def num_bytes(self) -> int:
         return len(self.data)
 
     def pixels(self) -> np.ndarray:
@@ -74,21 +74,24 @@ def encode_baseline_to_size(name: str, pixels: np.ndarray, max_bytes: int) -> Ba
     low, high = MIN_QUALITY, MAX_QUALITY + 1
     while high - low > 1:
         middle = (low + high) // 2
-        if _encode(name, pixels, middle, QUICK.get(name, OPTIONS[name])).size <= max_bytes:
+        if _encode(name, pixels, middle, QUICK.get(name, OPTIONS[name])).num_bytes <= max_bytes:
             low = middle
         else:
             high = middle
     options = OPTIONS[name]
     best = _encode(name, pixels, low, options)
-    while best.size > max_bytes and best.quality > MIN_QUALITY:
+    while best.num_bytes > max_bytes and best.quality > MIN_QUALITY:
         best = _encode(name, pixels, best.quality - 1, options)
-    if best.size > max_bytes and name in SMALLEST:
+    if best.num_bytes > max_bytes and name in SMALLEST:
         smaller = _encode(name, pixels, MIN_QUALITY, SMALLEST[name])
-        if smaller.size < best.size:
+        if smaller.num_bytes < best.num_bytes:
             best, options = smaller, SMALLEST[name]
-    if best.size > max_bytes:
+    if best.num_bytes > max_bytes:
         return replace(best, fits=False)
-    while best.quality < MAX_QUALITY and (finer := _encode(name, pixels, best.quality + 1, options)).size <= max_bytes:
+    while (
+        best.quality < MAX_QUALITY
+        and (finer := _encode(name, pixels, best.quality + 1, options)).num_bytes <= max_bytes
+    ):
         best = finer
     return best
 

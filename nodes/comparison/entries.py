@@ -18,13 +18,13 @@ class Entry:
 
     name: str
     pixels: np.ndarray = field(repr=False)  # (H, W, 3) uint8
-    size: int | None = None  # bytes of its file, where one is known
+    num_bytes: int | None = None  # bytes of its file, where one is known
     fits: bool = True  # False: a baseline that cannot write so small a file
     figures: dict = field(default_factory=dict)
 
     @property
     def bits_per_pixel(self) -> float | None:
-        return None if self.size is None else 8 * self.size / (self.pixels.shape[0] * self.pixels.shape[1])
+        return None if self.num_bytes is None else 8 * self.num_bytes / (self.pixels.shape[0] * self.pixels.shape[1])
 
 
 def to_batches(images: dict[str, torch.Tensor]) -> list[dict[str, np.ndarray]]:
@@ -90,5 +90,5 @@ def compare(
     for name in names:
         assert max_bytes is not None
         best = baselines.encode_baseline_to_size(name, original, max_bytes)
-        measured_entries.append(measured(Entry(name, best.pixels(), best.size, best.fits)))
+        measured_entries.append(measured(Entry(name, best.pixels(), best.num_bytes, best.fits)))
     return Comparison(original, measured_entries)

@@ -77,7 +77,7 @@ def scaled(pixels: np.ndarray, size: tuple[int, int]) -> Image.Image:
 
 def caption(entry: Entry) -> list[str]:
     """The three lines under a name."""
-    size = "" if entry.size is None else f"{entry.size} bytes · {entry.bits_per_pixel:.3f} bpp"
+    size = "" if entry.num_bytes is None else f"{entry.num_bytes} bytes · {entry.bits_per_pixel:.3f} bpp"
     figures = [
         f"{name} {show(entry.figures[key], form)}"
         for key, (name, form) in metrics.COLUMNS.items()

@@ -10,8 +10,8 @@ from .entries import Comparison, Entry
 
 def cells(entry: Entry) -> list[str]:
     """The row of an entry, in the order of HEADER."""
-    size = "–" if entry.size is None else f"{entry.size}{'' if entry.fits else ' (its smallest)'}"
-    rate = "–" if entry.size is None else f"{entry.bits_per_pixel:.3f}"
+    size = "–" if entry.num_bytes is None else f"{entry.num_bytes}{'' if entry.fits else ' (its smallest)'}"
+    rate = "–" if entry.num_bytes is None else f"{entry.bits_per_pixel:.3f}"
     return [entry.name, size, rate, *(show(entry.figures.get(key), form) for key, (_, form) in metrics.COLUMNS.items())]
 
 
@@ -44,7 +44,7 @@ def to_csv(batch: list[Comparison]) -> bytes:
     for number, comparison in enumerate(batch, 1):
         for entry in comparison.entries:
             figures = [entry.figures.get(key) for key in metrics.COLUMNS]
-            writer.writerow([number, inert(entry.name), entry.size, entry.bits_per_pixel, *figures])
+            writer.writerow([number, inert(entry.name), entry.num_bytes, entry.bits_per_pixel, *figures])
     return file.getvalue().encode("utf-8-sig")
 
 

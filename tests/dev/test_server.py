@@ -40,7 +40,7 @@ def view(server, outputs, node_id) -> np.ndarray:
 
 
 def sampling(names, image, control_strength):
-    """Stock nodes only: two steps of the stand-in model, with and without its ControlNet."""
+    """Stock nodes only: two steps of the random model, with and without its ControlNet."""
     return {
         "model": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": names["checkpoint"]}},
         "control": {"class_type": "ControlNetLoader", "inputs": {"control_net_name": names["controlnet"]}},
@@ -79,7 +79,7 @@ def test_random_models_go_through_stock_loaders_and_the_controlnet_acts(server, 
     assert not re.search("(unet|clip) missing|missing (vae|controlnet) keys|invalid value", log, re.IGNORECASE)
 
 
-def test_standin_autoencoder_is_a_trained_one(server, names, photo):
+def test_autoencoder_of_the_random_checkpoint_is_a_trained_one(server, names, photo):
     outputs = server.client.run(sampling(names, server.client.upload(photo), 0.0))
     original = np.asarray(Image.open(photo), np.float32)
     assert 10 * np.log10(255**2 / np.mean((view(server, outputs, "saved") - original) ** 2)) > 22

@@ -39,8 +39,8 @@ def comfyui_folders(tmp_path):
 
 @pytest.fixture(scope="session")
 def checkpoint():
-    """(MODEL, CLIP, VAE) of the stand-in, through ComfyUI's own loader."""
-    name = min(path.name for path in (MODELS / "checkpoints").glob("sdc-standin*.ckpt"))
+    """(MODEL, CLIP, VAE) of the random checkpoint, through ComfyUI's own loader."""
+    name = min(path.name for path in (MODELS / "checkpoints").glob("sdc-random*.ckpt"))
     return nodes.CheckpointLoaderSimple().load_checkpoint(name)
 
 
@@ -51,7 +51,7 @@ def model(checkpoint):
 
 @pytest.fixture(scope="session")
 def small():
-    """A MODEL as the stand-in's in a fifth of its channels, for what asks a model hundreds of times."""
+    """A MODEL as the random one in a fifth of its channels, for what asks a model hundreds of times."""
     with torch.inference_mode():
         return families.build("SD1.x", context=768)[0]
 
@@ -63,7 +63,7 @@ def vae(checkpoint):
 
 @pytest.fixture(scope="session")
 def control_net():
-    return nodes.ControlNetLoader().load_controlnet("sdc-standin-canny.safetensors")[0]
+    return nodes.ControlNetLoader().load_controlnet("sdc-random-canny.safetensors")[0]
 
 
 @pytest.fixture(scope="session")

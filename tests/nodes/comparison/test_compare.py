@@ -99,7 +99,9 @@ def test_missing_baseline_is_told(original, monkeypatch):
 def test_every_image_of_a_batch_is_compared(original, sdcs):
     output = compare(original, image_1=noisy(original, 0.1), sdc_1=sdcs, image_2=original[:1], jpeg=True)
     assert [row["image"] for row in rows(output)] == ["1"] * 3 + ["2"] * 3
-    assert [row["bytes"] for row in rows(output) if row["name"] == "without inversion"] == [str(s.size) for s in sdcs]
+    assert [row["bytes"] for row in rows(output) if row["name"] == "without inversion"] == [
+        str(s.num_bytes) for s in sdcs
+    ]
     assert output.result[0].shape[0] == 2
     assert output.result[1].count("**Image") == 2
     one = compare(original[:1], image_1=noisy(original, 0.1))

@@ -172,7 +172,7 @@ def test_wrapper_that_caches_by_falling_sigma_is_given_every_call(model, prompt,
 
 def test_hook_keyframes_are_refused_on_the_way_up(model, prompt, latent):
     hooks = CreateHookModelAsLora().create_hook(
-        "sdc-standin-taesd.ckpt" if "sdc-standin-taesd.ckpt" in listed() else "sdc-standin.ckpt", 0.5, 0.0
+        "sdc-random-taesd.ckpt" if "sdc-random-taesd.ckpt" in listed() else "sdc-random.ckpt", 0.5, 0.0
     )[0]
     keyframes = CreateHookKeyframe().create_hook_keyframe(1.0, 0.0)[0]
     steady = SetHookKeyframes().set_hook_keyframes(hooks, keyframes)[0]

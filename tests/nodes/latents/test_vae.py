@@ -63,7 +63,7 @@ def test_quantize_stores_which_vae_it_was_within_the_size_asked_for(vae, preset)
 
 
 class FamilyKnown:
-    """The stand-in's VAE is random, so no chart of colors shows its family: this one does not say so either."""
+    """The random checkpoint's VAE has no chart of colors that shows its family: this one does not say so either."""
 
     latent_dim = 3  # ComfyUI's mark of a VAE for videos: its family is not asked for
 
