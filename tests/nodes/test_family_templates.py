@@ -72,7 +72,7 @@ def test_a_template_runs_with_small_models_of_its_family(name, family, autoencod
     )
     (file,) = comfyui_folders.rglob("*.sdc")
     stored = codec.load(file.read_bytes())
-    assert stored.latent_format == family and stored.size <= 0.095 * 128 * 128 / 8
+    assert stored.latent_format == family and stored.num_bytes <= 0.095 * 128 * 128 / 8
     held, painted = found["What the file holds"][0], found["Regenerated"][0]
     assert held.shape == painted.shape == original.shape and torch.isfinite(painted).all()
     assert (held - original).abs().mean() < 0.15 and not torch.equal(held, painted)

@@ -121,7 +121,7 @@ def test_a_small_file_that_claims_a_huge_image_is_refused_before_it_is_decoded(c
     """52 bytes for 16384x16384: VAE Decode would pay for them."""
     claims = codec.encode([torch.zeros(4, 1, 1).numpy()], "custom", width=16384, height=16384)[0]
     (comfyui_folders / "input" / "bomb.sdc").write_bytes(claims.data)
-    assert claims.size == 52
+    assert claims.num_bytes == 52
     with pytest.raises(ValueError, match="bomb.sdc.*268435456 pixels.*max_megapixels"):
         SDCLoad.execute("bomb.sdc")
     assert SDCLoad.execute("bomb.sdc", max_megapixels=269).result[3] == 16384
