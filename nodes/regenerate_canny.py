@@ -1,5 +1,5 @@
-"""Regenerate with Canny: trims the image like VAE Encode before it looks for edges, or they would lie beside those of
-the latent; then ComfyUI's own ControlNet, guider and SamplerCustomAdvanced."""
+"""Regenerate with Canny: trims the image like VAE Encode before it looks for edges, or they would not match the latent;
+then ComfyUI's own ControlNet, guider and SamplerCustomAdvanced."""
 
 import comfy.model_management
 from comfy_api.v0_0_2 import io, ui

@@ -3,7 +3,7 @@
 With x = z / sqrt(a) and sigma = sqrt(1/a - 1), Eq. (1) is a forward Euler step up the noise levels,
 x' = x + (sigma' - sigma) eps(x, sigma), the mirror image of what ComfyUI's `euler` sampler does downwards. That
 sampler asks for eps at the upper end of each step, so x' = x + (sigma' - sigma) eps(x', sigma') undoes it exactly:
-a fixed point, found by asking the model more often. The same holds for every family, flow models included, with
+a fixed point, found with more model calls. The same holds for every kind of model, flow models included, with
 eps = (x - denoised) / sigma.
 """
 

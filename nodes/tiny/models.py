@@ -53,7 +53,7 @@ def widened(narrow: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The layers of a narrow UNet or ControlNet, zero-padded to the widths of SD 1.5.
 
     Every level has one width, a multiple of 20, so that the 32 groups of each norm stay whole: then the padded network
-    computes the same numbers, and zeros beside them.
+    computes the same numbers, and zeros in the other channels.
     """
     width = narrow["input_blocks.0.0.weight"].shape[0]
     time = narrow["time_embed.2.weight"].shape[0]
