@@ -104,7 +104,7 @@ def regenerated(loaded, controlnet) -> list[tuple]:
     found = []
     with torch.inference_mode():
         empty = nodes.CLIPTextEncode().encode(clip, "")[0]
-        for original in (skimage.data.astronaut()[:256, 96:352], skimage.data.chelsea()[20:276, 96:352]):
+        for original in (skimage.data.astronaut(), skimage.data.chelsea()[2:298, 1:449]):
             image = torch.from_numpy(original / np.float32(255))[None]
             latent = nodes.VAEEncode().encode(vae, image)[0]["samples"]
             file = codec.encode([latent[0].numpy()], "paper")[0]
