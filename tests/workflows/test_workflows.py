@@ -33,7 +33,7 @@ def difference(images: dict[str, np.ndarray], one: str, other: str, part=...) ->
 
 
 @pytest.fixture(scope="module")
-def photograph(tmp_path_factory):
+def astronaut(tmp_path_factory):
     path = tmp_path_factory.mktemp("photograph") / "photograph.png"
     Image.fromarray(skimage.data.astronaut()).save(path)
     return path
@@ -131,8 +131,8 @@ def test_full_pipeline(server, make_prompt):
     assert (decoded != regenerated).any()
 
 
-def test_demo_needs_no_model_and_leaves_files_of_one_number(server, make_prompt, photograph):
-    prompt = make_prompt("sdc_demo_tiny", image=photograph, megapixels=0.26)
+def test_demo_needs_no_model_and_leaves_files_of_one_number(server, make_prompt, astronaut):
+    prompt = make_prompt("sdc_demo_tiny", image=astronaut, megapixels=0.26)
     assert not [node for node in prompt.values() if "LoaderSimple" in node["class_type"]]
     outputs = server.client.run(prompt)
     images = shown(server, prompt, outputs)
@@ -143,8 +143,8 @@ def test_demo_needs_no_model_and_leaves_files_of_one_number(server, make_prompt,
     assert len(numbers) == 1, "the file and the image of a run have one number"
 
 
-def test_demo_repairs_what_the_papers_preset_disturbs(server, make_prompt, photograph):
-    prompt = make_prompt("sdc_demo_tiny", image=photograph, megapixels=0.07)
+def test_demo_repairs_what_the_papers_preset_disturbs(server, make_prompt, astronaut):
+    prompt = make_prompt("sdc_demo_tiny", image=astronaut, megapixels=0.07)
     find(prompt, "SDCLatentQuantize")[1]["inputs"]["preset"] = "paper"
     images = shown(server, prompt, server.client.run(prompt))
     assert difference(images, "Regenerated", "Original") < difference(images, "What the file holds", "Original") < 20
