@@ -61,6 +61,10 @@ def decompress(frame: Any, max_size: int, what: str, dictionary: zstandard.ZstdC
         raise SdcFormatError(f"the {what} need a zstd window of {parameters.window_size} bytes; 8 MiB is the most")
     try:
         decompressor = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=MAX_WINDOW)
-        return decompressor.decompress(frame, max_output_size=max_size, allow_extra_data=False)
+        content = decompressor.decompress(frame, max_output_size=max_size, allow_extra_data=False)
+        if declared == zstandard.CONTENTSIZE_UNKNOWN and 0 < len(content) < max_size:
+            # zstandard 0.25 looks for bytes after such a frame only where the content fills all the room it may have.
+            decompressor.decompress(frame, max_output_size=len(content), allow_extra_data=False)
+        return content
     except zstandard.ZstdError as reason:
         raise SdcFormatError(f"the {what} are not one zstd frame of at most {max_size} bytes ({reason})") from None

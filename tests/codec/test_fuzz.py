@@ -89,7 +89,7 @@ def check_of(error):
 def compare(data, found):
     """The second decoder, which is written from FORMAT.md alone, takes and refuses the same."""
     height, width = (int.from_bytes(data[at : at + 2], "little") for at in (10, 12))
-    if height * width * (40 if b"L" in data[damage.HEADER_END :] else 1) > COMPARED_PLACES:
+    if height * width * (40 if b"L" in damage.tags_of(data) else 1) > COMPARED_PLACES:
         return
     try:
         expected = plain_decoder.decode_all(data)

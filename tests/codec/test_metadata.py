@@ -19,8 +19,8 @@ VALUES = st.recursive(
 )
 
 
-def compress(text):
-    return zstandard.ZstdCompressor().compress(text.encode() if isinstance(text, str) else text)
+def compress(text, **options):
+    return zstandard.ZstdCompressor(**options).compress(text.encode() if isinstance(text, str) else text)
 
 
 def nested(levels):
@@ -126,6 +126,8 @@ def test_depth_limit_counts_the_object_itself():
         (compress('{"a":' + "9" * 400 + "}"), "out of range"),
         (compress('{"a":1} '[:-2]), "JSON"),
         (compress('{"a":1}{}'), "JSON"),
+        (compress('{"a":1}') + b"\0", "zstd"),
+        (compress('{"a":1}', write_content_size=False) + b"\0", "zstd"),
         (compress(b'\xef\xbb\xbf{"a":1}'), "JSON"),
         (compress(b'{"a":"\xff"}'), "UTF-8"),
         (compress('{"a":"\\ud800"}'), "JSON"),
