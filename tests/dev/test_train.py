@@ -90,7 +90,7 @@ def test_every_model_is_trained_from_photographs(shared, tmp_path, monkeypatch, 
 @pytest.mark.usefixtures("small")
 def test_the_learned_codec_is_trained_to_a_file_of_weights_that_codes(shared, tmp_path, monkeypatch, capsys):
     """Both stages, from the weights of another latent format."""
-    small = {"share": 1, "latent_batch": 2, "pixel_steps": 1, "pixel_batch": 1}
+    small = {"latent_batch": 2, "pixel_batch": 1}
     monkeypatch.setitem(coder.FORMATS, "Flux", dataclasses.replace(coder.FORMATS["Flux"], **small))
     monkeypatch.setattr(command, "WEIGHTS", tmp_path / "weights")
     monkeypatch.setenv("SDC_HOME", str(tmp_path / "home"))

@@ -67,8 +67,9 @@ class TrainedFormat:
         return data.teacher(shared, half, self.teacher, self.channels)
 
 
-SIXTEEN = {"groups": (6, 6, 12, 24), "lambdas": (1.0, 150.0)}  # a bit is shared by four times as many numbers
 FOUR = {"groups": (4, 4, 6, 2), "lambdas": (3.0, 450.0)}
+# The coefficients of SD 1.x, and as many more for what they leave. A bit is shared by four times as many numbers.
+SIXTEEN = {"groups": (4, 4, 6, 18), "lambdas": (0.3, 45.0), "latent_steps": 4_000, "pixel_steps": 3_000}
 FORMATS = {
     each.name: each
     for each in (
@@ -78,8 +79,8 @@ FORMATS = {
             latent_batch=16, **FOUR,
         ),
         TrainedFormat("SDXL", "taesdxl", 0.13025, 0.0, share=2, **FOUR),
-        TrainedFormat("SD3", "taesd3", 1.5305, 0.0609, share=5, **SIXTEEN),
-        TrainedFormat("Flux", "taef1", 0.3611, 0.1159, share=5, **SIXTEEN),
+        TrainedFormat("SD3", "taesd3", 1.5305, 0.0609, **SIXTEEN),
+        TrainedFormat("Flux", "taef1", 0.3611, 0.1159, **SIXTEEN),
     )
 }  # fmt: skip
 
