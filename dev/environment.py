@@ -126,7 +126,12 @@ def unpacked(target: Path):
 def pip(cache: Path, *arguments, **variables: str):
     # An environment made by uv has no pip, but the Python it was made from does.
     python = sys.executable if importlib.util.find_spec("pip") else sys._base_executable
-    variables = {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **variables}
+    variables = {
+        "PIP_REQUIRE_VIRTUALENV": "0",
+        "PIP_ROOT_USER_ACTION": "ignore",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        **variables,
+    }
     run([python, "-m", "pip", *arguments], cache, **variables)
 
 
