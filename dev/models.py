@@ -23,8 +23,8 @@ def main(arguments: list[str], _settings: dict) -> int:
 def prepare() -> Path:
     """Return a folder with the tiny models and the random ones, a new one whenever what they are made from changes."""
     digest = hashlib.sha256()
-    made_by = REPO / "dev" / "random_models.py", *sorted((REPO / "nodes" / "tiny").glob("*.py"))
-    for path in (*made_by, *sorted((REPO / "weights").glob("*.safetensors"))):
+    sources = REPO / "dev" / "random_models.py", *sorted((REPO / "nodes" / "tiny").glob("*.py"))
+    for path in (*sources, *sorted((REPO / "weights").glob("*.safetensors"))):
         digest.update(path.read_bytes())
     folder = cache_root() / f"models-{digest.hexdigest()[:12]}"
     if not (folder / MARK).exists():

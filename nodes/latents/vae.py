@@ -31,13 +31,13 @@ def vae_notes(images: list[codec.EncodedImage], vae) -> list[str]:
     if not marked:
         return []
     connected = fingerprint_of(vae)
-    others = [(image, made_by) for image, made_by in marked if not codec.same_vae(made_by, connected)]
-    return list(dict.fromkeys(note(image, made_by, connected) for image, made_by in others))
+    others = [(image, fingerprint) for image, fingerprint in marked if not codec.same_vae(fingerprint, connected)]
+    return list(dict.fromkeys(note(image, fingerprint, connected) for image, fingerprint in others))
 
 
-def note(image: codec.EncodedImage, made_by: bytes, connected: bytes) -> str:
+def note(image: codec.EncodedImage, fingerprint: bytes, connected: bytes) -> str:
     name = image.metadata.get("vae")
-    vae = f"{name} ({made_by.hex()})" if isinstance(name, str) and name else made_by.hex()
+    vae = f"{name} ({fingerprint.hex()})" if isinstance(name, str) and name else fingerprint.hex()
     return (
         f"{WARNING} This image was made with the {image.latent_format} VAE {vae}, but the connected VAE is "
         f"{connected.hex()}: colors and details may differ."

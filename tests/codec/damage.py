@@ -263,8 +263,8 @@ def build_sequence(height, width, parts, sections=(), **options):
 
 SIDE = 2048  # of a latent of 16384 x 16384 pixels
 SMALL = [(b"P", bytes(20)), (b"I", b"")]  # one entry, whose indices take no bits
-LARGEST_SOUND = build(SIDE, SIDE, [(b"P", bytes(16 + 4 * 4096)), (b"I", bytes(SIDE * SIDE * 12 // 8))])
-LARGEST_LATENT = 4 * SIDE * SIDE * 4  # bytes of its latent
+MAX_SOUND_FILE = build(SIDE, SIDE, [(b"P", bytes(16 + 4 * 4096)), (b"I", bytes(SIDE * SIDE * 12 // 8))])
+MAX_LATENT_BYTES = 4 * SIDE * SIDE * 4  # bytes of its latent
 
 
 def costly_palettes():
@@ -272,7 +272,7 @@ def costly_palettes():
     palette = {entries: bytes(16 + 4 * entries) for entries in (256, 4096)}
     flood = compress(bytes(256 << 20), write_content_size=False)
     planes = compress(bytes(2 * SIDE * SIDE), write_content_size=False)
-    yield LARGEST_SOUND
+    yield MAX_SOUND_FILE
     yield build(SIDE, SIDE, SMALL)
     yield build(65535, 64, SMALL)
     yield build(64, 65535, [(b"P", bytes(64 + 16)), (b"I", b"")], latent_format=4, channels=16)

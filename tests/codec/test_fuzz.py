@@ -30,7 +30,7 @@ class Reader:
 
     def __init__(self):
         self.seen, self.seconds = Counter(), math.inf
-        for data in [*damage.GOLDEN, damage.LARGEST_SOUND]:  # weights and dictionaries are kept, and no file's own
+        for data in [*damage.GOLDEN, damage.MAX_SOUND_FILE]:  # weights and dictionaries are kept, and no file's own
             started = time.thread_time()
             self.read(data)
             seconds = time.thread_time() - started
@@ -73,7 +73,7 @@ class Reader:
             assert len(str(error)) > 20
             self.seen[check_of(error)] += 1
             return None, 0, times
-        return found, largest, max(times, largest / damage.LARGEST_LATENT)
+        return found, largest, max(times, largest / damage.MAX_LATENT_BYTES)
 
 
 def check_of(error):
@@ -134,10 +134,10 @@ def test_damaged_files(fuzz, originals, count, checks):
 
 
 COSTLY = [damage.costly_palettes, damage.costly_sequences, damage.costly_learned]
-LARGEST_LEARNED = partial(damage.costly_learned, damage.SIDE)
+COSTLIEST_LEARNED = partial(damage.costly_learned, damage.SIDE)
 
 
-@pytest.mark.parametrize("kind", [*COSTLY, pytest.param(LARGEST_LEARNED, marks=pytest.mark.release)])
+@pytest.mark.parametrize("kind", [*COSTLY, pytest.param(COSTLIEST_LEARNED, marks=pytest.mark.release)])
 def test_costly_files(kind):
     files, reader = list(kind()), Reader()
     for data in files:
