@@ -65,7 +65,7 @@ THUMBNAILS = {
         "strength and canny, side by side · by the small models of the pack", columns=3,
     ),
     "sdc_table1": Thumbnail(
-        {"beside JPEG, WebP and AVIF of {size}": "Table 1", "quality over bytes": "Quality over bytes"},
+        {"next to JPEG, WebP and AVIF of {size}": "Table 1"},
         "the paper's Table 1 · by small models, strength 0.15", columns=1, settings=PARTIAL,
     ),
     "sdc_regenerate_stock_nodes": Thumbnail(

@@ -161,8 +161,7 @@ def test_table1_shows_measures_and_writes_every_image(server, make_prompt):
     assert {row["bytes"] for row in figures[:2]} == {str(written(server, sdc).num_bytes)}
     (table,) = outputs[find(prompt, "PreviewAny")[0]]["text"]
     assert all(f"| {row['name']} | {row['bytes']} " in table for row in figures)
-    images = shown(server, prompt, outputs)
-    assert images["Table 1"].shape[1] == 12 + 6 * (384 + 12) and images["Quality over bytes"].shape[1] >= 1040
+    assert shown(server, prompt, outputs)["Table 1"].shape[1] == 12 + 6 * (384 + 12)
 
 
 def test_experiment_fills_every_cell_of_its_grid_and_states_its_cost(server, make_prompt):
