@@ -42,6 +42,8 @@ RUN = """async () => {
     if (!(await app.queuePrompt(0))) return JSON.stringify(app.lastNodeErrors)
     return ended
 }"""
+IMAGES_LOADED = """() => { const images = [...document.querySelectorAll('[data-node-id] img')]
+    return images.length === 2 && images.every(image => image.naturalWidth > 1) }"""
 # Around what lies on the canvas, without the page's own bars.
 FRAME = """() => {
     const boxes = [...document.querySelectorAll('[data-node-id]')].map(node => node.getBoundingClientRect())
@@ -116,7 +118,8 @@ def load_and_save(name: str, page, _server: Server) -> Path:
     page.evaluate(LOAD_AND_SAVE)
     run(page)
     page.evaluate("() => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', true)")
-    page.wait_for_timeout(3000)
+    page.wait_for_function(IMAGES_LOADED)
+    page.wait_for_timeout(3000)  # the nodes take their sizes
     path = DOCS / f"{name}.png"
     page.screenshot(path=path, clip=page.evaluate(FRAME))
     page.evaluate("() => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
