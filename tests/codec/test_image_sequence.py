@@ -48,7 +48,7 @@ def test_images_come_back_byte_for_byte(make):
     for images in (
         [make(n) for n in range(3)],
         [make(n, repeat=6, colors=200, dither="none") for n in range(3)],
-        [make(n, quality=20 + 60 * n) for n in range(3)],
+        [make(n, quality=20 + 40 * n) for n in range(3)],
         [make(0), make(1, quality=80), make(0), make(2, repeat=6, colors=200, dither="none"), make(0)],
         [make(n, **about) for n in range(3)],
         [make(0, **about), make(1), make(2, vae=VAE), make(3, metadata={"prompt": "an owl"})],
