@@ -32,7 +32,7 @@ HALVES = [0x7C00, 0xFC00, 0x7E00, 0x7C01, 0x7BFF, 0xFBFF, 0x8000, 0x0000, 0x0001
 OPTIONAL = [(b"a", b"1"), (b"z", b""), (b"v", bytes(8)), (b"v", bytes(7)), (b"m", compress(b'{"a":1}'))]
 TAGS = [b"P", b"I", b"L", b"A", b"m", b"d", b"v", b"Q", b"z", b"\x00", b"\xe9"]
 JSON = [b"[", b"]", b"{", b"}", b'"', b",", b"-", b"null", b"NaN", b"1e999", b"9" * 400, b"[" * 120, b"\\ud800"]
-JSON += [b"\\u0000", b"\xff", b"\xf0\x9f\x98\x80", b"\xef\xbb\xbf", b'"prompt":1', b'"workflow":[]']
+JSON += [b"\\u0000", b"\xff", b"\xf0\x9f\x98\x80", b"\xef\xbb\xbf", *[b'"prompt":1', b'"workflow":[]'] * 3]
 
 
 def split_sections(data):
@@ -155,7 +155,8 @@ def damage_structure(rng, data):
 
 
 def damage_sections(rng, sections):
-    at = rng.randrange(len(sections))
+    described = [at for at, (tag, _) in enumerate(sections) if tag in (b"m", b"d")]  # few files have metadata
+    at = rng.choice([*range(len(sections)), *described * 4])
     tag, payload = sections[at]
     kind = rng.choice(("inside",) * 6 + ("drop", "rename", "borrow", "insert", "append"))
     if kind == "drop":

@@ -25,7 +25,7 @@ AROUND = ["", "", "", " ", ".", ". .", ".sdc", " .txt", ":", ":x", "::$DATA", "x
 ORDINARY = [*"a a.sdc inner b.sdc out secret.sdc file.sdc round .. .. . ... 名前".split(), "ö" * 90]
 STRANGE = ["\0", "\x01", "\x7f", "\ud800", "\udc80", "\u202e", "\ufeff", "\r\n", "x" * 300, *"／＼：∕․*?\"<>|'"]
 STRANGE += "%year% %width% %date:yyyy/MM% %date:..% %date:% %2e%2e %date:/%".split()
-THERE = r"a.sdc inner/b.sdc inner\b.sdc round/a.sdc ./a.sdc inner/../a.sdc con.sdc file.sdc".split()
+THERE = r"a.sdc inner/b.sdc inner\b.sdc round/a.sdc ./a.sdc inner/../a.sdc con.sdc file.sdc out/new".split()
 MARKS = [*[""] * 4, " [output]", " [input]", " [temp]", "[output]", "x[output]", " [temp] [output]", " [Output]"]
 
 
