@@ -7,12 +7,27 @@ from .errors import SdcArgumentError, SdcUnsupportedError
 
 @dataclass(frozen=True)
 class LatentFormat:
-    """One latent format: its byte in the file, and the shape that it gives an image."""
+    """One latent format: its byte in the file, and the shape that it gives an image.
+
+    Attributes
+    ----------
+    id : int
+    name : str
+        That of ComfyUI's class, but for SD1.x.
+    channels : int
+        C of a latent, as the autoencoder gives it.
+    spatial_factor : int
+        Pixels per latent element, each way.
+    dimensions : int
+        2 for images: (C, H, W). 3 for autoencoders of video, which have frames between: (C, T, H, W), with one frame
+        for an image.
+    """
 
     id: int
     name: str
     channels: int
     spatial_factor: int
+    dimensions: int = 2
 
 
 LATENT_FORMATS = (
@@ -20,6 +35,23 @@ LATENT_FORMATS = (
     LatentFormat(2, "SDXL", 4, 8),
     LatentFormat(3, "SD3", 16, 8),
     LatentFormat(4, "Flux", 16, 8),
+    LatentFormat(5, "Flux2", 128, 16),
+    LatentFormat(6, "Wan21", 16, 8, 3),
+    LatentFormat(7, "Wan22", 48, 16, 3),
+    LatentFormat(8, "HunyuanVideo", 16, 8, 3),
+    LatentFormat(9, "HunyuanVideo15", 32, 16, 3),
+    LatentFormat(10, "HunyuanImage21", 64, 32),
+    LatentFormat(11, "HunyuanImage21Refiner", 32, 16, 3),
+    LatentFormat(12, "LTXV", 128, 32, 3),
+    LatentFormat(13, "LTXAV", 128, 32, 3),
+    LatentFormat(14, "Mochi", 12, 8, 3),
+    LatentFormat(15, "Cosmos1CV8x8x8", 16, 8, 3),
+    LatentFormat(16, "CogVideoX", 16, 8, 3),
+    LatentFormat(17, "SeedVR2", 16, 8, 3),
+    LatentFormat(18, "MiniMaxH3Video", 24, 16, 3),
+    LatentFormat(19, "SC_Prior", 16, 42),
+    LatentFormat(20, "SC_B", 4, 4),
+    LatentFormat(21, "SD_X4", 4, 4),
 )
 
 

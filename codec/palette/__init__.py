@@ -23,7 +23,7 @@ __all__ = ["DITHERS", "MAX_ENTRIES", "PaletteCoder", "PaletteLatent"]
 
 DITHERS = ("floyd-steinberg", "none")
 PALETTE, INDICES = "P", "I"  # tags of the sections
-BLOCK = 1 << 16  # latent places decoded at once
+BLOCK = 1 << 20  # numbers of the latent decoded at once
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class PaletteLatent:
         columns = np.ascontiguousarray(self.values.T)
         height, width = self.indices.shape
         latent = np.empty((len(columns), height, width), np.float32)
-        # Some rows at a time, because numpy widens the indices to 8 bytes each before it looks them up.
-        step = max(1, BLOCK // width)
+        # Some rows at a time: numpy widens the indices to 8 bytes each, and what it looks up is copied once more.
+        step = max(1, BLOCK // (width * len(columns)))
         for top in range(0, height, step):
             rows = slice(top, top + step)
             latent[:, rows] = columns[:, self.indices[rows]]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# Scores (points x entries) computed at once: 4 Mi values, 32 MB as float64.
+# Scores (points x entries, or points x channels where there are more) computed at once: 4 Mi values, 32 MB as float64.
 MAX_SCORES = 1 << 22
 MAX_ITERATIONS = 40
 # Lloyd stops when the mean squared movement of the centers falls below this share of the data's variance.
@@ -29,7 +29,7 @@ def nearest(points: np.ndarray, entries: np.ndarray) -> np.ndarray:
     offsets = entries - center
     weights = np.vstack([-2 * offsets.T, np.square(offsets).sum(axis=1)]).astype(points.dtype)
     indices = np.empty(len(points), np.intp)
-    block = max(1, MAX_SCORES // len(entries))
+    block = max(1, MAX_SCORES // max(entries.shape))
     for start in range(0, len(points), block):
         part = points[start : start + block]
         extended = np.ones((len(part), part.shape[1] + 1), points.dtype)
@@ -77,10 +77,7 @@ def _spread_start(points: np.ndarray, count: int, rng: np.random.Generator) -> n
 
 def _squared_distance(columns: np.ndarray, center: np.ndarray) -> np.ndarray:
     """Squared distance of each point, given as (C, N), from one center."""
-    total = np.square(columns[0] - center[0])
-    for column, component in zip(columns[1:], center[1:], strict=True):
-        total += np.square(column - component)
-    return total
+    return np.square(columns - center[:, None]).sum(axis=0)
 
 
 def _lloyd(points: np.ndarray, centers: np.ndarray) -> np.ndarray:

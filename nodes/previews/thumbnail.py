@@ -93,9 +93,20 @@ def by_tiny_vae(latent: np.ndarray, image: codec.EncodedImage) -> np.ndarray:
 
 
 def by_rough_colors(latent: np.ndarray, latent_format: str) -> np.ndarray:
-    """(h, w, 3) uint8 of a latent (C, h, w)."""
+    """(h, w, 3) uint8 of a latent (C, h, w); twice as many rows and columns for Flux2."""
     colors = rough_colors(latent, latent_format)
+    if colors is None:
+        return by_main_component(latent)
     return (((colors + 1) / 2).clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def by_main_component(latent: np.ndarray) -> np.ndarray:
+    """(h, w, 3) uint8, gray, of a latent (C, h, w) of which nothing is known: the direction in which it varies most."""
+    values = latent.reshape(len(latent), -1).astype(np.float64)
+    values -= values.mean(1, keepdims=True)
+    shown = np.linalg.eigh(values @ values.T)[1][:, -1] @ values
+    gray = (127.5 + 60 * shown / (shown.std() or 1)).clip(0, 255).astype(np.uint8)
+    return np.repeat(gray.reshape(*latent.shape[1:], 1), 3, 2)
 
 
 def save_thumbnail(path: str, data: bytes, first: codec.EncodedImage) -> str | None:

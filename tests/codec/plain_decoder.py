@@ -17,8 +17,14 @@ import plain_learned
 import zstandard
 
 DICTIONARIES = Path(__file__).resolve().parents[2] / "weights" / "metadata"
-NAMES = {1: "SD1.x", 2: "SDXL", 3: "SD3", 4: "Flux"}
-CHANNELS = {1: 4, 2: 4, 3: 16, 4: 16}
+LATENT_FORMATS = {  # name, channels, pixels per latent element
+    1: ("SD1.x", 4, 8), 2: ("SDXL", 4, 8), 3: ("SD3", 16, 8), 4: ("Flux", 16, 8), 5: ("Flux2", 128, 16),
+    6: ("Wan21", 16, 8), 7: ("Wan22", 48, 16), 8: ("HunyuanVideo", 16, 8), 9: ("HunyuanVideo15", 32, 16),
+    10: ("HunyuanImage21", 64, 32), 11: ("HunyuanImage21Refiner", 32, 16), 12: ("LTXV", 128, 32),
+    13: ("LTXAV", 128, 32), 14: ("Mochi", 12, 8), 15: ("Cosmos1CV8x8x8", 16, 8), 16: ("CogVideoX", 16, 8),
+    17: ("SeedVR2", 16, 8), 18: ("MiniMaxH3Video", 24, 16), 19: ("SC_Prior", 16, 42), 20: ("SC_B", 4, 4),
+    21: ("SD_X4", 4, 4),
+}  # fmt: skip
 
 
 class Refused(Exception):
@@ -48,9 +54,11 @@ def decode_all(data, max_pixels=16384**2):
     kind, channels, height, width, image_width, image_height, images, coder = struct.unpack("<2B4H2B", data[8:20])
     tags, payloads = sections_of(body[20:])
     require(zlib.crc32(body) == checksum, "checksum")
-    require(kind in CHANNELS and images > 0 and channels == CHANNELS[kind], "header")
+    require(kind in LATENT_FORMATS and images > 0, "header")
+    _, known_channels, factor = LATENT_FORMATS[kind]
+    require(channels == known_channels, "channels")
     require(min(height, width, image_width, image_height) > 0, "empty size")
-    require(images * max(64 * height * width, image_width * image_height) <= max_pixels, "pixels")
+    require(images * max(factor**2 * height * width, image_width * image_height) <= max_pixels, "pixels")
     require((coder == 3) == (images > 1), "image count")
     shape = kind, channels, height, width
     if coder != 3:
@@ -114,7 +122,7 @@ def latent_of(coder, payloads, shape):
     kind, channels, height, width = shape
     if coder == 2:
         try:
-            latent = plain_learned.decode(payloads["L"], height, width, NAMES[kind], channels)
+            latent = plain_learned.decode(payloads["L"], height, width, LATENT_FORMATS[kind][0], channels)
         except plain_learned.Damaged as damage:
             raise Refused(str(damage)) from damage
         return latent.astype("<f4").tobytes()

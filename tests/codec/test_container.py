@@ -77,7 +77,7 @@ def test_damage_is_a_checksum_error(build_file, small_sections):
     [
         ({"version": 2}, codec.SdcUnsupportedError, "version 2"),
         ({"version": 0}, codec.SdcUnsupportedError, "version 0"),
-        ({"latent_format": 9}, codec.SdcUnsupportedError, "latent format 9"),
+        ({"latent_format": 200}, codec.SdcUnsupportedError, "latent format 200"),
         ({"latent_format": 0}, codec.SdcUnsupportedError, "latent format 0"),
         ({"images": 2}, codec.SdcFormatError, "2 images by coder 0"),
         ({"images": 0}, codec.SdcFormatError, "no image"),

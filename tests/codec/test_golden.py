@@ -1,6 +1,7 @@
 """Files of version 1 decode to the same bytes for ever. Whoever changes a digest breaks somebody's image."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 import sdc_codec as codec
 from sdc_codec import learned
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "tests" / "fixtures"
 LEARNED = sorted(FIXTURES.glob("v1_learned_*.sdc"))
 
 
@@ -71,10 +73,18 @@ def test_golden_headers():
     }
 
 
-def test_the_fixtures_cover_every_latent_format_and_coder():
+def test_the_fixtures_cover_every_coder():
     images = [image for path in FIXTURES.glob("*.sdc") for image in codec.load_all(path.read_bytes())]
-    assert {image.latent_format for image in images} == {known.name for known in codec.LATENT_FORMATS}
     assert {image.coder for image in images} == {*codec.palette.PaletteCoder.ids.values(), "learned"}
+
+
+def test_bytes_of_latent_formats_are_those_of_the_specification():
+    """They are in files that people have."""
+    text = (ROOT / "codec" / "FORMAT.md").read_text("utf-8")
+    table = re.search(r"^\| latent format \| name .*\n((?:\|.*\n)+)", text, re.MULTILINE)[1]
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table.splitlines()[1:]]
+    assert rows == [tuple(str(value) for value in vars(known).values()) for known in codec.LATENT_FORMATS]
+    assert [(int(row[0]), (row[1], *map(int, row[2:4]))) for row in rows] == [*plain_decoder.LATENT_FORMATS.items()]
 
 
 def test_golden_headers_of_the_learned_codec():

@@ -122,7 +122,9 @@ def test_every_latent_format(latent_format, smooth_latent):
     latent = smooth_latent(channels=latent_format.channels, height=6, width=10)
     image = codec.load(codec.encode([latent], "custom", latent_format=latent_format.name)[0].data)
     assert (image.latent_format, image.channels) == (latent_format.name, latent_format.channels)
-    assert (image.latent_height, image.latent_width, image.height, image.width) == (6, 10, 48, 80)
+    sides = 6 * latent_format.spatial_factor, 10 * latent_format.spatial_factor
+    assert (image.latent_height, image.latent_width, image.height, image.width) == (6, 10, *sides)
+    np.testing.assert_allclose(codec.decode(image), latent, atol=0.1)
 
 
 def test_true_size_and_metadata_are_kept(smooth_latent):
