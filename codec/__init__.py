@@ -26,6 +26,7 @@ from .errors import (
 from .files import load_file, read_bounded, remove_strays, save_file, write_whole
 from .image import MAX_PIXELS, EncodedImage, decode, estimate_error, load, relabeled, with_metadata, with_vae
 from .image_sequence import join_images, load_all, load_first
+from .interruption import interruptible
 from .latent_formats import LATENT_FORMATS, LatentFormat, by_name
 from .learned import LEARNED_FORMATS
 from .metadata import check_metadata
@@ -58,6 +59,7 @@ __all__ = [
     "encode",
     "estimate_error",
     "fingerprint",
+    "interruptible",
     "join_images",
     "load",
     "load_all",

@@ -18,7 +18,7 @@ import numpy as np
 from ..checks import checked_number
 from ..coder import Payloads
 from ..errors import SdcArgumentError, SdcFormatError
-from .decoder import MAX_SIDE, decode_payload
+from .decoder import MAX_SIDE, decode_payload, max_payload_bytes
 from .encoder import encode_to_quality, encode_to_size
 from .weights import NAME_BYTES, QUALITIES, load_weights
 
@@ -167,4 +167,10 @@ class LearnedCoder:
             )
         if max(shape[1:]) > MAX_SIDE:
             raise SdcFormatError(f"the latent is {shape[2]} x {shape[1]}; the learned codec has sides up to {MAX_SIDE}")
-        return LearnedLatent(name, latent_format, quality, section[HEADER_BYTES:], shape)
+        payload, most = section[HEADER_BYTES:], max_payload_bytes(shape[1], shape[2], weights)
+        if len(payload) > most:
+            raise SdcFormatError(
+                f"the coded latent has {len(payload)} bytes; no encoder writes more than {most} for {shape[2]} x "
+                f"{shape[1]}"
+            )
+        return LearnedLatent(name, latent_format, quality, payload, shape)

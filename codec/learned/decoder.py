@@ -2,14 +2,20 @@
 
 import numpy as np
 
+from ..interruption import poll
 from .entropy_model import Grid, quality_plane
 from .layers import in_strips, relu_requantize
 from .passes import PASSES
-from .rans import Reader
+from .rans import SYMBOL_BYTES, Reader
 from .weights import SYNTHESIS_BLOCKS, Weights
 
 MAX_SIDE = 2048  # of a latent
 REACH = 2 + 2 * SYNTHESIS_BLOCKS  # places that a patch of the latent depends on in each direction
+
+
+def max_payload_bytes(height: int, width: int, weights: Weights) -> int:
+    """Most bytes of a payload for a latent of this size: those of the first state, and of the longest symbols."""
+    return 4 + SYMBOL_BYTES * -(-height // 2) * -(-width // 2) * weights.starts[-1]
 
 
 def decode_payload(payload: bytes, height: int, width: int, quality: int, weights: Weights) -> np.ndarray:
@@ -33,6 +39,7 @@ def decode_payload(payload: bytes, height: int, width: int, quality: int, weight
     reader = Reader(weights.tables, payload)
     grid = Grid(weights, -(-height // 2), -(-width // 2), quality)
     for number in range(len(PASSES)):
+        poll(number / (len(PASSES) + 1))
         for group, mask, means, tables in grid.predict(number):
             # A damaged payload can hold symbols up to 65 790, and a step has up to 16 bits: too much for 32 together.
             symbols = np.zeros(tables.shape, np.int64)
@@ -40,6 +47,7 @@ def decode_payload(payload: bytes, height: int, width: int, quality: int, weight
             symbols[coded] = reader.take(tables[coded].tolist())
             grid.update(group, mask, means + symbols * grid.steps(group))
     reader.close()
+    poll(len(PASSES) / (len(PASSES) + 1))
     return np.ascontiguousarray(synthesize(grid)[:, :height, :width])
 
 

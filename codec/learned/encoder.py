@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..interruption import poll
 from .entropy_model import Grid
 from .passes import PASSES
 from .rans import Writer
@@ -80,6 +81,7 @@ def _next(found: dict[int, float], max_bytes: int, low: int, high: int) -> int:
 def _payload(parts: Parts, weights: Weights) -> bytes:
     writer = Writer(weights.tables)
     for tables, symbols in parts:
+        poll()
         writer.put(tables, symbols)
     return writer.bytes()
 

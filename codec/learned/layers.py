@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..interruption import poll
+
 LIMITS = {np.dtype(np.float32): 2**24, np.dtype(np.float64): 2**53}
 CHUNK = 1024  # places whose neighborhoods are laid out at once: the copy stays in the processor's cache
 
@@ -87,6 +89,7 @@ def in_strips(
     """
     rows = max(1, area // width)
     for top in range(0, height, rows):
+        poll()
         bottom = min(height, top + rows)
         first, last = max(0, top - reach), min(height, bottom + reach)
         yield top, bottom, network(first, last)[top - first : bottom - first]

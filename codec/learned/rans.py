@@ -10,11 +10,15 @@ from itertools import accumulate
 import numpy as np
 
 from ..errors import SdcFormatError
+from ..interruption import poll
 
 BITS = 16  # frequencies of a table add up to 2**BITS
 MASK = (1 << BITS) - 1
 LOWEST = 1 << 16  # of the state between two symbols
 ESCAPE_BITS = 4  # the number of bits of what an escape carries
+# Most bytes of a symbol. An escape has 16 bits, 4 for how many follow, 15 of those, and a sign: 36 bits.
+SYMBOL_BYTES = 5
+BLOCK = 1 << 17  # symbols between two looks at whether the work is to end
 
 
 class Tables:
@@ -81,11 +85,13 @@ class Writer:
     def bytes(self) -> bytes:
         """Return the payload of all symbols so far."""
         x, words = LOWEST, []
-        for start, size in reversed(self.spans):
-            if x >= size << 16:
-                words.append(x & 0xFFFF)
-                x >>= 16
-            x = (x // size << BITS) + x % size + start
+        for end in range(len(self.spans), 0, -BLOCK):
+            poll()
+            for start, size in reversed(self.spans[max(0, end - BLOCK) : end]):
+                if x >= size << 16:
+                    words.append(x & 0xFFFF)
+                    x >>= 16
+                x = (x // size << BITS) + x % size + start
         words += [x & 0xFFFF, x >> 16]
         return np.array(words[::-1], "<u2").tobytes()
 
@@ -103,10 +109,18 @@ class Reader:
         if self.state < LOWEST:
             raise SdcFormatError(f"the coded latent begins with the state {self.state}; no encoder goes below {LOWEST}")
 
-    def take(self, indices: Iterable[int]) -> list[int]:
-        """The symbols of tables `indices`, an iterable of integers."""
+    def take(self, indices: Sequence[int]) -> list[int]:
+        """The symbols of tables `indices`."""
+        found: list[int] = []
+        for start in range(0, len(indices), BLOCK):
+            poll()
+            found += self._take(indices[start : start + BLOCK])
+        return found
+
+    def _take(self, indices: Sequence[int]) -> list[int]:
         cumulative, reach, words = self.tables.cumulative, self.tables.reach, self.words
-        x, at, found = self.state, self.at, []
+        found: list[int] = []
+        x, at = self.state, self.at
         try:
             for index in indices:
                 c, k = cumulative[index], reach[index]

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..interruption import poll
+
 # Scores (points x entries, or points x channels where there are more) computed at once: 4 Mi values, 32 MB as float64.
 MAX_SCORES = 1 << 22
 MAX_ITERATIONS = 40
@@ -31,6 +33,7 @@ def nearest(points: np.ndarray, entries: np.ndarray) -> np.ndarray:
     indices = np.empty(len(points), np.intp)
     block = max(1, MAX_SCORES // max(entries.shape))
     for start in range(0, len(points), block):
+        poll()
         part = points[start : start + block]
         extended = np.ones((len(part), part.shape[1] + 1), points.dtype)
         extended[:, :-1] = part - center
@@ -66,6 +69,7 @@ def _spread_start(points: np.ndarray, count: int, rng: np.random.Generator) -> n
     chosen = [int(rng.integers(len(points)))]
     distance = np.full(len(points), np.inf, np.float32)
     while True:
+        poll()
         distance = np.minimum(distance, _squared_distance(columns, points[chosen[-1]]))
         cumulative = np.cumsum(distance, dtype=np.float64)
         if len(chosen) == count or cumulative[-1] == 0:

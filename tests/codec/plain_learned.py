@@ -56,6 +56,8 @@ def decode(section, height, width, latent_format, channels):
         raise Damaged("weights")
     if max(height, width) > 2048:
         raise Damaged("size")
+    if len(section) - 5 > 4 + 5 * -(-height // 2) * -(-width // 2) * int(arrays["groups"].sum()):
+        raise Damaged("length of the coded latent")
     return Decoding(arrays, section[4], -(-height // 2), -(-width // 2)).decode(section[5:])[:, :height, :width]
 
 

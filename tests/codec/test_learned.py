@@ -15,7 +15,7 @@ from sdc_codec.learned import weights as weights_module
 from sdc_codec.learned.layers import LIMITS
 
 QUALITIES = (1, 24, 48, 79, 100)
-
+LONGEST = 4 + 5 * 8 * 8 * 24  # bytes of a payload for a latent of 16 x 16, with 24 coefficients for each 2 x 2
 
 OTHERS = [name for name in codec.LEARNED_FORMATS if name != "SD1.x"]
 
@@ -99,6 +99,14 @@ def test_values_far_out_are_coded_by_escapes():
     assert np.isfinite(codec.decode(image)).all() and plain(image.data) == ours(image.data) is not None
 
 
+def test_no_payload_is_longer_than_a_reader_takes():
+    """The largest values that the format has, of both signs in turn, at the finest quality: mostly escapes."""
+    signs = np.resize([65504, -65504, -65504, 65504, 65504], (4, 15, 16)).astype(np.float32)
+    image = codec.encode([signs], quality=100)[0]
+    assert LONGEST / 2 < len(section_of(image)) - 5 <= LONGEST
+    assert plain(image.data) == ours(image.data) is not None
+
+
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_damaged_payloads_end_in_a_latent_or_a_named_error_and_both_decoders_agree(data):
@@ -127,6 +135,8 @@ def test_damaged_payloads_end_in_a_latent_or_a_named_error_and_both_decoders_agr
         (lambda s: s[:-1], codec.SdcFormatError, "bytes"),
         (lambda s: s[:5], codec.SdcFormatError, "bytes"),
         (lambda s: s[:5] + bytes(len(s) - 5), codec.SdcFormatError, "state"),
+        (lambda s: s[:5] + b"\1\0" + bytes(LONGEST - 2), codec.SdcFormatError, "state|left"),
+        (lambda s: s[:5] + b"\1\0" + bytes(LONGEST), codec.SdcFormatError, f"no encoder writes more than {LONGEST}"),
     ],
 )
 def test_what_no_encoder_writes_is_named(change, error, message):
