@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import SdcUnsupportedError
 from ..latent_formats import LATENT_FORMATS
+from .blas import check_products
 from .layers import Conv
 from .passes import NUM_GROUPS, PASSES, starts
 from .rans import Tables
@@ -115,8 +116,10 @@ def layers(channels: int, groups: tuple[int, ...]) -> dict[str, tuple]:
 def load_weights(name: bytes) -> Weights:
     """The weights that a `.sdc` file names by 4 bytes.
 
-    Raises SdcUnsupportedError where this version does not have them, or has them damaged.
+    Raises SdcUnsupportedError where this version does not have them, or has them damaged, or where this machine would
+    decode wrongly by them.
     """
+    check_products()
     path = FOLDER / f"{name.hex()}.npz"
     try:
         data = path.read_bytes()

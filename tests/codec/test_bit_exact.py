@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import os
+import platform
 import subprocess
 import sys
 import warnings
@@ -17,11 +18,16 @@ import sdc_codec as codec
 DECODE = """
 import hashlib, json, sys
 from pathlib import Path
-import numpy, codec
+import ctypes, numpy, codec
 core = numpy._core if hasattr(numpy, "_core") else numpy.core
 umath = core._multiarray_umath
+core_name = ""
+for path in Path(numpy.__file__).parents[1].glob("numpy.libs/*openblas64*"):
+    core_of = ctypes.CDLL(str(path)).scipy_openblas_get_corename64_
+    core_of.restype = ctypes.c_char_p
+    core_name = core_of().decode()
 print(json.dumps({
-    "numpy": numpy.__version__,
+    "blas": core_name, "numpy": numpy.__version__,
     "features": [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__.get(name)],
     "latents": {
         path.name: hashlib.sha256(b"".join(
@@ -77,10 +83,14 @@ def old_numpy(tmp_path_factory):
     return str(folder)
 
 
-@pytest.mark.parametrize("threads", ["1", "8"])
-def test_threads(decode, images, threads):
+@pytest.mark.parametrize(("core", "threads"), [("Nehalem", 1), ("Haswell", 8)])
+def test_threads_and_kernels_of_the_matrix_products(decode, images, core, threads):
+    """OpenBLAS has a kernel for each kind of processor, each of which adds in an order of its own."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    assert decode(**dict.fromkeys(names, threads))["latents"] == images[1]
+    found = decode(OPENBLAS_CORETYPE=core, **dict.fromkeys(names, str(threads)))
+    assert found["latents"] == images[1]
+    if sys.platform == "linux" and platform.machine() == "x86_64":
+        assert found["blas"] == core
 
 
 @pytest.mark.parametrize("without", ["everything", "AVX-512"])
