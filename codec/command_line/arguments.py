@@ -48,7 +48,8 @@ def make_parser():
     command = add("decode", commands.decode_images, "make images of .sdc files", "FILE.sdc")
     command.epilog = NEEDS_TORCH + " Nothing is regenerated: that takes a model, in ComfyUI."
     _add_output(command, "a .png beside the file")
-    add("verify", commands.verify, "decode .sdc files and name those that are damaged", "FILE.sdc")
+    _add_limit(command)
+    _add_limit(add("verify", commands.verify, "decode .sdc files and name those that are damaged", "FILE.sdc"))
     command = add("strip", commands.strip, "remove the metadata of .sdc files", "FILE.sdc")
     _add_output(command, "the file itself, which needs --force")
     command = add("join", commands.join, "put images of one size into one .sdc file", "FILE.sdc")
@@ -65,6 +66,7 @@ def make_parser():
     command = add("extract", commands.extract, "write the latents in .sdc files", "FILE.sdc")
     command.add_argument("--format", choices=commands.LATENT_KINDS, help="default: as -o ends, else npy")
     _add_output(command, "beside the file")
+    _add_limit(command)
     command = add("pack", commands.pack, "make .sdc files from latents, one for each image of a batch", "FILE.latent")
     _add_output(command, "beside the file")
     command.epilog = (
@@ -101,6 +103,17 @@ def _add_encoding(command):
     group.add_argument("--dither-strength", type=float, help=f"0 to 1 (default: {custom['dither_strength']:g})")
     command.add_argument("--seed", type=int, help="of a palette's random start (default: 0)")
     command.add_argument("--prompt", help="text to store in the metadata")
+
+
+def _add_limit(command):
+    command.add_argument(
+        "--max-megapixels",
+        type=float,
+        default=commands.MAX_MEGAPIXELS,
+        metavar="X",
+        help="refuse larger images, and more in all images of a file together, before they are decoded, which takes "
+        "about half a second a megapixel (default: %(default)s)",
+    )
 
 
 def _add_output(command, default):

@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import container, presets, registry
 from ..autoencoder.srgb import SUFFIXES
 from ..encoder import encode
-from ..errors import SdcArgumentError, SdcError
+from ..errors import SdcArgumentError, SdcError, SdcLimitError
 from ..image import decode, relabeled, with_metadata
 from ..image_sequence import join_images, load_all
 from ..metadata import BY_DICTIONARY, PLAIN
@@ -24,6 +24,7 @@ SECTION_NAMES = {
     PLAIN: "metadata",
     BY_DICTIONARY: "metadata, by a dictionary",
 }
+MAX_MEGAPIXELS = 50  # that are decoded unless told otherwise: a file from a stranger can be small and take minutes
 SHOWN = 300  # letters of a text in the metadata
 
 
@@ -38,7 +39,7 @@ def info(options):
 
 def verify(options):
     def work(name):
-        for _ in _each(load_all(read_input(name)), decode):
+        for _ in _each(_load(name, options), decode):
             pass
 
     return for_each(options, [".sdc"], work, "sound")
@@ -59,7 +60,7 @@ def extract(options):
         kind = kind if kind in LATENT_KINDS else "npy"
 
     def work(name):
-        for number, latent in _each(load_all(read_input(name)), decode):
+        for number, latent in _each(_load(name, options), decode):
             outputs.write(outputs.target(name, f".{kind}", number), LATENT_KINDS[kind](latent))
 
     outputs = Outputs(options, [".sdc"])
@@ -113,7 +114,7 @@ def decode_images(options):
     suffix = given or ".png"
 
     def work(name):
-        images = load_all(read_input(name))
+        images = _load(name, options)
         for number, file in _each(images, lambda image: image_files.decode_to_file(image, suffix)):
             outputs.write(outputs.target(name, suffix, number), file)
 
@@ -169,6 +170,15 @@ def _each(images, work):
             if len(images) == 1:
                 raise
             raise type(error)(f"image {number} of {len(images)}: {error}") from error
+
+
+def _load(name, options):
+    """The images in a file, if they are no larger than the command line allows."""
+    data = read_input(name)
+    try:
+        return load_all(data, max_pixels=int(options.max_megapixels * 10**6))
+    except SdcLimitError as error:
+        raise SdcLimitError(f"{error} (by --max-megapixels)") from error
 
 
 def _rewrite(options, done, change):

@@ -16,6 +16,8 @@ from ..latents.formats import rough_colors
 
 SIDE = 256
 MAX_PIXELS = 4096**2  # of the true image; the latent of a larger one is not decoded only for a preview
+# The same of the learned codec, which takes a quarter of a second a megapixel, for whoever only looks at a file.
+MAX_LEARNED_PIXELS = 2048**2
 MAX_LATENTS = 64  # a side; a larger latent is averaged to this before the autoencoder decodes it, which saves time
 MAX_KNOWN = 64  # JPEGs in memory, some 10 kB each
 
@@ -36,17 +38,22 @@ def thumbnail_of(data: bytes, first: codec.EncodedImage | None = None) -> bytes:
     data : bytes
         The file.
     first : EncodedImage, optional
-        Its first image, where the caller has parsed it already.
+        Its first image, where the caller has parsed it already, and can wait for it.
 
     Raises
     ------
     codec.SdcError
-        The file is damaged, or its first image has more than 4096x4096 pixels.
+        The file is damaged, or its first image has more than 4096x4096 pixels; more than 2048x2048 of the learned
+        codec, where the caller has not parsed it.
     """
     version = version_of(data)
     jpeg = known.get(version)
     if jpeg is None:
-        image = first or codec.load_first(data, max_pixels=MAX_PIXELS)
+        image = first
+        if image is None:
+            image = codec.load_first(data, max_pixels=MAX_PIXELS)
+            if image.coder == "learned":
+                check_pixels(image, MAX_LEARNED_PIXELS)
         buffer = io.BytesIO()
         draw_thumbnail(image).save(buffer, "JPEG", quality=85)
         jpeg = buffer.getvalue()
@@ -62,10 +69,7 @@ def draw_thumbnail(image: codec.EncodedImage) -> Image.Image:
 
     Raises codec.SdcLimitError for an image of more than 4096x4096 pixels.
     """
-    factor = codec.by_name(image.latent_format).spatial_factor
-    pixels = max(image.width * image.height, image.latent_width * image.latent_height * factor**2)
-    if pixels > MAX_PIXELS:
-        raise codec.SdcLimitError(f"the image has {pixels} pixels, and previews are drawn up to {MAX_PIXELS}")
+    check_pixels(image, MAX_PIXELS)
     latent = codec.decode(image)
     if image.latent_format == tiny_vae.LATENT_FORMAT:
         shown = by_tiny_vae(latent, image)
@@ -74,6 +78,14 @@ def draw_thumbnail(image: codec.EncodedImage) -> Image.Image:
     scale = min(1, SIDE / max(image.width, image.height))
     size = [max(1, round(scale * side)) for side in (image.width, image.height)]
     return Image.fromarray(shown).resize(size, Image.Resampling.LANCZOS)
+
+
+def check_pixels(image: codec.EncodedImage, most: int):
+    """Raise codec.SdcLimitError where the image, or its latent, has more pixels."""
+    factor = codec.by_name(image.latent_format).spatial_factor
+    pixels = max(image.width * image.height, image.latent_width * image.latent_height * factor**2)
+    if pixels > most:
+        raise codec.SdcLimitError(f"the image has {pixels} pixels, and previews are drawn up to {most}")
 
 
 def by_tiny_vae(latent: np.ndarray, image: codec.EncodedImage) -> np.ndarray:

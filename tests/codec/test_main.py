@@ -276,6 +276,19 @@ def test_errors_are_one_line_and_status_1(run, tmp_path):
     assert not (tmp_path / "out.sdc").exists()
 
 
+def test_what_decodes_takes_no_image_larger_than_it_is_told_to(run, tmp_path):
+    (tmp_path / "large.sdc").write_bytes(
+        codec.encode([np.zeros((4, 2, 2), np.float32)], "custom", width=8000, height=8000)[0].data
+    )
+    for command in ("verify", "extract", "decode"):
+        refused = run(command, tmp_path / "large.sdc")
+        assert refused.returncode == 1 and refused.stderr.startswith("error: ") and refused.stderr.count("\n") == 1
+        assert "64000000 pixels and 50000000 are allowed" in refused.stderr and "--max-megapixels" in refused.stderr
+    assert run("verify", tmp_path / "large.sdc", "--max-megapixels", "64").returncode == 0
+    assert run("info", tmp_path / "large.sdc").returncode == 0  # which decodes nothing
+    assert [path.name for path in tmp_path.iterdir()] == ["large.sdc"]
+
+
 def test_info_goes_on_after_a_bad_file(run, tmp_path, fixtures):
     good = fixtures / "v1_zstd_k16.sdc"
     result = run("info", tmp_path / "missing.sdc", good)

@@ -133,6 +133,15 @@ def test_rough_colors_tell_bright_from_dark():
     assert pixels[:, :24].mean() < 100 < 155 < pixels[:, 40:].mean()
 
 
+def test_what_takes_longest_to_decode_is_drawn_up_to_a_smaller_size_for_who_only_looks(encoded, monkeypatch):
+    monkeypatch.setattr(thumbnail, "known", {})
+    monkeypatch.setattr(thumbnail, "MAX_LEARNED_PIXELS", encoded.width * encoded.height - 1)
+    (learned,) = codec.encode([codec.decode(encoded)])
+    with pytest.raises(codec.SdcLimitError, match="24576 pixels, and previews are drawn up to 24575"):
+        thumbnail_of(learned.data)
+    assert thumbnail_of(encoded.data) != thumbnail_of(learned.data, learned)
+
+
 def test_an_image_too_large_to_look_at_is_refused_before_decoding():
     image = codec.encode([np.zeros((4, 513, 513), np.float32)], "custom")[0]
     with pytest.raises(codec.SdcLimitError):
