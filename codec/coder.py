@@ -31,7 +31,10 @@ class StoredLatent(Protocol):
         """Say the same for programs, as JSON values: {"colors": 64}."""
 
     def decode(self) -> np.ndarray:
-        """Return the latent, a new (C, H, W) float32 array; raise SdcFormatError where the payload is damaged."""
+        """Return the latent, a new float32 array of the shape that it was encoded from.
+
+        Raises SdcFormatError where the payload is damaged.
+        """
 
     def estimate_error(self) -> float:
         """Return the RMS error that coding probably made, in units of the latent."""
@@ -51,11 +54,14 @@ class Coder(Protocol):
         Each byte that stands for it in the header, and the name of that variant.
     sections : mapping of str to str
         Tag of each section that it requires, in file order, and what it holds, in words.
+    video : bool
+        Whether it stores latents (C, T, H, W) of several frames. Those of one frame come to every coder as (C, H, W).
     """
 
     name: str
     ids: Mapping[int, str]
     sections: Mapping[str, str]
+    video: bool
 
     def can_encode(self, latent_format: str) -> bool:
         """Return whether new files of this latent format can be written."""
@@ -72,7 +78,7 @@ class Coder(Protocol):
 
         Parameters
         ----------
-        latents : sequence of (C, H, W) float64 arrays
+        latents : sequence of (C, H, W) float64 arrays, or (C, T, H, W) with T above 1 for coders of video
             Finite, within the float16 range.
         latent_format : str
         settings : mapping of str to Any
@@ -97,7 +103,7 @@ class Coder(Protocol):
     def parse(
         self, coder_id: int, payloads: Mapping[str, Any], shape: tuple[int, ...], latent_format: str
     ) -> StoredLatent:
-        """Parse the payloads (bytes-like) of the required sections; `shape` is that of the latent.
+        """Parse the payloads (bytes-like) of the required sections; `shape` is that of the latent, as for `encode`.
 
         Raises
         ------

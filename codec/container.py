@@ -1,5 +1,6 @@
 """The outer layer of a `.sdc` file: signature, header, sections and checksum. FORMAT.md is the specification."""
 
+import dataclasses
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +19,7 @@ MAX_SECTIONS = 52  # as many as there are tags
 MAX_IMAGES = 255
 # Byte of an image sequence in the header, whose images have coders of their own; and the tag of its section.
 SEQUENCE_ID, SEQUENCE = 3, "A"
+FRAMES = "T"  # tag of the section that makes a latent 5-D; it belongs to the header and comes before all others
 # Coder of an image, or of a file -> the sections that it requires, in their order.
 REQUIRED = {coder_id: tuple(coder.sections) for coder_id, coder in registry.BY_ID.items()}
 REQUIRED_OF_FILE = {**REQUIRED, SEQUENCE_ID: (SEQUENCE,)}
@@ -29,12 +31,19 @@ _HEADER_END = len(SIGNATURE) + 1 + _HEADER.size
 _CHECKSUM = struct.Struct("<I")
 FRAMING = _HEADER_END + _CHECKSUM.size  # bytes of a file without its sections
 SECTION_FRAMING = 4  # bytes of a section without its payload
+_FRAMES = struct.Struct("<H")
 _SMALLEST = FRAMING + 8  # the header of two sections; one of coder 2 has more in it
 
 
 @dataclass(frozen=True)
 class Header:
-    """The fixed header after signature and version; fields in file order."""
+    """The fixed header after signature and version, with fields in file order; then what section T says.
+
+    Attributes
+    ----------
+    frames : int or None
+        T of a latent (C, T, H, W); None of one that is (C, H, W).
+    """
 
     latent_format: int
     channels: int
@@ -44,6 +53,18 @@ class Header:
     height: int
     images: int
     coder: int
+    frames: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the latent, (C, H, W) or (C, T, H, W)."""
+        frames = () if self.frames is None else (self.frames,)
+        return self.channels, *frames, self.latent_height, self.latent_width
+
+    @property
+    def framing(self) -> int:
+        """Bytes of a file without the sections that come after T."""
+        return FRAMING + (0 if self.frames is None else SECTION_FRAMING + _FRAMES.size)
 
 
 def pack(header: Header, sections: Mapping[str, Any]) -> bytes:
@@ -60,7 +81,11 @@ def pack(header: Header, sections: Mapping[str, Any]) -> bytes:
     SdcArgumentError
         A payload above 16 777 215 bytes, or a file above 32 MiB.
     """
-    parts = [SIGNATURE, bytes([VERSION]), _HEADER.pack(*vars(header).values()), *pack_sections(sections)]
+    if header.frames is not None:
+        sections = {FRAMES: _FRAMES.pack(header.frames), **sections}
+    channels, *others = list(vars(header).values())[1:-1]
+    packed = _HEADER.pack(header.latent_format, channels & 0xFF, *others)
+    parts = [SIGNATURE, bytes([VERSION]), packed, *pack_sections(sections)]
     num_bytes = sum(map(len, parts)) + _CHECKSUM.size
     if num_bytes > MAX_FILE_BYTES:
         raise SdcArgumentError(f"the file would take {num_bytes} bytes and the format allows {MAX_FILE_BYTES}")
@@ -79,7 +104,7 @@ def pack_sections(sections: Mapping[str, Any]) -> list[Any]:
     parts: list[Any] = []
     for tag, payload in sections.items():
         if len(payload) > MAX_SECTION:
-            advice = "fewer or smaller images" if tag == SEQUENCE else "fewer colors or a smaller latent"
+            advice = "fewer or smaller images" if tag == SEQUENCE else "a coarser setting or a smaller latent"
             raise SdcArgumentError(
                 f"section {tag!r} would take {len(payload)} bytes and the format allows {MAX_SECTION}; use {advice}"
             )
@@ -99,8 +124,8 @@ def parse(data: bytes, max_pixels: float) -> tuple[Header, dict[str, memoryview]
     Returns
     -------
     (Header, dict of str to memoryview)
-        All header fields are within bounds and consistent with each other; section contents are not looked at,
-        unknown optional sections are included.
+        All header fields are within bounds and consistent with each other; section contents but that of T, which is
+        in the header and left out here, are not looked at, unknown optional sections are included.
 
     Raises
     ------
@@ -119,7 +144,14 @@ def parse(data: bytes, max_pixels: float) -> tuple[Header, dict[str, memoryview]
             f"the checksum is {actual:08x} but the file says {stored:08x}: it was damaged after it was written, "
             "fetch it again from where it came"
         )
-    header = Header(*_HEADER.unpack(view[len(SIGNATURE) + 1 : _HEADER_END]))
+    latent_format, channels, *others = _HEADER.unpack(view[len(SIGNATURE) + 1 : _HEADER_END])
+    frames = None
+    if spans and spans[0][0] == ord(FRAMES):
+        frames = int.from_bytes(view[spans[0][1] : spans[0][2]], "little") if spans[0][2] - spans[0][1] == 2 else 0
+        del spans[0]
+    if channels == 0 and by_id(latent_format).channels is None:
+        channels = 256
+    header = dataclasses.replace(Header(latent_format, channels, *others), frames=frames)
     _check_header(header, max_pixels)
     check_order([tag for tag, _, _ in spans], header.coder, REQUIRED_OF_FILE)
     if (header.coder == SEQUENCE_ID) != (header.images > 1):
@@ -188,10 +220,12 @@ def _check_header(header: Header, max_pixels: float) -> None:
     latent_format = by_id(header.latent_format)
     if header.images == 0:
         raise SdcFormatError("the header says that the file holds no image")
-    if header.channels != latent_format.channels:
+    if not latent_format.takes(header.channels):
         raise SdcFormatError(
             f"the header says {header.channels} channels; {latent_format.name} has {latent_format.channels}"
         )
+    if header.frames == 0:
+        raise SdcFormatError("section T does not say in 2 bytes how many frames the latent has, which is 1 or more")
     if not all((header.latent_height, header.latent_width, header.width, header.height)):
         raise SdcFormatError(
             f"the header has an empty size: latent {header.latent_width} x {header.latent_height}, "
@@ -201,9 +235,13 @@ def _check_header(header: Header, max_pixels: float) -> None:
 
 
 def check_pixels(header: Header, max_pixels: float) -> None:
-    """Refuse images that have more pixels together, or latents of larger areas, than the caller allows."""
-    latent_area = header.latent_height * header.latent_width * by_id(header.latent_format).spatial_factor ** 2
-    pixels = header.images * max(latent_area, header.width * header.height)
+    """Refuse images that have more pixels together, or latents of larger areas, than the caller allows.
+
+    Each frame counts, and so do two pixels for each element of a latent: only those of an unknown format have more.
+    """
+    places, factor = header.latent_height * header.latent_width, by_id(header.latent_format).spatial_factor
+    frame = max(places * max(factor**2, 2 * header.channels), header.width * header.height)
+    pixels = header.images * (header.frames or 1) * frame
     if pixels > max_pixels:
         found = "image has" if header.images == 1 else f"{header.images} images have"
         raise SdcLimitError(
@@ -212,14 +250,14 @@ def check_pixels(header: Header, max_pixels: float) -> None:
 
 
 def check_order(tags: Iterable[int], coder: int, known: Mapping[int, tuple[str, ...]]) -> None:
-    """Check the tags (bytes, in their order) of a coder's sections; `known` is REQUIRED, or REQUIRED_OF_FILE."""
+    """Check the tags (bytes, in order) of a coder's sections behind T; `known` is REQUIRED, or those of a file."""
     tags = list(tags)
     for position, tag in enumerate(tags):
         if not bytes([tag]).isalpha():
             raise SdcFormatError(f"section {position} has the tag byte {tag:#04x}; tags are ASCII letters")
     names = [chr(tag) for tag in tags]
     needed = [name for name in names if name.isupper()]
-    sections = sorted({name for required in known.values() for name in required})
+    sections = sorted({FRAMES, *(name for required in known.values() for name in required)})
     unknown = sorted(set(needed) - set(sections))
     if unknown:
         raise SdcUnsupportedError(

@@ -1,5 +1,6 @@
 """From latents to encoded images: checks what it is given, and leaves the coding to the coder of a preset."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,8 +12,8 @@ from . import metadata as metadata_section
 from .checks import checked_integer, checked_number
 from .errors import SdcArgumentError
 from .geometry import mask_to_latent
-from .image import EncodedImage, assemble
-from .latent_formats import LatentFormat, by_name
+from .image import EncodedImage, assemble, without_one_frame
+from .latent_formats import MAX_CHANNELS, LatentFormat, by_name
 
 FLOAT16_MAX = 65504.0
 MAX_BITS_PER_PIXEL = 64
@@ -42,9 +43,10 @@ def encode(
 
     Parameters
     ----------
-    latents : (B, C, H, W) real array, or sequence of (C, H, W) real arrays
+    latents : (B, C, H, W) or (B, C, T, H, W) real array, or sequence of (C, H, W) or (C, T, H, W) real arrays
         At least one, all of one shape, in ComfyUI's unscaled convention: what VAEEncode puts in LATENT["samples"],
-        before any scale factor. All channels count equally. Finite and within the float16 range (+-65504).
+        before any scale factor. All channels count equally. Finite and within the float16 range (+-65504). T, the
+        frames of models that make video, is 1 for an image.
     preset : str
         "best": the learned codec, much closer to the latent than a palette of as many bytes; sides of the latent at
         most 2048. "fine": 256 colors. "clean": 64 colors. "paper": 64 colors with dither. "custom": a palette by the
@@ -72,7 +74,7 @@ def encode(
     shared_palette : bool, optional
         For palettes: one palette for all latents, which `join_images` then stores once. False by default.
     latent_format : str
-        "SD1.x", "SDXL", "SD3" or "Flux".
+        "SD1.x", "SDXL", "SD3" or "Flux"; or "unknown", with 1 to 256 channels and nothing known of the VAE.
     width, height : int, optional
         True size of the images in pixels, 1 to 65535; by default the latents' size times their spatial factor.
     metadata : mapping, optional
@@ -109,7 +111,7 @@ def encode(
     settings = {name: value for name, value in chosen.items() if value is not None}
     used, settings, _ = presets.settle(preset, latent_format, settings)
     arrays = _checked_latents(latents, known)
-    latent_height, latent_width = arrays[0].shape[1:]
+    latent_height, latent_width = arrays[0].shape[-2:]
     width = _checked_side("width", width, latent_width * known.spatial_factor)
     height = _checked_side("height", height, latent_height * known.spatial_factor)
     if mask is not None:
@@ -119,25 +121,33 @@ def encode(
     described = metadata_section.to_sections(metadata)
     parsed = metadata_section.from_sections(described)
     most = _max_bytes(settings, width * height)
-    framing = container.FRAMING + container.SECTION_FRAMING * (len(coder.sections) + len(marks))
+    header = container.Header(
+        latent_format=known.id,
+        channels=arrays[0].shape[0],
+        latent_height=latent_height,
+        latent_width=latent_width,
+        width=width,
+        height=height,
+        images=1,
+        coder=0,
+        frames=arrays[0].shape[1] if arrays[0].ndim == 4 else None,
+    )
+    shape = without_one_frame(header.shape)
+    if len(shape) == 4 and not coder.video:
+        able = [name for name, other in presets.PRESETS.items() if registry.coder_by_name(other.coder).video]
+        advice = f"; choose {' or '.join(able)}" if able else ""
+        raise SdcArgumentError(f"a latent has {header.frames} frames and the preset {used.name} stores one{advice}")
+    framing = header.framing + container.SECTION_FRAMING * (len(coder.sections) + len(marks))
     framing += sum(map(len, marks.values()))
     max_payload = None if most is None else most - framing
     images = []
+    arrays = [latent.reshape(shape) for latent in arrays]
     for coder_id, payloads in coder.encode(arrays, latent_format, settings, max_payload, step or _nothing):
         if most is not None:
             _check_rate(settings, most, framing + sum(map(len, payloads.values())), width * height)
-        header = container.Header(
-            latent_format=known.id,
-            channels=known.channels,
-            latent_height=latent_height,
-            latent_width=latent_width,
-            width=width,
-            height=height,
-            images=1,
-            coder=coder_id,
-        )
+        own = dataclasses.replace(header, coder=coder_id)
         sections = {**payloads, **marks, **described}
-        images.append(assemble(container.pack(header, sections), header, sections, lambda _: parsed))
+        images.append(assemble(container.pack(own, sections), own, sections, lambda _: parsed))
     return images
 
 
@@ -197,18 +207,18 @@ def _checked_latent(latent: Any, known: LatentFormat) -> np.ndarray:
     latent = np.asarray(latent)
     if latent.dtype.kind not in "fiu":
         raise SdcArgumentError(f"a latent holds {latent.dtype}; pass real numbers such as float32")
-    if latent.ndim != 3:
+    if latent.ndim not in (3, 4):
         raise SdcArgumentError(
-            f"a latent has shape {latent.shape}; pass a list of (channels, height, width), or an array with a batch "
-            "axis before these"
+            f"a latent has shape {latent.shape}; pass a list of (channels, height, width) or (channels, frames, "
+            "height, width), or an array with a batch axis before these"
         )
-    if latent.shape[0] != known.channels:
+    if not known.takes(latent.shape[0]):
         raise SdcArgumentError(
-            f"a latent has shape {latent.shape} but {known.name} has {known.channels} channels, which come first; "
-            "pass the latent_format that the latent was made with"
+            f"a latent has shape {latent.shape} but {known.name} has {known.channels or f'1 to {MAX_CHANNELS}'} "
+            "channels, which come first; pass the latent_format that the latent was made with"
         )
     if not all(1 <= side <= 65535 for side in latent.shape[1:]):
-        raise SdcArgumentError(f"a latent has shape {latent.shape}; height and width must be 1 to 65535")
+        raise SdcArgumentError(f"a latent has shape {latent.shape}; all of its sides must be 1 to 65535")
     latent = latent.astype(np.float64)
     if not np.isfinite(latent).all():
         raise SdcArgumentError("a latent holds NaN or infinity; check the autoencoder that made it")

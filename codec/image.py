@@ -11,7 +11,7 @@ import numpy as np
 from . import container, registry, vae_identity
 from . import metadata as metadata_section
 from .coder import StoredLatent
-from .errors import SdcArgumentError, SdcLimitError, SdcUnsupportedError
+from .errors import SdcArgumentError, SdcFormatError, SdcLimitError, SdcUnsupportedError
 from .latent_formats import by_id, by_name
 
 MAX_PIXELS = 16384**2
@@ -28,9 +28,11 @@ class EncodedImage:
     data : bytes
         The file, exactly as it is to be saved.
     latent_format : str
-        "SD1.x", "SDXL", "SD3" or "Flux".
+        As for `encode`.
     channels, latent_height, latent_width : int
         Shape of the latent.
+    frames : int or None
+        Frames of a latent (C, T, H, W); None of one that is (C, H, W).
     width, height : int
         True size of the image in pixels, before any padding or cropping that the autoencoder needed.
     stored : StoredLatent
@@ -44,6 +46,7 @@ class EncodedImage:
     data: bytes = field(repr=False)
     latent_format: str = field(compare=False)
     channels: int = field(compare=False)
+    frames: int | None = field(compare=False)
     latent_height: int = field(compare=False)
     latent_width: int = field(compare=False)
     width: int = field(compare=False)
@@ -51,6 +54,12 @@ class EncodedImage:
     stored: StoredLatent = field(compare=False, repr=False)
     metadata: dict[str, Any] = field(compare=False, repr=False)
     vae: bytes | None = field(compare=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the latent, (C, H, W) or (C, T, H, W)."""
+        frames = () if self.frames is None else (self.frames,)
+        return self.channels, *frames, self.latent_height, self.latent_width
 
     @property
     def coder(self) -> str:
@@ -74,8 +83,8 @@ class EncodedImage:
 
     @property
     def bits_per_pixel(self) -> float:
-        """Bits of file for each pixel of the true image."""
-        return 8 * self.num_bytes / (self.width * self.height)
+        """Bits of file for each pixel of the true image, of all frames of the latent."""
+        return 8 * self.num_bytes / ((self.frames or 1) * self.width * self.height)
 
 
 def load(data: bytes, *, max_pixels: float = MAX_PIXELS) -> EncodedImage:
@@ -140,13 +149,16 @@ def assemble(
     SdcFormatError, SdcUnsupportedError
         What the sections hold.
     """
-    shape = (header.channels, header.latent_height, header.latent_width)
     latent_format = by_id(header.latent_format).name
     coder = registry.BY_ID[header.coder]
+    shape = without_one_frame(header.shape)
+    if len(shape) == 4 and not coder.video:
+        raise SdcFormatError(f"section T says {header.frames} frames; what coder {header.coder} stores has one")
     return EncodedImage(
         data=data,
         latent_format=latent_format,
         channels=header.channels,
+        frames=header.frames,
         latent_height=header.latent_height,
         latent_width=header.latent_width,
         width=header.width,
@@ -157,12 +169,17 @@ def assemble(
     )
 
 
+def without_one_frame(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a latent as its coder knows it: (C, H, W), but (C, T, H, W) where T is above 1."""
+    return shape if shape[1] > 1 or len(shape) == 3 else (shape[0], *shape[2:])
+
+
 def decode(image: EncodedImage) -> np.ndarray:
     """Return the latent of an `EncodedImage`.
 
     Returns
     -------
-    (C, H, W) float32 array
+    (C, H, W) or (C, T, H, W) float32 array
         In ComfyUI's unscaled convention, the same bytes on every machine; a new one each time. A second call is fast:
         of the images of the learned codec decoded last, latents of up to 1 MiB are kept, also for what `with_metadata`
         and `with_vae` make of such an image.
@@ -172,7 +189,7 @@ def decode(image: EncodedImage) -> np.ndarray:
     SdcFormatError
         What the learned codec has coded is damaged; palettes were checked when the image was loaded.
     """
-    return image.stored.decode()
+    return image.stored.decode().reshape(image.shape)
 
 
 def estimate_error(image: EncodedImage) -> float:
@@ -236,7 +253,7 @@ def relabeled(image: EncodedImage, latent_format: str) -> EncodedImage:
     wanted = by_name(latent_format)
     if latent_format == image.latent_format:
         return image
-    if wanted.channels != image.channels:
+    if not wanted.takes(image.channels):
         raise SdcArgumentError(
             f"the latent has {image.channels} channels and {latent_format} has {wanted.channels}; the formats are "
             "incompatible"

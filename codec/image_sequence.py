@@ -77,8 +77,7 @@ def _parts(header: Header, sections: Mapping[str, Any]) -> tuple[list[tuple[int,
     shared = {tag: payload for tag, payload in sections.items() if tag != SEQUENCE}
     parts = _split_sequence(sections[SEQUENCE], header.images, shared)
     num_bytes = sum(
-        container.FRAMING + sum(container.SECTION_FRAMING + len(payload) for payload in own.values())
-        for _, own in parts
+        header.framing + sum(container.SECTION_FRAMING + len(payload) for payload in own.values()) for _, own in parts
     )
     if num_bytes > container.MAX_FILE_BYTES:
         raise SdcLimitError(
@@ -153,9 +152,10 @@ def _check_alike(images: list[EncodedImage]) -> None:
 
 
 def _kind(image: EncodedImage) -> str:
+    frames = "" if image.frames is None else f", {image.frames} frames"
     return (
         f"{image.latent_format}, {image.width}x{image.height}, with a latent of "
-        f"{image.latent_width}x{image.latent_height}"
+        f"{image.latent_width}x{image.latent_height}, {image.channels} channels{frames}"
     )
 
 

@@ -14,8 +14,8 @@ class LatentFormat:
     id : int
     name : str
         That of ComfyUI's class, but for SD1.x.
-    channels : int
-        C of a latent, as the autoencoder gives it.
+    channels : int or None
+        C of a latent, as the autoencoder gives it; None for any number of them.
     spatial_factor : int
         Pixels per latent element, each way.
     dimensions : int
@@ -25,11 +25,17 @@ class LatentFormat:
 
     id: int
     name: str
-    channels: int
+    channels: int | None
     spatial_factor: int
     dimensions: int = 2
 
+    def takes(self, channels: int) -> bool:
+        """Whether a latent of this format can have so many channels."""
+        return channels == self.channels or (self.channels is None and 1 <= channels <= MAX_CHANNELS)
 
+
+MAX_CHANNELS = 256
+UNKNOWN = LatentFormat(0, "unknown", None, 8)  # of which a file knows nothing but the shape
 LATENT_FORMATS = (
     LatentFormat(1, "SD1.x", 4, 8),
     LatentFormat(2, "SDXL", 4, 8),
@@ -57,19 +63,19 @@ LATENT_FORMATS = (
 
 def by_name(name: str) -> LatentFormat:
     """Return the latent format called `name`, or raise `SdcArgumentError`."""
-    for latent_format in LATENT_FORMATS:
+    for latent_format in (*LATENT_FORMATS, UNKNOWN):
         if latent_format.name == name:
             return latent_format
-    known = ", ".join(latent_format.name for latent_format in LATENT_FORMATS)
+    known = ", ".join(latent_format.name for latent_format in (*LATENT_FORMATS, UNKNOWN))
     raise SdcArgumentError(f"latent_format is {name!r}; choose one of: {known}")
 
 
 def by_id(identifier: int) -> LatentFormat:
     """Return the latent format with this byte, or raise `SdcUnsupportedError`."""
-    for latent_format in LATENT_FORMATS:
+    for latent_format in (*LATENT_FORMATS, UNKNOWN):
         if latent_format.id == identifier:
             return latent_format
     raise SdcUnsupportedError(
         f"the file uses latent format {identifier}, which came after this reader; "
-        f"it knows 1 to {LATENT_FORMATS[-1].id}, update it"
+        f"it knows 0 to {LATENT_FORMATS[-1].id}, update it"
     )

@@ -6,8 +6,8 @@ from comfy_api.v0_0_2 import io
 
 from .. import codec
 from . import CATEGORY, plain_errors
-from .latents.arrays import check_images, to_arrays, to_latent
-from .latents.formats import AUTO, settle_format
+from .latents.arrays import check_latent, to_arrays, to_latent
+from .latents.formats import AUTO, UNKNOWN, settle_format
 from .latents.vae import fingerprint_of
 from .sockets.sdc import SDC, size_line
 
@@ -101,12 +101,12 @@ class SDCLatentQuantize(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "latent_format",
-                    options=[AUTO, *(space.name for space in codec.LATENT_FORMATS)],
+                    options=[AUTO, *(space.name for space in codec.LATENT_FORMATS), UNKNOWN],
                     default=AUTO,
                     tooltip=(
                         "The latent format of the VAE that made the latent, stored in the file so that it can be "
                         "decoded with the right VAE. auto takes it from the VAE or MODEL connected to vae. SD2.x uses "
-                        "the VAE of SD1.x."
+                        "the VAE of SD1.x. unknown stores any latent, and you have to remember its VAE."
                     ),
                 ),
                 io.Image.Input(
@@ -216,7 +216,7 @@ class SDCLatentQuantize(io.ComfyNode):
         vae=None,
         shared_palette=False,
     ) -> io.NodeOutput:
-        check_images(latent)
+        check_latent(latent)
         latent_format = settle_format(latent_format, latent, vae)
         widgets = {
             "bits_per_pixel": bits_per_pixel,
@@ -257,8 +257,8 @@ class SDCLatentQuantize(io.ComfyNode):
             notes.append("\u26a0 The latent's noise mask is not stored: a .sdc file holds a whole image.")
         lines = [*(size_line(encoded) for encoded in encoded_images), *about_size(encoded_images[0]), *notes]
         num_bytes = sum(encoded.num_bytes for encoded in encoded_images)
-        pixels = sum(encoded.width * encoded.height for encoded in encoded_images)
-        return io.NodeOutput(encoded_images, decoded, num_bytes, 8 * num_bytes / pixels, ui={"text": lines})
+        bits_per_pixel = sum(encoded.bits_per_pixel for encoded in encoded_images) / len(encoded_images)
+        return io.NodeOutput(encoded_images, decoded, num_bytes, bits_per_pixel, ui={"text": lines})
 
 
 def settings_of(preset: codec.Preset, widgets: dict) -> dict:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..autoencoder.srgb import WHITE
-from ..latent_formats import LATENT_FORMATS
+from ..latent_formats import LATENT_FORMATS, UNKNOWN
 from ..palette import DITHERS
 from ..presets import DEFAULT, PRESETS
 from . import commands
@@ -60,7 +60,7 @@ def make_parser():
     _add_output(command, "beside the file, with numbers")
     command = add("relabel", commands.relabel, "correct the latent format of wrongly labeled .sdc files", "FILE.sdc")
     command.epilog = "The latent stays as it is: this is for files saved as SD1.x that hold an SDXL latent, say."
-    names = [latent_format.name for latent_format in LATENT_FORMATS]
+    names = [latent_format.name for latent_format in (*LATENT_FORMATS, UNKNOWN)]
     command.add_argument("--latent-format", choices=names, required=True)
     _add_output(command, "the file itself, which needs --force")
     command = add("extract", commands.extract, "write the latents in .sdc files", "FILE.sdc")
@@ -70,7 +70,8 @@ def make_parser():
     command = add("pack", commands.pack, "make .sdc files from latents, one for each image of a batch", "FILE.latent")
     _add_output(command, "beside the file")
     command.epilog = (
-        "Takes ComfyUI's .latent files, and .npy files of (channels, height, width) in the same unscaled convention."
+        "Takes ComfyUI's .latent files, and .npy files of (channels, height, width) in the same unscaled convention; "
+        "for video, of a batch of (channels, frames, height, width)."
     )
     _add_encoding(command)
     command.add_argument("--latent-format", choices=names, default=names[0])

@@ -204,7 +204,7 @@ def _record(name, data, images):
     """Everything about a file, for JSON."""
     header, sections = container.parse(data, float("inf"))
     first, several = images[0], len(images) > 1
-    area = len(images) * first.width * first.height
+    area = len(images) * (header.frames or 1) * first.width * first.height
     record = {
         "file": name,
         "bytes": len(data),
@@ -212,6 +212,7 @@ def _record(name, data, images):
         "version": container.VERSION,
         "latent_format": first.latent_format,
         "channels": header.channels,
+        **({} if header.frames is None else {"frames": header.frames}),
         "latent_height": header.latent_height,
         "latent_width": header.latent_width,
         "width": header.width,
@@ -238,15 +239,15 @@ def _coding(image):
 def _description(name, data, images):
     """The same for people."""
     record = _record(printable(name), data, images)
-    several = record.get("each")
+    first, several = images[0], record.get("each")
     size = "{width} x {height} pixels, {bytes} bytes, {bits_per_pixel:.4f} bits per pixel".format_map(record)
     if several:
         size = f"{len(images)} images of {size}; {_apart(images)} bytes in files of their own"
     coding = f"{len(images)} images" if several else _coding_words(record)
     lines = [
         f"{record['file']}: {size}",
-        "  version {version}, {latent_format} latent {channels} x {latent_height} x {latent_width}, ".format_map(record)
-        + f"{coding}, checksum {record['checksum']}",
+        f"  version {record['version']}, {first.latent_format} latent {' x '.join(map(str, first.shape))}, {coding}, "
+        f"checksum {record['checksum']}",
     ]
     for section in record["sections"]:
         called = SECTION_NAMES.get(section["tag"], "optional, unknown to this version")

@@ -71,7 +71,10 @@ def decode_to_file(image: EncodedImage, suffix: str) -> bytes:
             f"the file holds a latent of {image.latent_format}, and the small autoencoder knows "
             f"{tiny_vae.LATENT_FORMAT} only; decode it in ComfyUI with the VAE of that family"
         )
-    pixels = _restore_size(tiny_vae.decode_latent(decode(image)), image.height, image.width)
+    if image.frames not in (None, 1):
+        raise SdcUnsupportedError(f"the latent has {image.frames} frames, and the small autoencoder decodes images")
+    latent = decode(image).reshape(image.channels, image.latent_height, image.latent_width)
+    pixels = _restore_size(tiny_vae.decode_latent(latent), image.height, image.width)
     kinds = image_module.registered_extensions()
     kind = kinds.get(suffix.lower())
     if kind not in image_module.SAVE:

@@ -13,7 +13,9 @@ OLD_SCALE = 0.18215
 
 
 def parse(data: bytes) -> list[np.ndarray]:
-    """Return the latents in the content of a .npy or .latent file: a list of (C, H, W) arrays.
+    """Return the latents in the content of a .npy or .latent file: a list of (C, H, W) or (C, T, H, W) arrays.
+
+    Four axes are a batch of images, five a batch of video. One latent of video alone comes as a batch of one.
 
     Raises
     ------
@@ -23,17 +25,18 @@ def parse(data: bytes) -> list[np.ndarray]:
     samples = _from_npy(data) if data.startswith(NPY_MAGIC) else _from_safetensors(data)
     if samples.ndim == 3:
         samples = samples[None]
-    if samples.ndim != 4 or not len(samples):
+    if samples.ndim not in (4, 5) or not len(samples):
         raise SdcArgumentError(
-            f"the latent has shape {samples.shape}; images are (channels, height, width) or a batch of those"
+            f"the latent has shape {samples.shape}; images are (channels, height, width) or a batch of those, video is "
+            "a batch of (channels, frames, height, width)"
         )
     return list(samples)
 
 
 def npy_bytes(latent: np.ndarray) -> bytes:
-    """Return the content of a .npy file of one (C, H, W) latent."""
+    """Return the content of a .npy file of one (C, H, W) latent, or of a batch of one (C, T, H, W)."""
     buffer = io.BytesIO()
-    np.save(buffer, latent, allow_pickle=False)
+    np.save(buffer, latent if latent.ndim == 3 else latent[None], allow_pickle=False)
     return buffer.getvalue()
 
 

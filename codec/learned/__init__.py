@@ -117,6 +117,7 @@ class LearnedCoder:
     name = "learned"
     ids: Mapping[int, str] = {CODER_ID: "learned"}
     sections: Mapping[str, str] = {LEARNED: "what the learned codec has coded"}
+    video = False
 
     def can_encode(self, latent_format: str) -> bool:
         return latent_format in NEWEST

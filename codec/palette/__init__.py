@@ -82,6 +82,7 @@ class PaletteCoder:
     name = "palette"
     ids: Mapping[int, str] = NAMES
     sections: Mapping[str, str] = {PALETTE: "palette", INDICES: "indices"}
+    video = False
 
     def can_encode(self, latent_format: str) -> bool:
         return True

@@ -7,36 +7,50 @@ import torch
 from ... import codec
 
 
-def check_images(latent: dict) -> torch.Tensor:
-    """Return the samples of a LATENT: (B, C, H, W), on any device and in any dtype.
+def check_latent(latent: dict) -> torch.Tensor:
+    """Return the samples of a LATENT: (B, C, H, W) or (B, C, T, H, W), on any device and in any dtype.
 
-    Raises ValueError where they are not a batch of images.
+    Raises ValueError where they are neither images nor video.
     """
     samples = latent["samples"]
-    if samples.is_nested or samples.ndim != 4:
-        found = "several tensors" if samples.is_nested else f"shape {tuple(samples.shape)}"
-        advice = "Latents of video and audio models are not supported."
-        if not samples.is_nested and samples.ndim == 5:  # (B, C, T, H, W), also from image models: Qwen-Image, Wan
-            advice = (
-                f"It comes from a video model, with {samples.shape[2]} frames, which .sdc files do not support yet. "
-                "Decode it with its own VAE, then encode the frames with the VAE of SD1.x, SDXL, SD3 or Flux."
-            )
-        elif not samples.is_nested and samples.ndim == 3:
-            advice = "It comes from an audio model, which .sdc files do not support."
-        raise ValueError(f"The latent has {found}, but SDC needs images: batch, channels, height, width. {advice}")
+    if samples.is_nested:
+        shapes = " and ".join(str(tuple(part.shape)) for part in samples.unbind())
+        raise ValueError(
+            f"The latent is nested: it holds tensors of shapes {shapes}, such as video and its audio. A .sdc file "
+            "stores one. Take the video out first, with Separate AV Latent."
+        )
+    if samples.ndim not in (4, 5):
+        advice = "It comes from an audio model, which .sdc files do not support." if samples.ndim == 3 else ""
+        raise ValueError(
+            f"The latent has shape {tuple(samples.shape)}, but SDC needs images (batch, channels, height, width) or "
+            f"video (batch, channels, frames, height, width). {advice}".rstrip()
+        )
+    return samples
+
+
+def check_images(latent: dict) -> torch.Tensor:
+    """Return the samples of a LATENT of images, (B, C, H, W); raise ValueError for any other."""
+    samples = check_latent(latent)
+    if samples.ndim == 5:
+        raise ValueError(
+            f"The latent has shape {tuple(samples.shape)}: it comes from a video model, with {samples.shape[2]} "
+            "frames. This node works with images alone: batch, channels, height, width."
+        )
     return samples
 
 
 def to_arrays(latent: dict) -> list[np.ndarray]:
-    """Split a LATENT into one (C, H, W) float32 array per image."""
-    return list(check_images(latent).to(device="cpu", dtype=torch.float32).numpy())
+    """Split a LATENT into one (C, H, W) or (C, T, H, W) float32 array for each of its batch."""
+    return list(check_latent(latent).to(device="cpu", dtype=torch.float32).numpy())
 
 
 def to_latent(images: list[codec.EncodedImage]) -> dict:
-    """Decode images of one shape into a LATENT, (B, C, H, W) float32, that carries the name of its latent format.
+    """Decode images of one shape into a LATENT that carries the name of its latent format.
 
-    Raises codec.SdcError where a file is damaged within its coded latent.
+    Its samples are (B, C, H, W) or (B, C, T, H, W) float32, as what was encoded. Raises codec.SdcError where a file is
+    damaged within its coded latent.
     """
     samples = torch.from_numpy(np.stack([codec.decode(image) for image in images]))
     samples = samples.to(comfy.model_management.intermediate_device())
-    return {"samples": samples, "latent_format": images[0].latent_format}
+    latent_format = images[0].latent_format
+    return {"samples": samples} | ({} if latent_format == "unknown" else {"latent_format": latent_format})

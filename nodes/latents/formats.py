@@ -8,7 +8,7 @@ import torch
 
 from ... import codec
 
-AUTO = "auto"
+AUTO, UNKNOWN = "auto", "unknown"
 # Those of ComfyUI's classes that files call by another name. Playground 2.5 and CogVideoX 1.5 use the VAE of the models
 # before them and scale its latents by themselves; MiniMax H3 makes audio beside the video, which VAE Decode leaves out.
 NAMES = {
@@ -183,7 +183,7 @@ def settle_format(chosen: str, latent: dict, source=None) -> str:
         return candidates[0]
     if name is None:
         raise ValueError(no_format(shape, candidates))
-    if name not in candidates:
+    if name != UNKNOWN and name not in candidates:
         raise ValueError(
             f"The latent has {shape_words(shape)}{', like ' + listed(candidates) if candidates else ''}, but {name} "
             f"latents have {format_words(name)}. Set latent_format to the format of the VAE that made it."

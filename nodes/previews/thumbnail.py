@@ -71,6 +71,8 @@ def draw_thumbnail(image: codec.EncodedImage) -> Image.Image:
     """
     check_pixels(image, MAX_PIXELS)
     latent = codec.decode(image)
+    if latent.ndim == 4:  # of a video its first frame
+        latent = latent[:, 0]
     if image.latent_format == tiny_vae.LATENT_FORMAT:
         shown = by_tiny_vae(latent, image)
     else:
@@ -84,6 +86,7 @@ def check_pixels(image: codec.EncodedImage, most: int):
     """Raise codec.SdcLimitError where the image, or its latent, has more pixels."""
     factor = codec.by_name(image.latent_format).spatial_factor
     pixels = max(image.width * image.height, image.latent_width * image.latent_height * factor**2)
+    pixels *= image.frames or 1
     if pixels > most:
         raise codec.SdcLimitError(f"the image has {pixels} pixels, and previews are drawn up to {most}")
 

@@ -24,8 +24,9 @@ def size_line(image: codec.EncodedImage) -> str:
 def about_lines(image: codec.EncodedImage) -> list[str]:
     """What is known of an image without decoding it: its sizes, latent format, and what the file includes."""
     included = " and ".join(name for name in ("prompt", "workflow") if name in image.metadata) or "no prompt"
+    frames = "" if image.frames in (None, 1) else f", {image.frames} latent frames"
     return [
-        f"{image.width}x{image.height} in {size_line(image)}",
+        f"{image.width}x{image.height}{frames} in {size_line(image)}",
         f"{image.latent_format}, {included} included",
         *preview_notes(image),
     ]
@@ -53,4 +54,5 @@ def preview_notes(image: codec.EncodedImage) -> list[str]:
     """A note where the thumbnail is drawn without an autoencoder."""
     if image.latent_format == tiny_vae.LATENT_FORMAT:
         return []
-    return [f"{image.latent_format} latent: the preview shows rough colors only"]
+    shown = "shapes without colors" if image.latent_format == "unknown" else "rough colors only"
+    return [f"{image.latent_format} latent: the preview shows {shown}"]

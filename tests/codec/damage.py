@@ -29,8 +29,15 @@ FIELDS = [(at, "B") for at in (7, 8, 9, 18, 19)] + [(at, "<H") for at in (10, 12
 EDGES = [edge + near for edge in (1, 4, 8, 16, 64, 128, 256) for near in (-1, 0, 1)]
 LARGE = [edge + near for edge in (2048, 16384, 32768) for near in (-1, 0, 1)] + [1024, 4096, 65534, 65535]
 HALVES = [0x7C00, 0xFC00, 0x7E00, 0x7C01, 0x7BFF, 0xFBFF, 0x8000, 0x0000, 0x0001, 0x8001, 0x3C00]
-OPTIONAL = [(b"a", b"1"), (b"z", b""), (b"v", bytes(8)), (b"v", bytes(7)), (b"m", compress(b'{"a":1}'))]
-TAGS = [b"P", b"I", b"L", b"A", b"m", b"d", b"v", b"Q", b"z", b"\x00", b"\xe9"]
+OPTIONAL = [
+    (b"T", b"\1\0"),
+    (b"a", b"1"),
+    (b"z", b""),
+    (b"v", bytes(8)),
+    (b"v", bytes(7)),
+    (b"m", compress(b'{"a":1}')),
+]
+TAGS = [b"P", b"I", b"L", b"A", b"T", b"m", b"d", b"v", b"Q", b"z", b"\x00", b"\xe9"]
 JSON = [b"[", b"]", b"{", b"}", b'"', b",", b"-", b"null", b"NaN", b"1e999", b"9" * 400, b"[" * 120, b"\\ud800"]
 JSON += [b"\\u0000", b"\xff", b"\xf0\x9f\x98\x80", b"\xef\xbb\xbf", *[b'"prompt":1', b'"workflow":[]'] * 3]
 

@@ -54,19 +54,24 @@ def decode_all(data, max_pixels=16384**2):
     kind, channels, height, width, image_width, image_height, images, coder = struct.unpack("<2B4H2B", data[8:20])
     tags, payloads = sections_of(body[20:])
     require(zlib.crc32(body) == checksum, "checksum")
-    require(kind in LATENT_FORMATS and images > 0, "header")
-    _, known_channels, factor = LATENT_FORMATS[kind]
-    require(channels == known_channels, "channels")
+    require(kind == 0 or kind in LATENT_FORMATS, "latent format")
+    name, wanted, factor = LATENT_FORMATS.get(kind, ("unknown", channels, 8))
+    require(images > 0 and channels == wanted, "header")
+    channels, frames = channels or 256, 1
+    if tags[:1] == "T":
+        require(len(payloads["T"]) == 2 and payloads["T"] != b"\0\0" and "T" not in tags[1:], "frames")
+        frames, tags = int.from_bytes(payloads.pop("T"), "little"), tags[1:]
     require(min(height, width, image_width, image_height) > 0, "empty size")
-    require(images * max(factor**2 * height * width, image_width * image_height) <= max_pixels, "pixels")
+    area = max(factor * factor * height * width, image_width * image_height, 2 * channels * height * width)
+    require(images * frames * area <= max_pixels, "pixels")
     require((coder == 3) == (images > 1), "image count")
-    shape = kind, channels, height, width
+    shape, extra = (name, channels, frames, height, width), 6 if len(body) > 20 and body[20:21] == b"T" else 0
     if coder != 3:
         check_sections(coder, tags)
         described, _ = metadata_of(payloads, 512 << 10)
         return [(latent_of(coder, payloads, shape), described)]
     require(re.fullmatch("A[a-z]*", tags) and len(set(tags)) == len(tags), "sections")
-    parts = parts_of(payloads.pop("A"), images, payloads)
+    parts = parts_of(payloads.pop("A"), images, payloads, 24 + extra)
     for_all, room = metadata_of(payloads, 512 << 10)
     found = []
     for own_coder, own in parts:
@@ -96,7 +101,7 @@ def check_sections(coder, tags):
     require(re.fullmatch("L[a-z]*" if coder == 2 else "PI[a-z]*", tags) and len(set(tags)) == len(tags), "sections")
 
 
-def parts_of(sequence, count, common):
+def parts_of(sequence, count, common, framing):
     """(coder, payloads by tag) of each image in section A, with its palette; `common` are the sections after it."""
     parts, palette, total = [], None, 0
     for _ in range(count):
@@ -110,7 +115,7 @@ def parts_of(sequence, count, common):
             palette = payloads["P"] or palette
             require(palette, "palette before")
             payloads["P"] = palette
-        total += 24 + sum(4 + len(payload) for payload in [*payloads.values(), *common.values()])
+        total += framing + sum(4 + len(payload) for payload in [*payloads.values(), *common.values()])
         parts.append((coder, payloads))
         sequence = sequence[3 + length :]
     require(not sequence, "end of the sequence")
@@ -119,16 +124,17 @@ def parts_of(sequence, count, common):
 
 
 def latent_of(coder, payloads, shape):
-    kind, channels, height, width = shape
+    name, channels, frames, height, width = shape
+    require(frames == 1, "frames of this coder")
     if coder == 2:
         try:
-            latent = plain_learned.decode(payloads["L"], height, width, LATENT_FORMATS[kind][0], channels)
+            latent = plain_learned.decode(payloads["L"], height, width, name, channels)
         except plain_learned.Damaged as damage:
             raise Refused(str(damage)) from damage
         return latent.astype("<f4").tobytes()
     entries = palette(payloads["P"], channels)
     names = indices(payloads["I"], coder, height * width, len(entries))
-    latent = [entries[name][channel] for channel in range(channels) for name in names]
+    latent = [entries[index][channel] for channel in range(channels) for index in names]
     return struct.pack(f"<{len(latent)}f", *latent)
 
 

@@ -77,8 +77,8 @@ def test_damage_is_a_checksum_error(build_file, small_sections):
     [
         ({"version": 2}, codec.SdcUnsupportedError, "version 2"),
         ({"version": 0}, codec.SdcUnsupportedError, "version 0"),
-        ({"latent_format": 200}, codec.SdcUnsupportedError, "latent format 200"),
-        ({"latent_format": 0}, codec.SdcUnsupportedError, "latent format 0"),
+        ({"latent_format": 255}, codec.SdcUnsupportedError, "latent format 255"),
+        ({"latent_format": 0, "channels": 200}, codec.SdcFormatError, "200 channels need 800"),
         ({"images": 2}, codec.SdcFormatError, "2 images by coder 0"),
         ({"images": 0}, codec.SdcFormatError, "no image"),
         ({"channels": 16}, codec.SdcFormatError, "16 channels"),
@@ -100,6 +100,24 @@ def test_bad_headers(build_file, small_sections, fields, error, message):
         small_sections[1] = (b"I", b"\x90")
     with pytest.raises(error, match=message):
         codec.load(build_file(small_sections, **fields))
+
+
+@pytest.mark.parametrize(
+    ("payload", "order", "message"),
+    [
+        (b"\2\0", "TPI", "2 frames; what coder 0 stores has one"),
+        (b"\0\0", "TPI", "section T"),
+        (b"", "TPI", "section T"),
+        (b"\1\0\0", "TPI", "section T"),
+        (b"\1\0", "PTI", "sections are 'PTI'"),
+        (b"\1\0", "TPIT", "sections are 'PIT'"),
+        (b"\xff\xff", "TPI", "8388480 pixels and 2000000 are allowed"),
+    ],
+)
+def test_bad_frames(build_file, small_sections, payload, order, message):
+    payloads = {"P": small_sections[0][1], "I": small_sections[1][1], "T": payload}
+    with pytest.raises(codec.SdcError, match=message):
+        codec.load(build_file([(tag.encode(), payloads[tag]) for tag in order]), max_pixels=2_000_000)
 
 
 def test_the_limit_can_be_moved_both_ways(build_file, small_sections):

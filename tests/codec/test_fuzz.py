@@ -58,9 +58,9 @@ class Reader:
         found, largest, times = [], 0, 1.0
         try:
             for image in codec.load_all(data):
-                shape = (image.channels, image.latent_height, image.latent_width)
+                shape = image.shape
                 if image.coder == "learned":
-                    times += math.prod(shape[1:]) / LEARNED_PLACES
+                    times += math.prod(shape[-2:]) / LEARNED_PLACES
                 latent = codec.decode(image)
                 assert latent.shape == shape and latent.dtype == np.float32
                 peak = float(max(latent.max(), -latent.min()))

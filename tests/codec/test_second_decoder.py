@@ -34,13 +34,16 @@ def outcome(data):
 @given(st.data())
 @settings(max_examples=100, deadline=None)
 def test_random_images(data):
-    latent_format = data.draw(st.sampled_from(codec.LATENT_FORMATS))
+    latent_format = data.draw(st.sampled_from((*codec.LATENT_FORMATS, codec.by_name("unknown"))))
+    channels = latent_format.channels or data.draw(st.sampled_from([1, 2, 7, 255, 256]))
     shape = data.draw(st.tuples(st.integers(1, 24), st.integers(1, 24)))
+    if data.draw(st.booleans()):
+        shape = (1, *shape)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     scale = data.draw(st.sampled_from([0, 1e-7, 0.01, 1, 100, 60000]))
-    latent = np.clip(rng.normal(size=(latent_format.channels, *shape)), -1, 1) * scale
+    latent = np.clip(rng.normal(size=(channels, *shape)), -1, 1) * scale
     if data.draw(st.booleans()):  # repetition makes zstd the shorter coder
-        latent = np.repeat(latent, 6, axis=2)
+        latent = np.repeat(latent, 6, axis=-1)
     metadata = {key: value for key, value in data.draw(st.dictionaries(st.text(), JSON, max_size=3)).items()
                 if key not in ("prompt", "workflow")}  # fmt: skip
     image = codec.encode(
@@ -52,6 +55,7 @@ def test_random_images(data):
         width=data.draw(st.none() | st.integers(1, 400)),
         metadata=metadata,
     )[0]
+    assert image.frames == (1 if len(shape) == 3 else None) and codec.decode(image).shape == latent.shape
     assert outcome(image.data)[0][1] == metadata
 
 

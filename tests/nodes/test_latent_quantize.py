@@ -7,7 +7,9 @@ import nodes as comfy_nodes
 import pytest
 import sdc_pack.codec as codec
 import torch
+from comfy.nested_tensor import NestedTensor
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
+from sdc_pack.nodes.load_sdc import SDCLoad
 
 from .node_steps import quantize, save
 
@@ -67,7 +69,9 @@ def test_image_of_another_image_is_refused(latent):
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        (torch.zeros(1, 4, 2, 8, 8), "video"),
+        (torch.zeros(1, 4, 2, 8, 8), "4 channels and 2 frames, but SD1.x"),
+        (NestedTensor((torch.zeros(1, 4, 2, 8, 8), torch.zeros(1, 8, 40))), "nested.*Separate AV Latent"),
+        (torch.zeros(1, 64, 8), "audio"),
         (torch.zeros(1, 16, 8, 8), "16"),
         (torch.full((1, 4, 8, 8), float("nan")), "(?i)nan|finite"),
     ],
@@ -75,6 +79,20 @@ def test_image_of_another_image_is_refused(latent):
 def test_latents_that_are_no_image_are_refused(samples, message):
     with pytest.raises(ValueError, match=message):
         quantize({"samples": samples})
+
+
+@pytest.mark.parametrize("preset", codec.PRESETS)
+@pytest.mark.parametrize("latent_format", ["Wan21", "unknown"])
+def test_a_latent_of_one_frame_keeps_its_five_axes(preset, latent_format):
+    """From Quantize through a saved file and Load SDC; in all else it is the image that it would be with four."""
+    samples = torch.randn(2, 16, 1, 8, 12, generator=torch.Generator().manual_seed(7))
+    images, decoded, *_ = quantize({"samples": samples}, preset=preset, latent_format=latent_format)
+    flat = quantize({"samples": samples[:, :, 0]}, preset=preset, latent_format="unknown").result[1]
+    assert torch.equal(decoded["samples"], flat["samples"].unsqueeze(2))
+    assert decoded.get("latent_format", "unknown") == latent_format
+    result = save(images, batch="one file").ui["files"][0]
+    loaded, read, *_ = SDCLoad.execute(f"{result['subfolder']}/{result['filename']} [output]").result
+    assert torch.equal(loaded["samples"], decoded["samples"]) and [image.frames for image in read] == [1, 1]
 
 
 @pytest.mark.parametrize(

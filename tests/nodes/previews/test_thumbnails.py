@@ -89,12 +89,12 @@ def test_old_thumbnails_are_forgotten(monkeypatch):
 
 
 def random_image(latent_format="SD1.x", height=8, width=12, **metadata):
-    channels = codec.by_name(latent_format).channels
+    channels = codec.by_name(latent_format).channels or 7
     latent = np.random.default_rng(3).normal(size=(channels, height, width)).astype(np.float32)
     return codec.encode([latent], "custom", latent_format=latent_format, metadata=metadata or None)[0]
 
 
-@pytest.mark.parametrize("latent_format", [space.name for space in codec.LATENT_FORMATS])
+@pytest.mark.parametrize("latent_format", [*(space.name for space in codec.LATENT_FORMATS), "unknown"])
 def test_every_family_has_a_thumbnail_in_the_shape_of_the_image(latent_format):
     image = draw_thumbnail(random_image(latent_format))
     factor = codec.by_name(latent_format).spatial_factor
