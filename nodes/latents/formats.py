@@ -207,7 +207,7 @@ def no_format(shape: tuple[int, ...], candidates: list[str]) -> str:
             f"The latent has {shape_words(shape)}, but latents of {listed(alike)}, which have as many channels, have "
             f"{format_words(alike[0])}. Connect the latent as its VAE or sampler gives it."
         )
-    channels = sorted({known.channels for known in codec.LATENT_FORMATS})
+    channels = sorted({known.channels for known in codec.LATENT_FORMATS if known.channels})
     return (
         f"The latent has {shape_words(shape)}. .sdc files support latents with {listed(channels)} channels; "
         "docs/models.md lists the models."
