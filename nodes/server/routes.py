@@ -13,11 +13,14 @@ from ..sockets.sdc import about_file
 from ..tiny.install import install_models
 
 MAX_AT_ONCE = 2  # files that are read at a time; other requests wait and take no memory
+# Uploads that are received at a time, and the seconds each may take: a laptop that goes to sleep in the middle of one
+# keeps others waiting no longer than that, and what is not uploaded not at all.
+MAX_UPLOADS, MAX_UPLOAD_TIME = 4, 60
 MAX_AGE = 30 * 24 * 60 * 60  # seconds for which a browser keeps a thumbnail that was requested by its version
 
 
 def add_routes(routes: web.RouteTableDef):
-    gate, install_gate = asyncio.Semaphore(MAX_AT_ONCE), asyncio.Semaphore(1)
+    gate, uploads, install_gate = map(asyncio.Semaphore, (MAX_AT_ONCE, MAX_UPLOADS, 1))
 
     @routes.get("/sdc/info")
     async def info(request):
@@ -61,18 +64,35 @@ def add_routes(routes: web.RouteTableDef):
 
     @routes.post("/sdc/inspect")
     async def inspect(request):
-        async with gate:  # before any of it is in memory
-            data = bytearray()
-            async for chunk in request.content.iter_chunked(1 << 16):
-                data += chunk
-                if len(data) > codec.MAX_FILE_BYTES:
-                    return refused(f"The file is larger than {codec.MAX_FILE_BYTES} bytes, so it is not a .sdc file.")
+        if (request.content_length or 0) > codec.MAX_FILE_BYTES:
+            return refused(TOO_LARGE)
+        async with uploads:  # until it is looked at, so that no more of them are in memory
+            try:
+                data = await asyncio.wait_for(receive(request), MAX_UPLOAD_TIME)
+            except asyncio.TimeoutError:
+                return refused(f"The upload took more than {MAX_UPLOAD_TIME} seconds. Try again.")
+            if data is None:
+                return refused(TOO_LARGE)
 
             def look():
-                opened = Opened(codec.load_all(bytes(data)), len(data))
+                opened = Opened(codec.load_all(data), len(data))
                 return web.json_response({**describe(opened), "workflow": opened.images[0].metadata.get("workflow")})
 
-            return await answer(look)
+            async with gate:
+                return await answer(look)
+
+
+TOO_LARGE = f"The file is larger than {codec.MAX_FILE_BYTES} bytes, so it is not a .sdc file."
+
+
+async def receive(request) -> bytearray | None:
+    """The body of a request; None where it has more bytes than a file may have."""
+    data = bytearray()
+    async for chunk in request.content.iter_chunked(1 << 16):
+        data += chunk
+        if len(data) > codec.MAX_FILE_BYTES:
+            return None
+    return data
 
 
 async def answer(work, status: int = 200) -> web.Response:

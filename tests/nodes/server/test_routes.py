@@ -33,23 +33,31 @@ def post(path, data=b""):
 def ask(*requests):
     """(status, headers, body) of each request, all sent at once; the body parsed where it is JSON."""
 
-    async def talk():
+    async def talk(client):
+        async def answer(method, path, options):
+            async with client.request(method, path, **options) as response:
+                body = await response.read()
+                is_json = response.content_type == "application/json"
+                return response.status, response.headers, json.loads(body) if is_json else body
+
+        return await asyncio.gather(*(answer(*request) for request in requests))
+
+    return with_client(talk)
+
+
+def with_client(talk):
+    """What the coroutine function `talk` returns, given a client of a server with the routes."""
+
+    async def serve():
         app, table = web.Application(), web.RouteTableDef()
         routes.add_routes(table)
         app.add_routes(table)
         async with TestClient(TestServer(app)) as client:
-
-            async def answer(method, path, options):
-                async with client.request(method, path, **options) as response:
-                    body = await response.read()
-                    is_json = response.content_type == "application/json"
-                    return response.status, response.headers, json.loads(body) if is_json else body
-
-            return await asyncio.gather(*(answer(*request) for request in requests))
+            return await talk(client)
 
     # In a thread of its own: Playwright, once started, keeps a loop running in this one.
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(talk())).result()
+        return pool.submit(lambda: asyncio.run(serve())).result()
 
 
 def encoded(**metadata):
@@ -188,7 +196,43 @@ def test_large_uploads_wait_outside_of_memory(comfyui_folders, monkeypatch):
     monkeypatch.setattr(StreamReader, "iter_chunked", counting)
     answers = ask(*[post("/sdc/inspect", bytes(codec.MAX_FILE_BYTES // 8))] * 12)
     assert all("not an SDC file" in body["error"] for _, _, body in answers)
-    assert len(most) == 12 and max(most) <= routes.MAX_AT_ONCE
+    assert len(most) == 12 and max(most) <= routes.MAX_UPLOADS
+
+
+def test_uploads_that_stall_keep_nobody_else_from_the_routes_and_end(file, monkeypatch):
+    """As many as there is room for, each of which sends one byte and no more."""
+    stalled = asyncio.Event()
+    monkeypatch.setattr(routes, "MAX_UPLOAD_TIME", 2)
+
+    async def dribble():
+        yield b"\x93"
+        await stalled.wait()
+
+    async def talk(client):
+        waiting = [
+            asyncio.ensure_future(client.post("/sdc/inspect", data=dribble())) for _ in range(routes.MAX_UPLOADS)
+        ]
+        await asyncio.sleep(0.2)  # all of them are being received
+        async with client.get("/sdc/info", params={"file": file}) as response:
+            info = await response.json()
+        assert not any(upload.done() for upload in waiting)
+        async with client.post("/sdc/inspect", data=encoded().data) as response:  # once there is room
+            inspected = await response.json()
+        ended = [await (await upload).json() for upload in waiting]
+        stalled.set()
+        return info, inspected, ended
+
+    info, inspected, ended = with_client(talk)
+    assert info["width"] == 256 and inspected["width"] == 96
+    assert [answer["error"] for answer in ended] == [
+        "The upload took more than 2 seconds. Try again."
+    ] * routes.MAX_UPLOADS
+
+
+def test_an_upload_that_says_it_is_too_large_is_not_received(comfyui_folders, monkeypatch):
+    monkeypatch.setattr(routes, "receive", None)  # a look at it would fail
+    ((status, _, body),) = ask(post("/sdc/inspect", bytes(codec.MAX_FILE_BYTES + 1)))
+    assert status == 200 and "larger than 33554432 bytes" in body["error"]
 
 
 def test_a_thumbnail_that_the_browser_has_is_not_sent_again(file, at_once, comfyui_folders):
