@@ -1,6 +1,5 @@
 """The `.sdc` files that Load SDC lists: their names, their paths, and reading them."""
 
-import functools
 import os
 import time
 from contextlib import contextmanager
@@ -69,7 +68,8 @@ def files_in(folder: str) -> list[str]:
     """Names of the `.sdc` files in a folder and its subfolders, with / between them, sorted.
 
     ComfyUI asks for this list several times per prompt. So a folder is read again only when it has changed, and output
-    folders with 100 000 images cost one `stat` for each subfolder. `folder_paths.get_filename_list` would do that too,
+    folders with 100 000 images cost one `stat` for each subfolder, once the file system has shown that it keeps the
+    times of folders. `folder_paths.get_filename_list` would do that too,
     but it follows links in circles and out of the folder, and misses files that come within one tick of the clock.
     """
     found, seen, waiting = [], set(), [""]
@@ -80,31 +80,54 @@ def files_in(folder: str) -> list[str]:
         if real in seen or not is_within(folder, real):
             continue
         seen.add(real)
-        subfolders, files, links = contents(real)
-        waiting += [f"{inside}{name}/" for name in subfolders]
-        found += [f"{inside}{name}" for name in files]
-        found += [f"{inside}{name}" for name in links if is_within(folder, os.path.join(path, name))]
+        held = contents(real)
+        waiting += [f"{inside}{name}/" for name in held.subfolders]
+        found += [f"{inside}{name}" for name in held.files]
+        found += [f"{inside}{name}" for name in held.links if is_within(folder, os.path.join(path, name))]
+    forget_others(os.path.realpath(folder), seen)
     return sorted(found)
 
 
 # Nanoseconds for which a changed folder is not remembered: a file that came within the same tick of the file system's
 # clock would never be seen. FAT counts in steps of two seconds.
 SETTLED = 3 * 10**9
+# Nanoseconds for which a folder is remembered whose own time has not been seen to change: FAT on Windows, and some
+# network and FUSE file systems, never change it. One prompt asks for the list several times within these.
+UNPROVEN = 10**9
 
 
-def contents(folder: str) -> tuple[list[str], list[str], list[str]]:
-    """Names of the subfolders, `.sdc` files, and links to such in a folder itself; none where it cannot be read."""
+class Folder(NamedTuple):
+    """What was in a folder itself."""
+
+    changed: int  # its own time, in nanoseconds, when it was read
+    read: int  # when that was
+    proven: bool  # whether that time has been seen to change
+    subfolders: list[str]
+    files: list[str]  # `.sdc`
+    links: list[str]  # to such
+
+
+known: dict[str, Folder] = {}  # by real path
+
+
+def contents(folder: str) -> Folder:
+    """What is in a folder itself; nothing where it cannot be read."""
+    before = known.get(folder)
     try:
-        changed = os.stat(folder).st_mtime_ns
-        if time.time_ns() - changed > SETTLED:
-            return read_once(folder, changed)
-        return read_once.__wrapped__(folder, changed)
+        changed, now = os.stat(folder).st_mtime_ns, time.time_ns()
+        if before and before.changed == changed and before.read - changed > SETTLED:
+            if before.proven or 0 <= now - before.read < UNPROVEN:
+                return before
+        proven = before is not None and (before.proven or before.changed != changed)
+        known[folder] = Folder(changed, now, proven, *read_once(folder))
+        return known[folder]
     except OSError:
-        return [], [], []
+        known.pop(folder, None)
+        return Folder(0, 0, False, [], [], [])
 
 
-@functools.lru_cache(maxsize=1 << 14)
-def read_once(folder: str, _changed: int) -> tuple[list[str], list[str], list[str]]:
+def read_once(folder: str) -> tuple[list[str], list[str], list[str]]:
+    """Names of the subfolders, `.sdc` files, and links to such."""
     subfolders: list[str] = []
     files: list[str] = []
     links: list[str] = []
@@ -115,6 +138,13 @@ def read_once(folder: str, _changed: int) -> tuple[list[str], list[str], list[st
             elif entry.name.lower().endswith(".sdc"):
                 (links if entry.is_symlink() else files).append(entry.name)
     return subfolders, files, links
+
+
+def forget_others(root: str, seen: set[str]):
+    """Drop what is known of folders within `root` that are gone; all are real paths."""
+    for folder in list(known):
+        if folder not in seen and (folder == root or folder.startswith(root.rstrip(os.sep) + os.sep)):
+            known.pop(folder, None)
 
 
 def find_listed(file: str) -> str:

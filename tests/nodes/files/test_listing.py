@@ -19,7 +19,7 @@ def looked_into(monkeypatch):
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", counting)
-    listing.read_once.cache_clear()
+    listing.known.clear()
     return found
 
 
@@ -35,7 +35,8 @@ def test_only_folders_that_changed_are_read_again(comfyui_folders, looked_into):
     for number in range(4):
         (output / str(number)).mkdir()
         (output / str(number) / "a.sdc").touch()
-    settle(output)
+    files_in(str(output))
+    settle(output)  # which is a change that proves that folders have times
     looked_into.clear()
     expected = [f"{number}/a.sdc" for number in range(4)]
     assert files_in(str(output)) == expected and len(looked_into) == 5
@@ -49,6 +50,35 @@ def test_a_folder_that_has_just_changed_is_not_trusted(comfyui_folders, looked_i
     for _ in range(2):
         assert files_in(str(comfyui_folders / "output")) == []
     assert len(looked_into) == 2
+
+
+def test_a_file_system_without_times_of_folders_is_read_again_after_a_moment(comfyui_folders, looked_into, monkeypatch):
+    folder = comfyui_folders / "output" / "SDC"
+    folder.mkdir()
+    settle(folder)
+    state = folder.stat()
+    for number in range(3):
+        (folder / f"{number}.sdc").touch()
+        os.utime(folder, ns=(state.st_mtime_ns, state.st_mtime_ns))
+        monkeypatch.setattr(listing, "UNPROVEN", 0)  # the moment has passed
+        assert len(files_in(str(folder))) == number + 1 == len(looked_into)
+    monkeypatch.setattr(listing, "UNPROVEN", 3600 * 10**9)
+    read = len(looked_into)
+    assert len(files_in(str(folder))) == len(files_in(str(folder))) == 3 and len(looked_into) == read
+
+
+def test_folders_that_are_gone_are_forgotten(comfyui_folders):
+    output = comfyui_folders / "output"
+    for name in ("a", "a/b", "c"):
+        (output / name).mkdir()
+    files_in(str(output))
+    before = len(listing.known)
+    (output / "a" / "b").rmdir()
+    (output / "a").rmdir()
+    files_in(str(output))
+    assert len(listing.known) == before - 2
+    files_in(str(comfyui_folders / "input"))
+    assert os.path.realpath(output / "c") in listing.known
 
 
 def test_links_in_a_circle_end(comfyui_folders):
