@@ -11,6 +11,11 @@ CATEGORY = "model/latent/SDC"
 ADVANCED = f"{CATEGORY}/advanced"
 
 
+def file_name(path: str) -> str:
+    """The name of a file without its folders, however a system writes them."""
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
+
+
 @contextmanager
 def plain_errors():
     """Raise the codec's errors as ValueError, since ComfyUI shows the full class name in front of the message."""

@@ -72,9 +72,10 @@ export function download(file) {
   link.click()
 }
 
-// From a name in Load SDC's list, "folder/name.sdc [output]", to { filename, subfolder, type }.
+// From a name in Load SDC's list, "folder/name.sdc [output]", to { filename, subfolder, type }. In a workflow from
+// somebody else anything may stand in the place of a name.
 export function splitName(name) {
-  const [, path, type = "input"] = name.match(/^(.*?)(?: \[(input|output|temp)\])?$/)
+  const [, path, type = "input"] = String(name).match(/^(.*?)(?: \[(input|output|temp)\])?$/s)
   const cut = path.lastIndexOf("/")
   return { filename: path.slice(cut + 1), subfolder: path.slice(0, Math.max(cut, 0)), type }
 }

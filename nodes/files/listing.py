@@ -149,7 +149,7 @@ def forget_others(root: str, seen: set[str]):
 
 def find_listed(file: str) -> str:
     """Return the path of 'name', 'name [output]' or a sample; raise ValueError or FileNotFoundError for other names."""
-    if file is None or "\0" in file:  # None: linked to a node that has not run yet
+    if not isinstance(file, str) or "\0" in file:  # None: linked to a node that has not run yet
         raise ValueError(f"{file!a} cannot be the name of a file.")
     if sample := find_sample(file):
         return sample

@@ -5,6 +5,7 @@ from nodes import VAEDecode  # ComfyUI's own node, not the folder of this file
 
 from ... import codec
 from ...codec.vae_identity import MAX_WEIGHTS
+from .. import file_name
 
 WARNING = "\u26a0"
 
@@ -37,7 +38,8 @@ def vae_notes(images: list[codec.EncodedImage], vae) -> list[str]:
 
 def note(image: codec.EncodedImage, fingerprint: bytes, connected: bytes) -> str:
     name = image.metadata.get("vae")
-    vae = f"{name} ({fingerprint.hex()})" if isinstance(name, str) and name else fingerprint.hex()
+    name = file_name(name) if isinstance(name, str) else ""
+    vae = f"{name} ({fingerprint.hex()})" if name else fingerprint.hex()
     return (
         f"{WARNING} This image was made with the {image.latent_format} VAE {vae}, but the connected VAE is "
         f"{connected.hex()}: colors and details may differ."

@@ -4,6 +4,7 @@ Nodes are known by what their inputs are called, so samplers and loaders of othe
 that is not is passed by. A graph may come from anybody: whatever it holds, this ends, and gives no more than is there.
 """
 
+from .. import file_name
 from .generation import generation_of
 
 # What the inputs of loaders are called: of those that give a MODEL, and those that give a VAE.
@@ -70,7 +71,7 @@ def name_behind(graph: dict, start: str, socket: str, names: tuple[str, ...]) ->
     user = nearest(graph, start, lambda node: linked(inputs(node).get(socket)) is not None)
     loader = user and nearest(graph, linked(inputs(graph[user])[socket]), lambda node: named(node) is not None)
     file = named(graph[loader]) if loader else None
-    return file and file.replace("\\", "/").split("/")[-1]
+    return file and file_name(file)
 
 
 def is_sampler(node) -> bool:

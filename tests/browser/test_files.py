@@ -206,6 +206,17 @@ def test_the_front_end_takes_over_when_it_has_changed(canvas_page, sdc_file):
     assert not page.nodes("SDCLoad")
 
 
+def test_what_is_no_name_in_a_strangers_workflow_breaks_no_menu(canvas_page):
+    page, node = canvas_page, canvas_page.add("SDCLoad")
+    for value, is_file in ((123, False), ({}, False), ("a\nb.sdc", True)):
+        page.set(node, "file", value)
+        items = page.run(
+            "id => app.extensions.flatMap(e => e.getNodeMenuItems?.(sdc.node(id)) ?? []).map(item => item?.content)",
+            node,
+        )
+        assert ("Download .sdc file" in items) == is_file
+
+
 def test_downloading_from_the_menu(canvas_page, sdc_file, input_folder):
     page, path = canvas_page, sdc_file("menu.sdc", input_folder)
     node = page.add("SDCLoad", file="menu.sdc")

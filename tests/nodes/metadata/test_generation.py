@@ -20,6 +20,13 @@ def test_whole_numbers_and_others_may_be_written_alike():
     assert [type(value) for value in found.values()] == [int, int, float, float]
 
 
+def test_files_have_no_folders():
+    """Of whoever made the image, in whose system's writing."""
+    found = generation_of({"model": "C:\\Users\\me\\sd\\m.safetensors", "vae": "/home/me/v.pt", "prompt": "a/b"})
+    assert found == {"model": "m.safetensors", "vae": "v.pt", "prompt": "a/b"}
+    assert generation_of({"model": "../..", "vae": "a\\"}) == {}
+
+
 @pytest.mark.parametrize(
     "strange",
     [
