@@ -15,6 +15,7 @@ from .comparison.entries import Entry, compare, to_batches
 from .comparison.sheet import draw_sheet
 from .comparison.table import to_csv, to_markdown
 from .files.paths import save_under
+from .progress import cancelable
 from .sockets.sdc import SDC
 
 SLOTS = (1, 2, 3, 4)
@@ -111,6 +112,7 @@ class SDCCompare(io.ComfyNode):
         )
 
     @classmethod
+    @cancelable()
     def execute(
         cls, original, jpeg, webp, avif, jpeg_xl, baseline_bytes, lpips_network, filename_prefix, **slots
     ) -> io.NodeOutput:

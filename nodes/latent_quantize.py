@@ -1,6 +1,5 @@
 """SD Latent Quantize. Presets, their settings and what each does are those of `codec.presets`."""
 
-import comfy.model_management
 from comfy.utils import ProgressBar
 from comfy_api.v0_0_2 import io
 
@@ -9,6 +8,7 @@ from . import CATEGORY, plain_errors
 from .latents.arrays import check_latent, to_arrays, to_latent
 from .latents.formats import AUTO, UNKNOWN, settle_format
 from .latents.vae import fingerprint_of
+from .progress import cancelable, check_cancel
 from .sockets.sdc import SDC, size_line
 
 # What the page grays by: which inputs each preset uses.
@@ -198,6 +198,7 @@ class SDCLatentQuantize(io.ComfyNode):
         )
 
     @classmethod
+    @cancelable()
     @plain_errors()
     def execute(
         cls,
@@ -238,7 +239,7 @@ class SDCLatentQuantize(io.ComfyNode):
 
         def step():
             progress.update(1)
-            comfy.model_management.throw_exception_if_processing_interrupted()
+            check_cancel()
 
         encoded_images = codec.encode(
             batch,
@@ -250,7 +251,7 @@ class SDCLatentQuantize(io.ComfyNode):
             vae=None if vae is None or hasattr(vae, "get_model_object") else fingerprint_of(vae),
             step=step,
         )
-        decoded = to_latent(encoded_images)
+        decoded = to_latent(encoded_images, shows_progress=False)
         if "batch_index" in latent:
             decoded["batch_index"] = latent["batch_index"]
         if "noise_mask" in latent:

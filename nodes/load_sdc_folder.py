@@ -11,6 +11,7 @@ from .files.folders import ORDERS, PLACES, choose_files
 from .files.listing import find_listed, load_listed
 from .latents.arrays import to_latent
 from .metadata.outputs import generation_outputs, generation_values
+from .progress import steps
 from .sockets.sdc import SDC
 
 MAX_LINES = 20
@@ -115,10 +116,10 @@ class SDCLoadFolder(io.ComfyNode):
                 f"the first {index}."
             )
         rows, lines, total = [], [], 0
-        for file in files:
+        for file in steps(files):
             try:
                 images, num_bytes = load_listed(file, max_megapixels)
-                first, latent = images[0], to_latent(images)
+                first, latent = images[0], to_latent(images, shows_progress=False)
             except (ValueError, OSError) as error:  # a bad file does not stop the others
                 lines.append(f"\u26a0 {error}")
                 continue

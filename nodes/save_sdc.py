@@ -9,6 +9,7 @@ from .latents.arrays import to_latent
 from .metadata.embedding import embed_metadata
 from .metadata.prompt_graph import find_generation
 from .previews.thumbnail import save_thumbnail
+from .progress import cancelable, check_cancel, steps
 from .sockets.sdc import SDC, preview_notes
 
 # The Assets view lists media only, and "format" says what kind a file is. Of the kinds that it lists, audio is the one
@@ -105,6 +106,7 @@ class SDCSave(io.ComfyNode):
         )
 
     @classmethod
+    @cancelable()
     @plain_errors()
     def execute(cls, sdc, filename_prefix, embed, prompt="", image=None, thumbnail=False, batch=APART) -> io.NodeOutput:
         workflow = (cls.hidden.extra_pnginfo or {}).get("workflow")
@@ -115,9 +117,10 @@ class SDCSave(io.ComfyNode):
         ]
         # Everything that can fail comes before the first file.
         files = pack_files([encoded for encoded, _ in embedded], batch)
-        compared = [file.times_smaller(image) for file in files]
+        compared = [file.times_smaller(image, check_cancel) for file in files]
         written, results, images, lines = [], [], [], []
-        for prefix, file, comparison in zip(fill_in(filename_prefix, files), files, compared, strict=True):
+        to_write = list(zip(fill_in(filename_prefix, files), files, compared, strict=True))
+        for prefix, file, comparison in steps(to_write):
             saved = write_file(prefix, file)
             written += saved.images
             results.append({**ui.SavedResult(saved.filename, saved.subfolder, io.FolderType.output), "format": FORMAT})

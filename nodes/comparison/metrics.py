@@ -12,6 +12,8 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from ...codec.interruption import poll
+
 # Wang, Simoncelli and Bovik, "Multi-scale structural similarity for image quality assessment" (2003), section 3.2.
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 MIN_MS_SSIM = 11 * 2 ** (len(SCALE_WEIGHTS) - 1)  # the 11x11 window has to fit into the coarsest scale
@@ -45,6 +47,7 @@ def measure(original, restored, lpips=None) -> dict[str, float | None]:
     """
     found: dict[str, float | None] = {"psnr": psnr(original, restored)}
     for name, metric in (("ssim", ssim), ("ms_ssim", ms_ssim), ("lpips", lpips)):
+        poll()
         try:
             found[name] = metric and metric(original, restored)
         except MetricUnavailable:
@@ -155,6 +158,8 @@ def lpips_network(weights: Path, net: str):
         network.net.load_state_dict({name: value for name, value in features.items() if value is not None})
     except RuntimeError as error:
         raise MetricUnavailable(f"{weights} does not hold torchvision's {LPIPS_WEIGHTS[net]}: {error}") from error
+    for layer in network.modules():
+        layer.register_forward_pre_hook(lambda *_: poll())
     return network
 
 
@@ -172,7 +177,9 @@ def _similarity(a, b, mean, sample_factor) -> tuple[np.ndarray, np.ndarray]:
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     a, b = a.astype(np.float64), b.astype(np.float64)
     mean_a, mean_b = mean(a), mean(b)
+    poll()  # each of these lines takes a second for an image of 36 megapixels
     variances = (mean(a * a) - mean_a**2 + mean(b * b) - mean_b**2) * sample_factor
+    poll()
     covariance = (mean(a * b) - mean_a * mean_b) * sample_factor
     contrast = (2 * covariance + c2) / (variances + c2)
     return (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1) * contrast, contrast

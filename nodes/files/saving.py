@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -28,9 +29,10 @@ class OutputFile(NamedTuple):
             return size_line(self.images[0])
         return f"{count} images in {size_words(num_bytes)}, {size_words(round(num_bytes / count))} each"
 
-    def times_smaller(self, original: torch.Tensor | None) -> str:
+    def times_smaller(self, original: torch.Tensor | None, check: Callable[[], object]) -> str:
         """How many times smaller the file is than raw 8-bit pixels, and than PNGs of the originals if they are known.
 
+        `check` is called again and again while such a PNG is made; its exceptions end that.
         `original` is an IMAGE (B, H, W, C); where it has fewer images than the batch, its last one counts for the rest.
         """
         first, num_bytes = self.images[0], len(self.data)
@@ -39,7 +41,7 @@ class OutputFile(NamedTuple):
         if original is None:
             return line
         indices = [min(index, len(original) - 1) for index in range(self.start, self.start + len(self.images))]
-        sizes = {index: png_bytes(original[index]) for index in set(indices)}
+        sizes = {index: png_bytes(original[index], check) for index in set(indices)}
         times = sum(sizes[index] for index in indices) / num_bytes
         return f"{line}, {times:.0f}x smaller than the PNG{'s' * (len(self.images) > 1)}"
 
@@ -89,10 +91,23 @@ def write_file(prefix: str, file: OutputFile) -> Written:
     return Written(path, filename, subfolder, images)
 
 
-def png_bytes(image: torch.Tensor) -> int:
+class Counter(io.RawIOBase):
+    """A file that forgets what it is given and knows how much that was."""
+
+    def __init__(self, check: Callable[[], object]):
+        self.check, self.num_bytes = check, 0
+
+    def write(self, data) -> int:
+        self.check()
+        self.num_bytes += len(data)
+        return len(data)
+
+
+def png_bytes(image: torch.Tensor, check: Callable[[], object]) -> int:
     """Size of the file that Save Image would write of an IMAGE (H, W, C)."""
     pixels = (image.clamp(0, 1) * 255).byte().cpu().numpy()
     pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels  # Pillow has no third axis for gray
-    png = io.BytesIO()
+    check()
+    png = Counter(check)
     Image.fromarray(pixels).save(png, "PNG", compress_level=4)
-    return png.tell()
+    return png.num_bytes

@@ -3,8 +3,10 @@
 import comfy.model_management
 import numpy as np
 import torch
+from comfy.utils import ProgressBar
 
 from ... import codec
+from ..progress import check_cancel
 
 
 def check_latent(latent: dict) -> torch.Tensor:
@@ -44,13 +46,25 @@ def to_arrays(latent: dict) -> list[np.ndarray]:
     return list(check_latent(latent).to(device="cpu", dtype=torch.float32).numpy())
 
 
-def to_latent(images: list[codec.EncodedImage]) -> dict:
+def to_latent(images: list[codec.EncodedImage], shows_progress: bool = True) -> dict:
     """Decode images of one shape into a LATENT that carries the name of its latent format.
 
-    Its samples are (B, C, H, W) or (B, C, T, H, W) float32, as what was encoded. Raises codec.SdcError where a file is
-    damaged within its coded latent.
+    Its samples are (B, C, H, W) or (B, C, T, H, W) float32, as what was encoded. Cancel ends it at any moment. Raises
+    codec.SdcError where a file is damaged within its coded latent.
     """
-    samples = torch.from_numpy(np.stack([codec.decode(image) for image in images]))
+    progress = ProgressBar(100 * len(images)) if shows_progress else None
+    decoded = []
+
+    def check(share: float | None):
+        check_cancel()
+        if progress and share is not None:
+            progress.update_absolute(round(100 * (len(decoded) + share)))
+
+    with codec.interruptible(check):
+        for image in images:
+            check(0.0)
+            decoded.append(codec.decode(image))
+    samples = torch.from_numpy(np.stack(decoded))
     samples = samples.to(comfy.model_management.intermediate_device())
     latent_format = images[0].latent_format
     return {"samples": samples} | ({} if latent_format == "unknown" else {"latent_format": latent_format})

@@ -1,11 +1,10 @@
 """The thumbnails of many images on one sheet."""
 
-import comfy.model_management
 import numpy as np
-from comfy.utils import ProgressBar
 from PIL import Image, ImageDraw, ImageFont
 
 from ... import codec
+from ..progress import cancelable, steps
 from .thumbnail import draw_thumbnail
 
 MAX_IMAGES = 1000
@@ -22,18 +21,16 @@ def draw_contact_sheet(images: list[codec.EncodedImage], names: list[str], colum
     cell = side + GAP
     sheet = Image.new("RGB", (GAP + columns * cell, GAP + rows * (cell + line)), BACKGROUND)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(LINE - 4)
-    progress = ProgressBar(len(images))
-    for number, (image, name) in enumerate(zip(images, names, strict=False)):
-        comfy.model_management.throw_exception_if_processing_interrupted()
+    for number, (image, name) in enumerate(steps(list(zip(images, names, strict=False)))):
         left, top = GAP + number % columns * cell, GAP + number // columns * (cell + line)
         try:
-            small = draw_thumbnail(image)
+            with cancelable():
+                small = draw_thumbnail(image)
             small.thumbnail((side, side), Image.Resampling.LANCZOS)
             sheet.paste(small, (left + (side - small.width) // 2, top + (side - small.height) // 2))
         except codec.SdcLimitError:
             pass
         pen.text((left, top + side + 2), shorten(name, pen, font, side), INK, font)
-        progress.update(1)
     return np.asarray(sheet)
 
 

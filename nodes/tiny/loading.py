@@ -4,6 +4,7 @@ import comfy.controlnet
 import comfy.sd
 import folder_paths
 
+from ..progress import check_cancel
 from .models import checkpoint, controlnet
 
 
@@ -17,7 +18,9 @@ def load_checkpoint(disable_dynamic: bool = False) -> tuple:
 
 def load_models() -> tuple:
     """(MODEL, CLIP, VAE, CONTROL_NET). Nothing is written anywhere."""
+    check_cancel()
     model, clip, vae = load_checkpoint()
+    check_cancel()
     # ComfyUI calls these for a second copy of a model, as for another device.
     model.cached_patcher_init = (model_patcher, ())
     clip.patcher.cached_patcher_init = (clip_patcher, ())
