@@ -53,7 +53,20 @@ class SDCCompare(io.ComfyNode):
                 "them. Also encodes the original as JPEG, WebP, AVIF and JPEG XL at the same file size. Like Table 1 "
                 "of 'Post-processing Based Image Coding via Stable Diffusion'."
             ),
-            search_aliases=["compare", "table", "psnr", "ssim", "lpips", "metrics", "quality", "benchmark", "sdc"],
+            search_aliases=[
+                "compare",
+                "avif",
+                "jpeg",
+                "webp",
+                "table",
+                "psnr",
+                "ssim",
+                "lpips",
+                "metrics",
+                "quality",
+                "benchmark",
+                "sdc",
+            ],
             is_output_node=True,
             inputs=[
                 io.Image.Input("original", tooltip="The image before compression."),

@@ -3,9 +3,7 @@
 from comfy_api.v0_0_2 import io
 
 from . import CATEGORY, plain_errors
-from .images.sizes import restore_size
-from .latents.arrays import to_latent
-from .latents.vae import decode_latent, vae_notes
+from .latents.vae import decode_by
 from .sockets.sdc import SDC, about_lines
 
 
@@ -23,13 +21,18 @@ class SDCDecode(io.ComfyNode):
             search_aliases=["sdc", "decode", "decompress", "open", "vae decode", "original size", "view"],
             inputs=[
                 SDC.Input("sdc", tooltip="The compressed image, from Load SDC, Save SDC or SD Latent Quantize."),
-                io.Vae.Input("vae", tooltip="A VAE of the same latent format as the file; Load SDC shows it."),
+                io.Vae.Input(
+                    "vae",
+                    optional=True,
+                    tooltip="The VAE that made the latent. Without one, or with another model's, the small VAE of the "
+                    "pack decodes files of SD 1.x, which preset best makes for every model.",
+                ),
             ],
             outputs=[io.Image.Output("image", display_name="IMAGE", tooltip="The image, in its original size.")],
         )
 
     @classmethod
     @plain_errors()
-    def execute(cls, sdc, vae) -> io.NodeOutput:
-        image = restore_size(decode_latent(vae, to_latent(sdc), sdc), sdc)
-        return io.NodeOutput(image, ui={"text": about_lines(sdc[0]) + vae_notes(sdc, vae)})
+    def execute(cls, sdc, vae=None) -> io.NodeOutput:
+        image, notes = decode_by(vae, sdc)
+        return io.NodeOutput(image, ui={"text": about_lines(sdc[0]) + notes})

@@ -7,6 +7,7 @@ from .. import codec
 from . import CATEGORY, plain_errors
 from .latents.arrays import check_latent, to_arrays, to_latent
 from .latents.formats import AUTO, UNKNOWN, settle_format
+from .latents.through_pixels import PRESET, encode_pixels, is_vae, keeps_more, latent_of
 from .latents.vae import fingerprint_of
 from .progress import cancelable, check_cancel
 from .sockets.sdc import SDC, size_line
@@ -167,8 +168,9 @@ class SDCLatentQuantize(io.ComfyNode):
                     optional=True,
                     tooltip=(
                         "The VAE that made the latent, or the MODEL of its checkpoint; auto takes the latent format "
-                        "from it. A VAE is also identified in the file, in 12 bytes, so that Load SDC can warn if "
-                        "another one is used."
+                        "from it. With a VAE other than that of SD 1.x, best stores the image through the small VAE of "
+                        "the pack, which keeps far more of it in so few bytes. A VAE of SD 1.x is identified in the "
+                        "file, in 12 bytes, so that Load SDC can warn if another one is used."
                     ),
                 ),
                 io.Boolean.Input(
@@ -230,10 +232,20 @@ class SDCLatentQuantize(io.ComfyNode):
             "seed": seed,
             "shared_palette": shared_palette,
         }
+        width, height = (None, None) if image is None else image_size(image, latent, latent_format)
+        own_format, own_latent = latent_format, latent
+        through_pixels = keeps_more(preset, latent_format, latent, vae)
+        if through_pixels:
+            latent, size = encode_pixels(vae, latent)
+            latent_format = latent["latent_format"]
+            height, width = (height, width) if image is not None else size
         used, note = codec.usable_preset(preset, latent_format)
         notes = [f"\u26a0 {note[0].upper()}{note[1:]}."] if note else []
         notes += unused(used, widgets, latent_format)
-        width, height = (None, None) if image is None else image_size(image, latent, latent_format)
+        if note and preset == PRESET and not through_pixels:
+            notes.append("Connect the VAE of the latent to vae, and best can store it through the pack's small VAE.")
+        if through_pixels:
+            notes.append(f"Stored as {latent_format}, of which more is left in so few bytes than of {own_format}.")
         batch = to_arrays(latent)
         progress = ProgressBar(len(batch))
 
@@ -248,10 +260,14 @@ class SDCLatentQuantize(io.ComfyNode):
             latent_format=latent_format,
             width=width,
             height=height,
-            vae=None if vae is None or hasattr(vae, "get_model_object") else fingerprint_of(vae),
+            vae=None if through_pixels or not is_vae(vae) else fingerprint_of(vae),
             step=step,
         )
-        decoded = to_latent(encoded_images, shows_progress=False)
+        latent = own_latent
+        if through_pixels:
+            decoded = latent_of(vae, own_format, encoded_images)
+        else:
+            decoded = to_latent(encoded_images, shows_progress=False)
         if "batch_index" in latent:
             decoded["batch_index"] = latent["batch_index"]
         if "noise_mask" in latent:

@@ -9,8 +9,7 @@ from .. import codec
 from . import CATEGORY, plain_errors
 from .files.listing import find_listed, list_files, load_listed
 from .files.samples import list_samples
-from .latents.arrays import to_latent
-from .latents.vae import vae_notes
+from .latents.vae import open_for
 from .metadata.outputs import generation_outputs, generation_values
 from .sockets.sdc import SDC, about_file
 
@@ -45,7 +44,8 @@ class SDCLoad(io.ComfyNode):
                 io.Vae.Input(
                     "vae",
                     optional=True,
-                    tooltip="The VAE that will decode the image, only to warn you if another one made the file.",
+                    tooltip="The VAE that will decode the image. Files of SD 1.x, as preset best makes for all models, "
+                    "open with any VAE; for others a warning says which VAE they need.",
                 ),
             ],
             outputs=[
@@ -83,5 +83,6 @@ class SDCLoad(io.ComfyNode):
         images, num_bytes = load_listed(file, max_megapixels)
         first = images[0]  # its metadata count for all
         values = first.metadata.get("prompt", ""), first.width, first.height, *generation_values(first)
-        lines = about_file(images, num_bytes) + ([] if vae is None else vae_notes(images, vae))
-        return io.NodeOutput(to_latent(images), images, *values, ui={"text": lines})
+        latent, notes = open_for(vae, images)
+        lines = about_file(images, num_bytes) + notes
+        return io.NodeOutput(latent, images, *values, ui={"text": lines})

@@ -6,8 +6,7 @@ from comfy_api.v0_0_2 import io
 from . import CATEGORY, plain_errors
 from .images.sizes import restore_size
 from .inversion.image_to_noise import image_to_noise
-from .latents.arrays import to_latent
-from .latents.vae import decode_latent, vae_notes
+from .latents.vae import decode_latent, open_for
 from .regeneration.edges import canny_edges
 from .regeneration.noise_to_image import noise_to_image
 from .sockets.sdc import SDC
@@ -120,7 +119,7 @@ class SDCRegenerate(io.ComfyNode):
     ) -> io.NodeOutput:
         """`inversion` holds auto_strength, strength and steps."""
         guidance = {"cfg": cfg, "negative": negative}
-        latent = to_latent(sdc)
+        latent, notes_of_vae = open_for(vae, sdc)
         inverted = image_to_noise(
             model, positive, latent, sdc=sdc, **{"auto_strength": True, "strength": 0.3, **inversion}, **guidance
         )
@@ -133,5 +132,5 @@ class SDCRegenerate(io.ComfyNode):
             control_net=control_net, edges=edges, canny_strength=canny_strength, vae=vae, **guidance,
         )  # fmt: skip
         image = restore_size(decode_latent(vae, regenerated, sdc), sdc)
-        lines = [f"{image.shape[2]}x{image.shape[1]}", *inverted.lines, *notes, *vae_notes(sdc, vae)]
+        lines = [f"{image.shape[2]}x{image.shape[1]}", *inverted.lines, *notes, *notes_of_vae]
         return io.NodeOutput(image, restore_size(decoded, sdc), regenerated, ui={"text": lines})

@@ -38,7 +38,7 @@ class Autoencoder:
     `name` is as ComfyUI's Load VAE lists it; or `vae` is that of the SD 1.x checkpoint called `name`.
     """
 
-    LATENT_FORMATS = {"taesdxl": "SDXL", "taesd3": "SD3", "taef1": "Flux"}
+    LATENT_FORMATS = {"taesdxl": "SDXL", "taesd3": "SD3", "taef1": "Flux", "taef2": "Flux2"}
 
     def __init__(self, name: str, vae=None):
         self.name = name

@@ -79,9 +79,9 @@ class StoredImage:
         label = f"{name}, quality {quality}"
         return self.measured_baseline(label, name, {"quality": quality}, baselines.encode_baseline)
 
-    def baseline_of_size(self, name: str, max_bytes: int) -> dict:
+    def baseline_of_size(self, name: str, max_bytes: int, label: str | None = None) -> dict:
         """The best within so many bytes, or else the smallest file, with "fits" false."""
-        return self.measured_baseline(name, name, {"max_bytes": max_bytes}, baselines.encode_baseline_to_size)
+        return self.measured_baseline(label or name, name, {"max_bytes": max_bytes}, baselines.encode_baseline_to_size)
 
     def measured_baseline(self, label: str, name: str, setting: dict, encode) -> dict:
         def measure():

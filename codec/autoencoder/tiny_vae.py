@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from .network import make_decoder, make_encoder
+from .network import WIDTH, make_decoder, make_encoder
 
 LATENT_FORMAT = "SD1.x"  # the latent space it knows
 SCALE = 0.18215  # between ComfyUI's LATENT and the latents of the networks, whose variance is about 1
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 TILE = 96  # latents a side that are worked on at once, so that a large image needs no more memory than a small one
 REACH = 20  # latents beyond a tile that its pixels, or latents, still depend on
+# Pixels per latent of a small image -> the last layer of the decoder that it needs.
+PREFIXES = {2: 10, 4: 15}
 
 
 @functools.cache
@@ -27,6 +29,17 @@ def encoder() -> nn.Sequential:
 @functools.cache
 def decoder() -> nn.Sequential:
     return _load(make_decoder(), "sdc_tiny_vae_decoder.safetensors")
+
+
+@functools.cache
+def small_decoder(scale: int) -> nn.Sequential:
+    """A decoder of `scale` pixels per latent: the first layers of `decoder`, and a layer that reads colors off them."""
+    from safetensors.torch import load_file
+
+    colors = nn.Conv2d(WIDTH, 3, 3, padding=1)
+    stored = load_file(WEIGHTS / "sdc_tiny_vae_previews.safetensors")
+    colors.load_state_dict({name: stored[f"{scale}.{name}"].float() for name in ("weight", "bias")})
+    return nn.Sequential(*decoder()[: PREFIXES[scale] + 1], colors.requires_grad_(False)).eval()
 
 
 def _load(network: nn.Sequential, file: str) -> nn.Sequential:
@@ -55,14 +68,28 @@ def encode_pixels(pixels: np.ndarray) -> np.ndarray:
     return (_tiled(lambda tile: encoder()(tile.float() / 255), image, 8, 1) / SCALE).numpy()
 
 
-def decode_latent(latent: np.ndarray) -> np.ndarray:
-    """Image of a latent (4, h, w) in the convention of ComfyUI's LATENT: (8 h, 8 w, 3) uint8."""
+def decode_latent(latent: np.ndarray, scale: int = 8) -> np.ndarray:
+    """Image of a latent.
+
+    Parameters
+    ----------
+    latent : (4, h, w) float32 array
+        In the convention of ComfyUI's LATENT.
+    scale : int
+        Pixels per latent: 8 for the image in full, 4 or 2 for a smaller one, which takes a third or a twelfth of the
+        work.
+
+    Returns
+    -------
+    (scale * h, scale * w, 3) uint8 array
+    """
     z = torch.from_numpy(np.ascontiguousarray(latent)) * SCALE
+    network = decoder() if scale == 8 else small_decoder(scale)
 
     def pixels(tile):
-        return (decoder()(tile).clamp(0, 1) * 255).round().to(torch.uint8)
+        return (network(tile).clamp(0, 1) * 255).round().to(torch.uint8)
 
-    return _tiled(pixels, z, 1, 8).permute(1, 2, 0).contiguous().numpy()
+    return _tiled(pixels, z, 1, scale).permute(1, 2, 0).contiguous().numpy()
 
 
 @torch.inference_mode()

@@ -6,6 +6,10 @@ from nodes import VAEDecode  # ComfyUI's own node, not the folder of this file
 from ... import codec
 from ...codec.vae_identity import MAX_WEIGHTS
 from .. import file_name
+from ..images.sizes import restore_size
+from .arrays import to_latent
+from .formats import format_of_vae
+from .through_pixels import has_pixels, latent_of, pixels_of
 
 WARNING = "\u26a0"
 
@@ -46,15 +50,60 @@ def note(image: codec.EncodedImage, fingerprint: bytes, connected: bytes) -> str
     )
 
 
+def open_for(vae, images: list[codec.EncodedImage]) -> tuple[dict, list[str]]:
+    """LATENT of images for a VAE, whichever made them, and notes for whoever wonders.
+
+    Where the VAE has another latent format, the pack's small VAE decodes what it can, and `vae` encodes that. Without
+    a VAE, or where the small one cannot decode, the LATENT is the stored one.
+
+    Parameters
+    ----------
+    vae : VAE or None
+    images : list of EncodedImage
+        Of one latent shape.
+    """
+    if vae is None:
+        return to_latent(images), []
+    own = images[0].latent_format
+    wanted = own if is_of(vae, images) else format_of_vae(vae)
+    fits = wanted == own or wanted is None and vae.latent_channels == images[0].channels
+    if fits or not has_pixels(images):
+        return to_latent(images), vae_notes(images, vae)
+    note = f"Stored for {own}: decoded by the pack's small VAE and encoded by this {wanted or 'other'} VAE."
+    return latent_of(vae, wanted, images), [note]
+
+
+def is_of(vae, images: list[codec.EncodedImage]) -> bool:
+    """Whether the images say that this VAE has made them."""
+    known = [image.vae for image in images if image.vae is not None]
+    return len(known) == len(images) and all(codec.same_vae(one, fingerprint_of(vae)) for one in known)
+
+
+def decode_by(vae, images: list[codec.EncodedImage]) -> tuple[torch.Tensor, list[str]]:
+    """IMAGE (B, H, W, 3) of images in their original size, and notes; without a VAE by the pack's small one."""
+    own = images[0].latent_format
+    if vae is None and not has_pixels(images):
+        raise ValueError(
+            f"The image is stored in a way that only a {own} VAE can decode: connect one to vae, from Load VAE or a "
+            "checkpoint."
+        )
+    if vae is None:
+        return pixels_of(images), ["Decoded by the pack's small VAE."]
+    wanted = own if is_of(vae, images) else format_of_vae(vae)
+    if has_pixels(images) and (wanted != own if wanted else vae.latent_channels != images[0].channels):
+        return pixels_of(images), [f"Stored for {own}: decoded by the pack's small VAE, not by the connected one."]
+    return restore_size(decode_latent(vae, to_latent(images), images), images), vae_notes(images, vae)
+
+
 def decode_latent(vae, latent: dict, images: list[codec.EncodedImage]) -> torch.Tensor:
     """IMAGE (B, H, W, 3) of the LATENT that `images` decode to, by ComfyUI's VAE Decode.
 
     Raises ValueError where the VAE takes another number of channels.
     """
-    wanted = images[0]
-    if vae.latent_channels != wanted.channels:
+    channels = latent["samples"].shape[1]
+    if vae.latent_channels != channels:
         raise ValueError(
-            f"The image is a {wanted.latent_format} latent with {wanted.channels} channels, but this VAE decodes "
-            f"{vae.latent_channels} channels. Connect the VAE of a {wanted.latent_format} checkpoint."
+            f"The image is a {images[0].latent_format} latent with {channels} channels, but this VAE decodes "
+            f"{vae.latent_channels} channels. Connect the VAE of a {images[0].latent_format} checkpoint."
         )
     return VAEDecode().decode(vae, latent)[0]

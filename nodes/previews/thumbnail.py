@@ -18,7 +18,7 @@ SIDE = 256
 MAX_PIXELS = 4096**2  # of the true image; the latent of a larger one is not decoded only for a preview
 # The same of the learned codec, which takes a quarter of a second a megapixel, for whoever only looks at a file.
 MAX_LEARNED_PIXELS = 2048**2
-MAX_LATENTS = 64  # a side; a larger latent is averaged to this before the autoencoder decodes it, which saves time
+MAX_LATENTS = 128  # a side; a larger latent is averaged to this before the autoencoder decodes it, which saves time
 MAX_KNOWN = 64  # JPEGs in memory, some 10 kB each
 
 known: dict[str, bytes] = {}  # version of a file -> JPEG of its first image
@@ -92,13 +92,14 @@ def check_pixels(image: codec.EncodedImage, most: int):
 
 
 def by_tiny_vae(latent: np.ndarray, image: codec.EncodedImage) -> np.ndarray:
-    """(H, W, 3) uint8 of a latent (4, h, w), without what pads the true image."""
+    """(H, W, 3) uint8 of a latent (4, h, w), as large as a thumbnail needs, without what pads the true image."""
     height, width = latent.shape[1:]
+    scale = next((scale for scale in (2, 4) if scale * max(height, width) >= SIDE), 8)
     share = min(1, MAX_LATENTS / max(height, width))
     if share < 1:
         size = max(1, round(height * share)), max(1, round(width * share))
         latent = interpolate(torch.from_numpy(latent)[None], size, mode="area")[0].numpy()
-    pixels = tiny_vae.decode_latent(latent)
+    pixels = tiny_vae.decode_latent(latent, scale)
     # What fills the last latents beyond the true image is no part of it.
     rows, columns = (
         round(side * true / (8 * latents))

@@ -131,7 +131,9 @@ def test_training_without_photographs_says_what_is_missing(tmp_path, capsys):
     assert "SDC_SHARED" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         command.main(["gan"], {"shared": tmp_path, "cache": tmp_path})
-    assert "no such model: gan; there are coder, dictionaries, vae, unet, controlnet" in capsys.readouterr().err
+    assert (
+        "no such model: gan; there are coder, dictionaries, vae, previews, unet, controlnet" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.skipif(not (SHARED / "models" / "vae_approx").is_dir(), reason="no models/vae_approx under SDC_SHARED")

@@ -1,14 +1,24 @@
 """The fingerprint of ComfyUI's VAE, and what is said where another one is connected."""
 
 import copy
+import math
+import os
+from pathlib import Path
 
+import folder_paths
+import nodes as comfy_nodes
 import numpy as np
 import pytest
 import sdc_pack.codec as codec
+import skimage.data
 import torch
+from sdc_pack.codec.autoencoder import tiny_vae
+from sdc_pack.nodes.decode import SDCDecode
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.latents.vae import fingerprint_of, vae_notes
 from sdc_pack.nodes.load_sdc import SDCLoad
+
+VAE_APPROX = Path(os.environ["SDC_SHARED"]) / "models" / "vae_approx"
 
 
 def other(vae, change):
@@ -75,3 +85,66 @@ def test_a_batch_says_it_once(vae, image):
     marked = codec.with_vae(image, fingerprint_of(vae))
     assert len(vae_notes([image, marked, marked], other(vae, tuned))) == 1
     assert vae_notes([image, marked], vae) == vae_notes([], vae) == []
+
+
+def photograph(size=(136, 128)) -> np.ndarray:
+    height, width = size
+    return skimage.data.astronaut()[60 : 60 + height, 160 : 160 + width]
+
+
+def psnr(one, other) -> float:
+    return -10 * math.log10((one.float() - other.float()).square().mean().item())
+
+
+@pytest.mark.skipif(not VAE_APPROX.is_dir(), reason="no models/vae_approx under SDC_SHARED")
+@pytest.mark.parametrize("name", ["taesdxl", "taesd3", "taef1", "taef2"])
+@pytest.mark.parametrize("preset", ["best", "custom"])
+def test_any_vae_opens_a_file_of_sd1(name, preset, tmp_path):
+    folder_paths.add_model_folder_path("vae_approx", str(VAE_APPROX))
+    vae = comfy_nodes.VAELoader().load_vae(name)[0]
+    original = torch.from_numpy(photograph()).float()[None] / 255
+    settings = {"quality": 90} if preset == "best" else {"colors": 256, "dither": "none"}
+    (image,) = codec.encode([tiny_vae.encode_pixels(photograph())], preset, **settings)
+    codec.save_file(image, tmp_path / "input" / "a.sdc")
+    own = SDCDecode.execute([image]).result[0]
+    assert psnr(own, original) > 20
+    loaded = SDCLoad.execute("a.sdc", vae=vae)
+    latent, opened = loaded.result[:2]
+    assert latent["samples"].shape[1] == vae.latent_channels and opened[0].metadata == image.metadata
+    seen = comfy_nodes.VAEDecode().decode(vae, latent)[0]
+    top = (own.shape[1] - seen.shape[1]) // 2  # VAE Encode takes the middle
+    assert psnr(seen, own[:, top : top + seen.shape[1]]) > 20
+    assert any("for SD1.x" in line and " VAE" in line for line in loaded.ui["text"])
+    assert SDCDecode.execute([image], vae).result[0].shape == original.shape
+
+
+def test_what_no_other_vae_can_open_names_the_one_that_can():
+    latent = np.random.default_rng(0).normal(size=(16, 8, 8)).astype(np.float32)
+    (image,) = codec.encode([latent], "custom", latent_format="SD3")
+    with pytest.raises(ValueError, match="only a SD3 VAE can decode"):
+        SDCDecode.execute([image])
+
+
+@pytest.mark.skipif(not VAE_APPROX.is_dir(), reason="no models/vae_approx under SDC_SHARED")
+@pytest.mark.parametrize("name", ["taef1", "taef2"])
+def test_best_stores_the_latent_of_any_vae_as_one_of_sd1(name):
+    folder_paths.add_model_folder_path("vae_approx", str(VAE_APPROX))
+    vae = comfy_nodes.VAELoader().load_vae(name)[0]
+    original = torch.from_numpy(np.stack([photograph((128, 144)), photograph((128, 144))[:, ::-1]])).float() / 255
+    latent = {**comfy_nodes.VAEEncode().encode(vae, original)[0], "batch_index": [3, 5]}
+
+    def quantize(preset="best", **more):
+        arguments = latent, preset, 64, "none", 1.0, 0, "auto"
+        return SDCLatentQuantize.execute(*arguments, quality=90, vae=vae, **more)
+
+    images, decoded, *_ = quantize().result
+    assert [image.latent_format for image in images] == ["SD1.x"] * 2 and images[0].vae is None
+    assert (images[0].width, images[0].height) == (144, 128)
+    assert decoded["samples"].shape == latent["samples"].shape and decoded["batch_index"] == [3, 5]
+    shown, own = comfy_nodes.VAEDecode().decode(vae, decoded)[0], SDCDecode.execute(images).result[0]
+    assert psnr(own, original) > 20 and psnr(shown, own) > 20
+    # The original size is that of the image that VAE Encode cropped.
+    larger = torch.nn.functional.pad(original, (0, 0, 0, 3, 0, 2))
+    assert quantize(image=larger).result[0][0].width == 147
+    # Without the VAE, or by another preset, it is the latent itself that is stored.
+    assert quantize("custom").result[0][0].latent_format == {"taef1": "Flux", "taef2": "Flux2"}[name]
