@@ -11,7 +11,7 @@ from sdc_pack.codec.autoencoder import tiny_vae
 
 from . import data, loop
 
-PHOTOGRAPHS = 160
+PHOTOGRAPHS = 64
 SIDE = 256  # pixels in the middle of each
 RIDGE = 1e-3  # of the mean variance of a feature
 
