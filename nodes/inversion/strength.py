@@ -3,35 +3,45 @@
 import torch
 
 from ... import codec
+from ..latents.formats import comfy_format
 from .noise import noise_scaling
 
 
 def quantization_noise(model, latent: dict, sdc) -> float:
     """Estimated RMS error of quantization, as a standard deviation in model space; the largest one of a batch.
 
-    A palette estimates it from the spread of its entries, the learned codec from its weights and the quality.
+    A palette estimates it from the spread of its entries, the learned codec from its weights and the quality. An image
+    that is stored as a latent of another model has the error that it has in that model's space: both have a variance of
+    about one.
 
     Parameters
     ----------
     latent : dict
-        LATENT, (B, C, H, W).
+        LATENT, (B, C, ...).
     sdc : list of EncodedImage
         What the latent was decoded from.
 
     Raises
     ------
     ValueError
-        No `sdc`, or one with another number of channels.
+        No `sdc`.
     """
     if not sdc:
         raise ValueError("auto_strength estimates the damage from the file: connect sdc, or turn auto_strength off.")
     channels = latent["samples"].shape[1]
-    if any(image.channels != channels for image in sdc):
-        raise ValueError(f"sdc has another latent format than latent, which has {channels} channels.")
+
+    def error(image):
+        own = model.get_model_object("latent_format")
+        scaling = own if image.channels == channels else comfy_format(image.latent_format) or own
+        return scale_of(scaling, image.channels) * codec.estimate_error(image)
+
+    return max(error(image) for image in sdc)
+
+
+def scale_of(latent_format, channels: int) -> float:
+    """By how much one of ComfyUI's latent formats enlarges a latent of so many channels for its model."""
     one, zero = torch.ones(1, channels, 1, 1), torch.zeros(1, channels, 1, 1)
-    latent_format = model.get_model_object("latent_format")
-    scale = (latent_format.process_in(one) - latent_format.process_in(zero)).square().mean().sqrt().item()
-    return scale * max(codec.estimate_error(image) for image in sdc)
+    return (latent_format.process_in(one) - latent_format.process_in(zero)).square().mean().sqrt().item()
 
 
 def strength_of_noise(model_sampling, sigmas: torch.Tensor, level: float) -> float:
