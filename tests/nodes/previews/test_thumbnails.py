@@ -146,3 +146,14 @@ def test_an_image_too_large_to_look_at_is_refused_before_decoding():
     image = codec.encode([np.zeros((4, 513, 513), np.float32)], "custom")[0]
     with pytest.raises(codec.SdcLimitError):
         draw_thumbnail(image)
+
+
+def test_a_small_decode_is_the_image_made_smaller(photograph):
+    latent = tiny_vae.encode_pixels(photograph)
+    whole = tiny_vae.decode_latent(latent)
+    for scale in (4, 2):
+        small = tiny_vae.decode_latent(latent, scale)
+        height, width = (side * scale // 8 for side in whole.shape[:2])
+        assert small.shape == (height, width, 3)
+        wanted = whole.reshape(height, 8 // scale, width, 8 // scale, 3).mean((1, 3))
+        assert metrics.psnr(wanted.round().astype(np.uint8), small) > 26
