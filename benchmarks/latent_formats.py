@@ -44,6 +44,7 @@ def run(options, measurements) -> list[Table]:
     return report(measurements.rows)
 
 
+@torch.inference_mode()
 def with_vae(image: StoredImage, latent_format: str) -> dict:
     """Figures of *best* as SD Latent Quantize stores the latent when its VAE is connected, decoded by Decode SDC."""
 
