@@ -3,7 +3,7 @@
 import io
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -108,6 +108,6 @@ def png_bytes(image: torch.Tensor, check: Callable[[], object]) -> int:
     pixels = (image.clamp(0, 1) * 255).byte().cpu().numpy()
     pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels  # Pillow has no third axis for gray
     check()
-    png = Counter(check)
+    png: Any = Counter(check)  # all that Pillow asks of a file
     Image.fromarray(pixels).save(png, "PNG", compress_level=4)
     return png.num_bytes

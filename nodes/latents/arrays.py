@@ -53,7 +53,7 @@ def to_latent(images: list[codec.EncodedImage], shows_progress: bool = True) -> 
     codec.SdcError where a file is damaged within its coded latent.
     """
     progress = ProgressBar(100 * len(images)) if shows_progress else None
-    decoded = []
+    decoded: list[np.ndarray] = []
 
     def check(share: float | None):
         check_cancel()

@@ -28,7 +28,7 @@ def add_routes(routes: web.RouteTableDef):
             name = name_in_list(request.query.get("file", ""))
             data = read_listed(name)
             with named(name):
-                opened = Opened(codec.load_all(data), len(data))
+                opened = Opened(codec.load_all(bytes(data)), len(data))
             return web.json_response({"file": name, "version": version_of(data), **describe(opened)})
 
         async with gate:
@@ -75,7 +75,7 @@ def add_routes(routes: web.RouteTableDef):
                 return refused(TOO_LARGE)
 
             def look():
-                opened = Opened(codec.load_all(data), len(data))
+                opened = Opened(codec.load_all(bytes(data)), len(data))
                 return web.json_response({**describe(opened), "workflow": opened.images[0].metadata.get("workflow")})
 
             async with gate:
