@@ -63,3 +63,12 @@ def test_mypy_on_other_systems(check, platform):
 def test_imports(check):
     script = "from importlinter.cli import lint_imports_command as command; command()"
     check("-c", script, "--no-logo", "--no-cache", ROOT / ".importlinter")
+
+
+def test_workflows_run_nothing_but_what_is_named_by_its_content():
+    """Tags of actions can be moved, and the registry's token lies beside what publish.yml installs."""
+    text = "".join(path.read_text("utf-8") for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")))
+    actions = re.findall(r"uses: (\S+)", text)
+    assert actions and all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", action) for action in actions)
+    installs = re.findall(r"pip install (.*)", text)
+    assert installs == ["--require-hashes --only-binary :all: -r .github/publish.txt"]
