@@ -53,6 +53,17 @@ def bench(tmp_path, monkeypatch, capsys):
     return run
 
 
+def test_generations_start_alike_and_lose_only_where_something_is_lost(bench):
+    tables = bench("generations", "--rounds", "1", "3")
+    rows = tables["Generation loss, PSNR"]
+    assert tables.keys() == {"Generation loss, PSNR", "Generation loss, LPIPS"} and len(rows) == 9
+    for preset in ("best", "fine", "clean", "paper"):
+        pixels, latent = (rows[f"{preset}, from {source}"] for source in ("pixels", "the latent"))
+        assert pixels[0] == latent[0] < rows["the autoencoder alone"][0]
+    assert float(rows["clean, from pixels"][1]) < float(rows["clean, from pixels"][0])
+    assert abs(float(rows["clean, from the latent"][1]) - float(rows["clean, from the latent"][0])) < 0.1
+
+
 @needs_taesd
 def test_table1_has_the_papers_rows_and_ours(bench, monkeypatch):
     monkeypatch.setattr(table1, "PAPER_SETTING", Setting(5, 1.0, 0.3))
