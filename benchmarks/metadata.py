@@ -30,7 +30,7 @@ def run(options, measurements) -> list[Table]:
             graph, workflow = image.info.get("prompt"), image.info.get("workflow")
         if graph and workflow:
             graph = json.loads(graph)
-            settings = find_generation(graph, saver(graph))
+            settings = find_generation(graph, saver(graph)).values
             measurements.get({"image": path.stem}, lambda s=settings, w=workflow: sizes(s, w))
     if not measurements.rows:
         raise SetupError("None of these images is a PNG file that holds a prompt and a workflow.")

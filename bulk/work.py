@@ -18,7 +18,7 @@ from ..nodes.images.sizes import restore_size
 from ..nodes.latent_quantize import SDCLatentQuantize
 from ..nodes.latents.arrays import to_latent
 from ..nodes.metadata.embedding import embed_metadata
-from ..nodes.metadata.prompt_graph import find_generation
+from ..nodes.metadata.prompt_graph import Found, find_generation
 from ..nodes.regenerate import SDCRegenerate
 from ..nodes.tiny import models as tiny
 from . import tiles
@@ -113,7 +113,7 @@ class Work:
         if self.settings["bpp"] is not None:
             chosen["bits_per_pixel"] = self.settings["bpp"]
         (encoded,) = run_node(SDCLatentQuantize, latent=latent, image=shape, vae=self.vae, **chosen)[0]
-        if generation:
+        if generation is not None:
             encoded, _ = embed_metadata(encoded, "", False, None, False, generation)
         return encoded, encoded.data
 
@@ -146,13 +146,19 @@ def run_node(node, **inputs) -> tuple:
     return node.execute(**{**defaults, **inputs}).result
 
 
-def generation_of_file(encoded: Image.Image) -> dict:
-    """How ComfyUI made a PNG, by the graph that it keeps inside; empty where there is none."""
+def generation_of_file(opened: Image.Image) -> Found:
+    """How ComfyUI made a PNG, by the graph that it keeps inside; nothing where there is none.
+
+    A graph with several Save nodes is in the files of all of them and does not say which one is this, so they have to
+    agree.
+    """
     try:
-        graph = json.loads(encoded.info["prompt"])
-        return find_generation(graph, next(key for key, node in graph.items() if "Save" in node["class_type"]))
-    except (AttributeError, KeyError, RecursionError, StopIteration, TypeError, ValueError):
-        return {}
+        graph = json.loads(opened.info["prompt"])
+        savers = [key for key, node in graph.items() if "Save" in node["class_type"]]
+        found, *others = [find_generation(graph, saver) for saver in savers]
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return Found({})
+    return found if all(other.values == found.values for other in others) else Found({})
 
 
 def png(image: torch.Tensor) -> bytes:

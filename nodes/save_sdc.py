@@ -7,6 +7,7 @@ from . import CATEGORY, plain_errors
 from .files.saving import APART, TOGETHER, fill_in, pack_files, write_file
 from .latents.arrays import to_latent
 from .metadata.embedding import embed_metadata
+from .metadata.outputs import load_sdc_outputs
 from .metadata.prompt_graph import find_generation
 from .previews.thumbnail import save_thumbnail
 from .progress import cancelable, check_cancel, steps
@@ -109,8 +110,12 @@ class SDCSave(io.ComfyNode):
     @cancelable()
     @plain_errors()
     def execute(cls, sdc, filename_prefix, embed, prompt="", image=None, thumbnail=False, batch=APART) -> io.NodeOutput:
-        workflow = (cls.hidden.extra_pnginfo or {}).get("workflow")
-        found = find_generation(cls.hidden.prompt, cls.hidden.unique_id) if "settings" in EMBEDDED[embed] else None
+        info = cls.hidden.extra_pnginfo
+        workflow = info.get("workflow") if isinstance(info, dict) else None
+        found = None
+        if "settings" in EMBEDDED[embed]:
+            outputs = {"SDCLoad": load_sdc_outputs}
+            found = find_generation(cls.hidden.prompt, cls.hidden.unique_id, outputs)
         embedded = [
             embed_metadata(encoded, prompt, "workflow" in EMBEDDED[embed], workflow, args.disable_metadata, found)
             for encoded in sdc

@@ -2,6 +2,7 @@
 
 from ... import codec
 from .generation import KEYS
+from .prompt_graph import Found
 
 WARNING = "\u26a0"
 
@@ -12,7 +13,7 @@ def embed_metadata(
     wants_workflow: bool,
     workflow: dict | None,
     disabled: bool,
-    generation: dict | None = None,
+    generation: Found | None = None,
 ) -> tuple[codec.EncodedImage, list[str]]:
     """The image with what can be included, and notes about what cannot.
 
@@ -25,9 +26,9 @@ def embed_metadata(
         The graph of this run, None where it came without one.
     disabled : bool
         ComfyUI was started with --disable-metadata: nothing is included, nor kept.
-    generation : dict or None
-        How the image was made, as `generation_of` gives it; it replaces what the image has. Empty where nothing was
-        found: then what the image has is kept. None where it is not wanted.
+    generation : Found or None
+        How the image was made; it replaces what the image has. Where nothing was found, what the image has is kept.
+        None where it is not wanted.
     """
     if disabled:
         asked = wants_workflow or generation is not None or prompt.strip() or image.metadata
@@ -35,11 +36,11 @@ def embed_metadata(
         return codec.with_metadata(image, None), [note] if asked else []
     metadata = {key: value for key, value in image.metadata.items() if key != "workflow"}
     notes: list[str] = []
-    if generation:
+    if generation is not None and generation.values:
         others = {key: value for key, value in metadata.items() if key not in KEYS}
-        metadata, notes = with_parts(others, "prompt with settings", generation, notes)
-    elif generation is not None:
-        notes.append(f"{WARNING} No prompt and settings were included: there is no sampler before this node.")
+        metadata, notes = with_parts(others, "prompt with settings", generation.values, notes)
+    if generation is not None:
+        notes += missing_notes(generation, prompt.strip())
     if prompt.strip():
         metadata, notes = with_parts(metadata, "prompt", {"prompt": prompt}, notes)
     if wants_workflow and workflow is None:
@@ -49,6 +50,18 @@ def embed_metadata(
     if metadata == image.metadata:
         return image, notes
     return codec.with_metadata(image, metadata), notes
+
+
+def missing_notes(generation: Found, prompt: str) -> list[str]:
+    """What a user is told about prompt and settings that cannot be read from the graph."""
+    if generation.reason:
+        return [f"{WARNING} No prompt and settings were included: {generation.reason}."]
+    missing = {key: why for key, why in generation.missing.items() if not (key == "prompt" and prompt)}
+    if not missing:
+        return []
+    listed = ", ".join(f"{key} ({why})" for key, why in missing.items())
+    advice = " To include the prompt, connect its text to this node." if "prompt" in missing else ""
+    return [f"{WARNING} Not included, since the workflow does not say it before it runs: {listed}.{advice}"]
 
 
 def with_parts(metadata: dict, name: str, parts: dict, notes: list[str]) -> tuple[dict, list[str]]:

@@ -5,7 +5,7 @@ from .. import file_name
 FILES = ("model", "vae")
 TEXTS = ("prompt", "negative", "sampler", "scheduler", "model", "vae")
 INTEGERS = {"seed": (0, (1 << 64) - 1), "steps": (1, 10_000)}
-NUMBERS = {"cfg": (0.0, 100.0), "denoise": (0.0, 1.0)}
+NUMBERS = {"cfg": (0.0, 100.0), "denoise": (0.0, 1.0), "guidance": (0.0, 100.0)}
 KEYS = (*TEXTS, *INTEGERS, *NUMBERS)
 
 

@@ -1,147 +1,242 @@
-"""How an image was made, by the graph that ComfyUI runs: node id -> {"class_type", "inputs"}, a link being [id, slot].
+"""How an image was made, by the graph that ComfyUI runs: what its sampler was told, and what of it cannot be known.
 
-Nodes are known by what their inputs are called, so samplers and loaders of other packs are understood too, and a node
-that is not is passed by. A graph may come from anybody: whatever it holds, this ends, and gives no more than is there.
+Samplers are known by what their inputs are called, so those of other packs are understood too. What they were told is
+followed through nodes known to pass it on (`graph`): anything else is left out and named, since a wrong prompt or seed
+is worse than none.
 """
 
-from .. import file_name
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
 from .generation import generation_of
+from .graph import Graph, NotFound, to_link
 
-# What the inputs of loaders are called: of those that give a MODEL, and those that give a VAE.
-MODEL_NAMES = ("ckpt_name", "unet_name", "model_name", "diffusion_model_name")
-VAE_NAMES = ("vae_name", "ckpt_name")
-TEXTS = ("text", "prompt", "text_g", "text_l", "t5xxl", "clip_l", "clip_g", "wildcard_text")
-SEEDS = ("seed", "noise_seed")
-# What nodes that stand for a widget call their value.
-VALUES = ("value", "text", "string", "int", "float", "number", "seed", "noise_seed")
 MAX_NODES = 10_000
-MAX_LINKS = 100  # between the sampler and a value or a text
+SEEDS = ("seed", "noise_seed")
+# What inputs of samplers are called, and the input that leads to the node which has them instead.
+SETTINGS = {
+    "seed": (SEEDS, "noise"),
+    "steps": (("steps",), "sigmas"),
+    "cfg": (("cfg",), "guider"),
+    "sampler": (("sampler_name",), "sampler"),
+    "scheduler": (("scheduler",), "sigmas"),
+    "denoise": (("denoise",), "sigmas"),
+}
+# And on nodes that hold the settings for a sampler.
+HELD = {key: names for key, (names, _) in SETTINGS.items()}
+HELD |= {"sampler": ("sampler_name", "sampler"), "scheduler": ("scheduler", "scheduler_name")}
 
 
-def find_generation(graph, start: str) -> dict:
-    """What the nearest sampler before the node `start` was told, as `generation_of` gives it.
+class Found(NamedTuple):
+    """What a graph says.
+
+    Attributes
+    ----------
+    values : dict
+        As `generation_of` gives it.
+    missing : dict of str to str
+        Why a value is not there, by its key: where it comes from, or what is wrong with it.
+    reason : str
+        Why nothing is there at all; empty otherwise.
+    """
+
+    values: dict
+    missing: dict[str, str] = {}
+    reason: str = ""
+
+
+def find_generation(graph, start: str, outputs: Mapping[str, Callable[[dict], list]] | None = None) -> Found:
+    """What the nearest sampler before the node `start` that adds noise was told.
 
     With several samplers, as in a second pass, it is the last one that made the image: its prompts and its settings.
-    Empty where there is none.
+    One that adds no noise, as a refiner, only goes on with what another has begun.
+
+    Parameters
+    ----------
+    outputs : mapping of str to callable
+        Functions that read what the graph does not hold: class -> a function of the node's inputs that gives its
+        outputs, None for one that it does not know.
     """
+    nothing = "there is no sampler before this node"
     if not isinstance(graph, dict) or len(graph) > MAX_NODES:
-        return {}
-    sampler = nearest(graph, start, is_sampler)
-    if sampler is None:
-        return {}
-    # The VAE is wired to what decodes or encodes on the way, the model to the sampler or to its guider.
-    found = settings_of(graph, sampler) | {
-        "model": name_behind(graph, sampler, "model", MODEL_NAMES),
-        "vae": name_behind(graph, start, "vae", VAE_NAMES),
-    }
-    return generation_of({key: value for key, value in found.items() if value not in (None, "")})
+        return Found({}, reason=nothing)
+    graph = Graph(graph, outputs)
+    try:
+        samplers = graph.origins(start, is_sampler)
+    except NotFound as error:
+        return Found({}, reason=f"which of its inputs {error} has passed on cannot be read from the workflow")
+    if len(samplers) > 1:
+        names = " and ".join(sorted(map(graph.name, samplers)))
+        return Found({}, reason=f"several samplers made the image: {names}")
+    if not samplers:
+        return Found({}, reason=nothing)
+    (last,) = samplers
+    return read_settings(graph, last, start)
 
 
-def inputs(node) -> dict:
-    found = node.get("inputs") if isinstance(node, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def linked(value) -> str | None:
-    """The node that a link comes from, None for what is no link."""
-    is_link = isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
-    return value[0] if is_link else None
-
-
-def nearest(graph: dict, start: str | None, wanted) -> str | None:
-    """The node for which `wanted` holds that is the fewest links before `start`, which may be it itself."""
-    waiting, seen = [start], {start}
-    while waiting:
-        found = next((node for node in waiting if node in graph and wanted(graph[node])), None)
-        if found is not None:
-            return found
-        before = [linked(value) for node in waiting for value in inputs(graph.get(node)).values()]
-        waiting = [node for node in dict.fromkeys(before) if node is not None and node not in seen]
-        seen.update(waiting)
-    return None
-
-
-def name_behind(graph: dict, start: str, socket: str, names: tuple[str, ...]) -> str | None:
-    """The file that the nearest MODEL or VAE comes from, without its folders."""
-
-    def named(node) -> str | None:
-        values = (value_of(graph, inputs(node).get(name)) for name in names)
-        return next((value for value in values if isinstance(value, str)), None)
-
-    user = nearest(graph, start, lambda node: linked(inputs(node).get(socket)) is not None)
-    loader = user and nearest(graph, linked(inputs(graph[user])[socket]), lambda node: named(node) is not None)
-    file = named(graph[loader]) if loader else None
-    return file and file_name(file)
-
-
-def is_sampler(node) -> bool:
+def is_sampler(inputs: dict) -> bool:
     """KSampler and its like have prompts and a seed; SamplerCustomAdvanced has a guider and noise."""
-    has = inputs(node)
-    return ("positive" in has and any(seed in has for seed in SEEDS)) or ("guider" in has and "noise" in has)
+    return ("positive" in inputs and any(seed in inputs for seed in SEEDS)) or (
+        "guider" in inputs and "noise" in inputs
+    )
 
 
-def settings_of(graph: dict, sampler: str) -> dict:
-    """Prompts, seed and numbers of a sampler, which may stand on nodes of its own."""
-    has = inputs(graph[sampler])
-    parts = [graph.get(linked(has.get(name))) for name in ("guider", "noise", "sampler", "sigmas")]
-    sources = [has, *map(inputs, parts)]
-
-    def first(*names):
-        values = (value_of(graph, source[name]) for source in sources for name in names if name in source)
-        return next((value for value in values if value is not None), None)
-
-    def words(*names):
-        link = next((source[name] for source in sources for name in names if linked(source.get(name))), None)
-        return "\n".join(dict.fromkeys(texts_of(graph, link)))
-
-    return {
-        "prompt": words("positive", "conditioning"),
-        "negative": words("negative"),
-        "seed": first(*SEEDS),
-        "steps": first("steps"),
-        "cfg": first("cfg"),
-        "sampler": first("sampler_name"),
-        "scheduler": first("scheduler"),
-        "denoise": first("denoise"),
-    }
+def has_vae(inputs: dict) -> bool:
+    return to_link(inputs.get("vae")) is not None
 
 
-def value_of(graph: dict, value):
-    """A text or number as it stands in an input, or on the nodes that a link leads to; else None."""
-    for _ in range(MAX_LINKS):
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            return value
-        source = inputs(graph.get(linked(value)))
-        values = [source[name] for name in VALUES if name in source]
-        if not values and len(source) != 1:
-            return None  # a node that makes something of its inputs
-        value = values[0] if values else next(iter(source.values()))
-    return None
+def adds_noise(graph: Graph, sampler: str) -> bool:
+    has = graph.inputs(sampler)
+    try:
+        if "noise" in has:
+            return graph.kind(graph.part(has["noise"])[0]) != "DisableNoise"
+        return graph.value(has.get("add_noise", True)) not in (False, "disable")
+    except NotFound:
+        return True
 
 
-def texts_of(graph: dict, link) -> list[str]:
-    """The texts behind a CONDITIONING, in the order of the nodes' inputs."""
-    found: list[str] = []
-    waiting = [(link, 0)]
-    seen: set[tuple] = set()
-    while waiting and len(seen) < MAX_NODES:
-        link, depth = waiting.pop()
-        node = graph.get(linked(link))
-        place = linked(link), link[1] if linked(link) else 0
-        if node is None or place in seen or depth > MAX_LINKS:
-            continue
-        seen.add(place)
-        if isinstance(node, dict) and node.get("class_type") == "ConditioningZeroOut":  # takes away what the text says
-            continue
-        has = inputs(node)
-        texts = [value_of(graph, has[name]) for name in TEXTS if name in has]
-        if texts:
-            found += [text.strip() for text in texts if isinstance(text, str) and text.strip()]
-            continue
-        # A node that takes both prompts gives them in this order.
-        if "positive" in has and "negative" in has:
-            waiting.append((has["negative" if link[1] == 1 else "positive"], depth + 1))
-            continue
-        before = [value for name, value in has.items() if "cond" in name or name == "positive" or len(has) == 1]
-        waiting += [(value, depth + 1) for value in reversed(before)]
-    return found
+def noise_origin(graph: Graph, sampler: str) -> str | None:
+    """The nearest sampler that adds noise, None where there is none, or not a single one."""
+    seen = set()
+    while not adds_noise(graph, sampler):
+        seen.add(sampler)
+        try:
+            before = graph.origins_behind(sampler, is_sampler) - seen
+        except NotFound:
+            return None
+        if len(before) != 1:
+            return None
+        (sampler,) = before
+    return sampler
+
+
+def read_settings(graph: Graph, last: str, start: str) -> Found:
+    """Prompts, numbers and file names for the sampler that was `last`, or for the one whose work it finishes."""
+    origin = noise_origin(graph, last)
+    sampler = Sampler(graph, origin or last)
+    found: dict = {}
+    missing: dict[str, str] = {}
+
+    def note(key: str, read: Callable, *options):
+        try:
+            found[key] = read(*options)
+        except NotFound as error:
+            missing[key] = f"from {error}"
+
+    note("prompt", sampler.prompt)
+    note("guidance", sampler.guidance)
+    note("negative", sampler.negative)
+    for key in SETTINGS:
+        note(key, sampler.setting, key)
+    note("model", sampler.model)
+    note("vae", vae_name, graph, start)
+    if "prompt" in missing:
+        missing.pop("guidance", None)  # of texts that are not known
+    if origin is None:
+        found.pop("seed", None)
+        missing["seed"] = f"{graph.name(last)} adds no noise"
+    given = {key: value for key, value in found.items() if value not in (None, "")}
+    values = generation_of(given)
+    refused = {key: f"{str(value)[:40]} is no {key}" for key, value in given.items() if key not in values}
+    return Found(values, missing | refused)
+
+
+def vae_name(graph: Graph, start: str) -> str | None:
+    """The VAE that decodes or encodes on the way to `start`; None where none does."""
+    users = graph.origins(start, has_vae)
+    names = {graph.vae(graph.inputs(user)["vae"]) for user in users}
+    if len(names) > 1:
+        raise NotFound(" and ".join(sorted(map(graph.name, users))))
+    return next(iter(names), None)
+
+
+class Sampler:
+    """A sampler whose parts may be on nodes of their own."""
+
+    def __init__(self, graph: Graph, sampler: str):
+        self.graph = graph
+        self.sampler = sampler
+        self.has = graph.inputs(sampler)
+
+    def owner(self, part: str, *names: str) -> tuple[str, int]:
+        """The node that has one of these inputs, as `Graph.part` gives it: the sampler itself, or that part."""
+        if part in self.has and not any(name in self.has for name in names):
+            return self.graph.part(self.has[part])
+        return self.sampler, 0
+
+    def raw(self, key: str):
+        """A setting as it stands in an input, which may be a link; None where there is nothing of the kind."""
+        names, part = SETTINGS[key]
+        owner, late = self.owner(part, *names)
+        has = self.graph.inputs(owner)
+        if key == "cfg" and self.graph.kind(owner) == "BasicGuider":
+            return 1.0
+        if key == "denoise":
+            # Less noise than the schedule says, or one that says neither.
+            if late or self.graph.value(has.get("start_at_step", 0)) or has.keys().isdisjoint(("denoise", "steps")):
+                raise NotFound(self.graph.name(owner))
+            return has.get("denoise")
+        name = next((name for name in names if name in has), None)
+        if name is None:
+            raise NotFound(self.graph.name(owner))
+        return has[name]
+
+    def setting(self, key: str):
+        value = self.raw(key)
+        if value is None:
+            return None
+        try:
+            return self.graph.value(value)
+        except NotFound:
+            link = to_link(value)
+            held = self.held(link[0]) if link else {}
+            if key not in held:
+                raise
+            return held[key]
+
+    def held(self, node_id: str) -> dict:
+        """The settings on a node that holds several: its outputs go where its inputs, in their order, are named for."""
+        has = list(self.graph.inputs(node_id).items())
+        found = {}
+        for key in SETTINGS:
+            try:
+                used = to_link(self.raw(key))
+            except NotFound:
+                continue
+            if used is None or used[0] != node_id:
+                continue
+            if not 0 <= used[1] < len(has) or has[used[1]][0] not in HELD[key] or to_link(has[used[1]][1]):
+                return {}
+            found[key] = has[used[1]][1]
+        return found if len(found) > 1 else {}
+
+    def conditioning(self, *names: str):
+        owner, _ = self.owner("guider", "positive")
+        has = self.graph.inputs(owner)
+        name = next((name for name in names if name in has), None)
+        if name is None:
+            raise NotFound(self.graph.name(owner))
+        return self.graph.texts(has[name])
+
+    def prompt(self) -> str:
+        return "\n".join(dict.fromkeys(text for text, _ in self.conditioning("positive", "conditioning") if text))
+
+    def guidance(self) -> float | None:
+        """What distilled models such as Flux take in place of cfg; None where the texts have none."""
+        found = {guidance for _, guidance in self.conditioning("positive", "conditioning")}
+        if len(found) > 1:
+            raise NotFound("texts with different ones")
+        guidance = next(iter(found), None)
+        if isinstance(guidance, NotFound):
+            raise guidance
+        return guidance
+
+    def negative(self) -> str | None:
+        owner, _ = self.owner("guider", "positive")
+        if "negative" not in self.graph.inputs(owner):
+            return None
+        return "\n".join(dict.fromkeys(text for text, _ in self.conditioning("negative") if text))
+
+    def model(self) -> str:
+        owner, _ = self.owner("guider", "model")
+        return self.graph.model(self.graph.inputs(owner).get("model"))

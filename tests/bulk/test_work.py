@@ -137,9 +137,17 @@ def test_a_large_image_goes_through_tiles_as_if_it_were_whole(worker, tmp_path, 
     assert (tiled.float() - image.float()).abs().mean() < 0.5
 
 
-def test_a_graph_nested_without_end_is_no_prompt_and_no_error(worker, tmp_path):
-    info = PngImagePlugin.PngInfo()
-    info.add_text("prompt", "[" * 200_000)
-    Image.new("RGB", (64, 64), "red").save(tmp_path / "deep.png", pnginfo=info)
-    assert generation_of_file(Image.open(tmp_path / "deep.png")) == {}
+def test_graphs_that_say_nothing_give_nothing_and_no_error(worker, tmp_path):
+    again = {"8": {**GRAPH["3"], "inputs": {**GRAPH["3"]["inputs"], "seed": 8, "latent_image": ["3", 0]}}}
+    two = {**GRAPH, **again, "9": {"class_type": "SaveImage", "inputs": {"images": ["8", 0]}}}
+    same = {**GRAPH, "9": GRAPH["5"]}
+    for name, graph, seed in (
+        ("deep", "[" * 200_000, None),
+        ("two", json.dumps(two), None),
+        ("same", json.dumps(same), 7),
+    ):
+        info = PngImagePlugin.PngInfo()
+        info.add_text("prompt", graph)
+        Image.new("RGB", (64, 64), "red").save(tmp_path / f"{name}.png", pnginfo=info)
+        assert generation_of_file(Image.open(tmp_path / f"{name}.png")).values.get("seed") == seed
     assert "error" not in worker("compress", tmp_path, tmp_path).do("deep.png", "deep.sdc")

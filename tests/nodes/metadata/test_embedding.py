@@ -109,6 +109,37 @@ def test_without_a_sampler_what_the_image_says_is_kept_and_the_node_says_so():
     assert any("no sampler" in line for line in output.ui["text"])
 
 
+def test_what_cannot_be_read_from_the_graph_is_named_and_nothing_else_takes_its_place():
+    changed = {"class_type": "StringReplace", "inputs": {"string": "a COLOR fox", "find": "COLOR", "replace": "red"}}
+    graph = GRAPH | {"4": {"class_type": "CLIPTextEncode", "inputs": {"text": ["5", 0]}}, "5": changed}
+    output = save_within(graph, [image(prompt="old", negative="old")], "prompt and settings")
+    assert output.result[0][0].metadata == {key: MADE[key] for key in ("seed", "steps", "cfg")}
+    (note,) = (line for line in output.ui["text"] if "\u26a0" in line)
+    assert "prompt (from StringReplace #5)" in note and "connect its text" in note
+    output = save_within(graph, [image()], "prompt and settings", prompt="a red fox")
+    assert output.result[0][0].metadata == MADE | {"prompt": "a red fox"}
+    (note,) = (line for line in output.ui["text"] if "\u26a0" in line)
+    assert "StringReplace" not in note and "sampler (from KSampler #3)" in note
+
+
+def test_what_load_sdc_outputs_is_stored_again(tmp_path):
+    stored = MADE | {"negative": "blurry", "sampler": "dpmpp_2m", "scheduler": "karras", "denoise": 0.5}
+    codec.save_file(image(**stored), tmp_path / "input" / "made.sdc")
+    slots = zip(("seed", "steps", "cfg", "sampler_name", "scheduler", "denoise"), range(6, 12), strict=True)
+    inputs = {name: ["5", slot] for name, slot in slots} | {"positive": ["4", 0], "negative": ["6", 0]}
+    graph = GRAPH | {
+        "3": {"class_type": "KSampler", "inputs": inputs},
+        "4": {"class_type": "CLIPTextEncode", "inputs": {"text": ["5", 2]}},
+        "5": {"class_type": "SDCLoad", "inputs": {"file": "made.sdc"}},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": ["5", 5]}},
+    }
+    assert save_within(graph, [image()], "prompt and settings").result[0][0].metadata == stored
+    (tmp_path / "input" / "made.sdc").unlink()
+    output = save_within(graph, [image()], "prompt and settings")
+    assert output.result[0][0].metadata == {}
+    assert any("prompt (from SDCLoad #5)" in line for line in output.ui["text"])
+
+
 def test_a_prompt_too_long_is_left_out_and_the_image_saved():
     graph = {**GRAPH, "4": {"class_type": "CLIPTextEncode", "inputs": {"text": "x" * (600 << 10)}}}
     output = save_within(graph, [image()], "prompt and settings")
@@ -118,14 +149,14 @@ def test_a_prompt_too_long_is_left_out_and_the_image_saved():
 
 def test_load_sdc_gives_back_how_a_image_was_made(tmp_path):
     everything = MADE | {"negative": "blurry", "sampler": "dpmpp_2m", "scheduler": "karras", "denoise": 0.5}
-    everything |= {"model": "m.safetensors", "vae": "v.safetensors"}
+    everything |= {"model": "m.safetensors", "vae": "v.safetensors", "guidance": 2.5}
     codec.save_file(image(**everything), tmp_path / "input" / "all.sdc")
     codec.save_file(image(seed="7", sampler="of another pack"), tmp_path / "input" / "little.sdc")
     _, _, prompt, width, height, *made = SDCLoad.execute("all.sdc").result
     assert (prompt, width, height) == ("a marble fox", 96, 64)
-    assert made == ["blurry", 7, 30, 6.5, "dpmpp_2m", "karras", 0.5, "m.safetensors", "v.safetensors"]
-    assert SDCLoad.execute("little.sdc").result[5:] == ("", 0, 20, 8.0, "euler", "normal", 1.0, "", "")
+    assert made == ["blurry", 7, 30, 6.5, "dpmpp_2m", "karras", 0.5, "m.safetensors", "v.safetensors", 2.5]
+    assert SDCLoad.execute("little.sdc").result[5:] == ("", 0, 20, 8.0, "euler", "normal", 1.0, "", "", 3.5)
     outputs = SDCLoad.GET_SCHEMA().outputs
     assert [output.id for output in outputs[:5]] == ["latent", "sdc", "prompt", "width", "height"]
-    kinds = ["STRING", "INT", "INT", "FLOAT", "*", "*", "FLOAT", "STRING", "STRING"]
+    kinds = ["STRING", "INT", "INT", "FLOAT", "*", "*", "FLOAT", "STRING", "STRING", "FLOAT"]
     assert [output.io_type for output in outputs[5:]] == kinds

@@ -6,6 +6,7 @@ from sdc_pack.nodes.metadata.generation import generation_of
 ALL = {
     "prompt": "a", "negative": "b", "sampler": "euler", "scheduler": "normal", "model": "m.safetensors",
     "vae": "v.safetensors", "seed": (1 << 64) - 1, "steps": 20, "cfg": 7.5, "denoise": 1.0,
+    "guidance": 3.5,
 }  # fmt: skip
 
 
