@@ -14,7 +14,7 @@ Examples
 """
 
 from .container import MAX_FILE_BYTES, MAX_IMAGES
-from .encoder import encode
+from .encoder import MAX_BITS_PER_PIXEL, encode
 from .errors import (
     SdcArgumentError,
     SdcChecksumError,
@@ -40,6 +40,7 @@ __all__ = [
     "DITHERS",
     "LATENT_FORMATS",
     "LEARNED_FORMATS",
+    "MAX_BITS_PER_PIXEL",
     "MAX_FILE_BYTES",
     "MAX_IMAGES",
     "MAX_PIXELS",

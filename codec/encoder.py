@@ -175,9 +175,8 @@ def _check_rate(settings: Mapping[str, Any], most: int, num_bytes: int, pixels: 
     if settings.get("max_bytes") is not None:
         raise SdcArgumentError(f"max_bytes is {most}; {message}")
     enough = math.ceil(8e4 * num_bytes / pixels) / 1e4
-    raise SdcArgumentError(
-        f"bits_per_pixel is {settings['bits_per_pixel']}, {most} bytes here; {message}: use {enough} or more"
-    )
+    advice = f"use {enough} or more" if enough <= MAX_BITS_PER_PIXEL else f"use max_bytes, {num_bytes} or more"
+    raise SdcArgumentError(f"bits_per_pixel is {settings['bits_per_pixel']}, {most} bytes here; {message}: {advice}")
 
 
 def _masks(

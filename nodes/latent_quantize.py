@@ -122,7 +122,7 @@ class SDCLatentQuantize(io.ComfyNode):
                     "bits_per_pixel",
                     default=DEFAULTS["bits_per_pixel"],
                     min=0.01,
-                    max=2.0,
+                    max=codec.MAX_BITS_PER_PIXEL,  # a tiny image takes several: no more than the node may advise
                     step=0.005,
                     round=0.0001,
                     optional=True,
@@ -246,6 +246,8 @@ class SDCLatentQuantize(io.ComfyNode):
             notes.append("Connect the VAE of the latent to vae, and best can store it through the pack's small VAE.")
         if through_pixels:
             notes.append(f"Stored as {latent_format}, of which more is left in so few bytes than of {own_format}.")
+        settings = settings_of(used, widgets)
+        notes += about_mask(settings.get("mask"))
         batch = to_arrays(latent)
         progress = ProgressBar(len(batch))
 
@@ -256,7 +258,7 @@ class SDCLatentQuantize(io.ComfyNode):
         encoded_images = codec.encode(
             batch,
             used.name,
-            **settings_of(used, widgets),
+            **settings,
             latent_format=latent_format,
             width=width,
             height=height,
@@ -287,6 +289,15 @@ def settings_of(preset: codec.Preset, widgets: dict) -> dict:
     if settings.get("mask") is not None:
         settings["mask"] = settings["mask"].float().clamp(0, 1).cpu().numpy()
     return settings
+
+
+def about_mask(masks) -> list[str]:
+    """A warning for masks that prefer nothing, such as Load Image gives where nothing was painted."""
+    constant = 0 if masks is None else sum(bool(mask.size) and mask.min() == mask.max() for mask in masks)
+    if not constant:
+        return []
+    which = "mask" if len(masks) == 1 else f"{constant} of {len(masks)} masks"
+    return [f"\u26a0 Not used: {which}, the same everywhere. Paint the parts that are to keep more detail."]
 
 
 def unused(preset: codec.Preset, widgets: dict, latent_format: str) -> list[str]:

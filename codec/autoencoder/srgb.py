@@ -25,10 +25,11 @@ def to_srgb(image, background=WHITE):
     from PIL import Image, ImageCms, ImageOps  # here, as the command line reads this file where there is no Pillow
 
     notes = []
-    profile = image.info.get("icc_profile")
+    profile, kind = image.info.get("icc_profile"), image.format
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
-        image = _eight_bits(image)
+        image, about = _eight_bits(image, kind)
+        notes += about
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if image.getextrema()[3][0] < 255:
@@ -45,15 +46,23 @@ def to_srgb(image, background=WHITE):
     return np.asarray(image.convert("RGB")), notes
 
 
-def _eight_bits(image):
-    """Gray of 16 or 32 bits, which Pillow would clip at 255; float32, since a large image is many values."""
+def _eight_bits(image, kind):
+    """Gray of 16 or 32 bits, which Pillow would clip at 255, and notes. float32, as a large image is many values.
+
+    What is white has to be guessed in whole numbers of 32 bits, and in floats other than 0 to 1, as most programs write
+    them: it is said then.
+    """
     from PIL import Image
 
-    values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
-    if image.mode == "F" and values.max() <= 1:  # as most programs write floats
-        full = 1
+    values = np.asarray(image, np.float32)
+    finite = np.isfinite(values)
+    low, high = (float(found) for found in (values[finite].min(initial=0), values[finite].max(initial=0)))
+    if image.mode == "F" and high <= 1:
+        full, known = 1, low >= 0 and finite.all()
     else:
-        full = 65535 if values.max() > 255 or image.mode.startswith("I;16") else 255
-    np.clip(values, 0, full, out=values)
+        known = image.mode.startswith("I;16") or kind == "PNG"  # which older versions of Pillow open with 32 bits
+        full = 65535 if known or high > 255 else 255
+    values = np.where(finite, values, 0).clip(0, full)
     values *= 255 / full
-    return Image.fromarray(np.rint(values, out=values).astype(np.uint8))
+    notes = [] if known else [f"its values, {low:g} to {high:g}, were read as 0 (black) to {full} (white)"]
+    return Image.fromarray(np.rint(values, out=values).astype(np.uint8)), notes

@@ -55,6 +55,8 @@ def encode_file(
     about: dict[str, Any] = {"latent_format": tiny_vae.LATENT_FORMAT, "width": width, "height": height}
     if mask is not None:
         about["mask"] = _mask(mask, width, height)
+        if about["mask"].min() == about["mask"].max():
+            notes.append("the mask is not used: it is the same everywhere")
     (encoded,) = encode_latent([tiny_vae.encode_pixels(_trim(pixels))], **about)
     return encoded, notes
 

@@ -99,7 +99,7 @@ class LatentQuantizer:
         self.coefficients = ((patches @ matrix + bias) * np.float32(UNIT)).reshape(height, width, -1)
         self.weights = weights
         self.rate_weight = np.full((height, width), RATE_WEIGHT, np.float32)
-        if mask is not None:
+        if mask is not None and mask.min() < mask.max():  # all black, every part would pay and none gain
             mask = np.pad(np.asarray(mask, np.float32), ((0, below), (0, right)), mode="edge")
             mask = mask.reshape(height, 2, width, 2).max((1, 3))
             self.rate_weight += (RATE_WEIGHT_OUTSIDE - RATE_WEIGHT) * (1 - mask)

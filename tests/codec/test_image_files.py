@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import sdc_codec as codec
 from PIL import Image, ImageCms
-from sdc_codec.autoencoder.srgb import WHITE
+from sdc_codec.autoencoder.srgb import WHITE, to_srgb
 from sdc_codec.command_line import image_files
 
 PAPER = partial(codec.encode, preset="paper")
@@ -91,11 +91,26 @@ def test_sixteen_bits_are_scaled(photograph):
     assert same(dark, latent_of(as_file(np.zeros_like(gray))), 0.2)
 
 
-def test_floats_of_a_tiff_are_scaled(photograph):
-    """Both to 1, as most programs write them, and as far as other integers go."""
-    gray = np.asarray(Image.fromarray(photograph).convert("L"))
-    for full in (1, 255, 65535):
-        assert same(latent_of(as_file((gray / 255 * full).astype(np.float32), "TIFF")), latent_of(as_file(gray))), full
+@pytest.mark.parametrize(
+    ("low", "high", "full", "note"),
+    [
+        (0, 1, 1, None),  # as most programs write floats
+        (0, 0.5, 1, None),
+        (0, 255, 255, "its values, 0 to 255, were read as 0 (black) to 255 (white)"),
+        (0, 65535, 65535, "its values, 0 to 65535, were read as 0 (black) to 65535 (white)"),
+        (-0.5, 1, 1, "its values, -0.5 to 1, were read as 0 (black) to 1 (white)"),
+        (0, 1.5, 255, "its values, 0 to 1.5, were read as 0 (black) to 255 (white)"),
+    ],
+)
+def test_floats_of_a_tiff_are_scaled_and_a_guess_is_told(low, high, full, note):
+    values = np.linspace(low, high, 64, dtype=np.float32)[:, None].repeat(64, 1)
+    _, notes = image_files.encode_file(as_file(values, "TIFF"), encode_latent=FINE)
+    assert notes == ([note] if note else [])
+    seen = np.rint(values.clip(0, full) / full * 255).astype(np.uint8)
+    np.testing.assert_array_equal(to_srgb(Image.open(io.BytesIO(as_file(values, "TIFF"))))[0][..., 0], seen)
+    values[:8] = np.nan
+    (note,) = to_srgb(Image.fromarray(values))[1]
+    assert f" to {high:g}, were read as" in note
 
 
 def test_transparent_parts_show_the_background(photograph):
@@ -151,11 +166,12 @@ def test_a_trimmed_image_is_the_one_that_vae_encode_trims():
 def test_the_learned_codec_keeps_to_a_size_and_what_is_painted_white(photograph):
     half = np.zeros(photograph.shape[:2], np.uint8)
     half[:, :52] = 255
-    errors = {}
-    for name, mask in (("plain", None), ("masked", as_file(half))):
-        coder = partial(codec.encode, max_bytes=200)
+    errors, coder = {}, partial(codec.encode, max_bytes=200)
+    for name, mask in (("masked", as_file(half)), ("plain", None)):
         image, _ = image_files.encode_file(as_file(photograph), mask=mask, encode_latent=coder)
         assert 0.95 * 200 < image.num_bytes <= 200
         latent = codec.decode(image)
         errors[name] = np.square(latent - latent_of(as_file(photograph)))[:, :, :6].mean()
     assert errors["masked"] < 0.8 * errors["plain"]
+    constant, notes = image_files.encode_file(as_file(photograph), mask=as_file(half * 0), encode_latent=coder)
+    assert constant == image and notes == ["the mask is not used: it is the same everywhere"]

@@ -187,6 +187,9 @@ def test_what_cannot_get_so_small_says_what_would_do():
         codec.encode([latent_of(32, 32)], bits_per_pixel=0.01, width=250, height=249)[0]
     least = float(re.search(r"use ([0-9.]+) or more", str(refused.value))[1])
     assert codec.encode([latent_of(32, 32)], bits_per_pixel=least, width=250, height=249)[0].bits_per_pixel <= least
+    with pytest.raises(codec.SdcArgumentError, match="use max_bytes, ([0-9]+) or more") as refused:
+        codec.encode([latent_of(1, 1)], width=1, height=1)  # of which no rate is enough
+    assert codec.encode([latent_of(1, 1)], max_bytes=int(re.search("([0-9]+) or", str(refused.value))[1]))
 
 
 def test_finer_is_larger_and_nearer():

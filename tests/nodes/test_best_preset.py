@@ -79,6 +79,11 @@ def test_what_is_painted_white_is_kept_finer(photograph):
     assert inside(masked) < 0.85 * inside(plain)
     with pytest.raises(ValueError, match="3 masks for 1 latents"):
         quantize(photograph, mask=torch.zeros(3, 8, 8))
+    for gray in (0.0, 0.5):  # Load Image gives a black one where nothing was painted
+        constant = quantize(photograph, max_bytes=900, mask=torch.full((1, 64, 64), gray))
+        assert constant.result[0] == plain.result[0]
+        assert any("Not used: mask, the same everywhere" in line for line in constant.ui["text"])
+    assert not any("Not used: mask" in line for line in masked.ui["text"])
 
 
 def test_a_batch_gives_each_image_the_size(photograph, monkeypatch):

@@ -1,5 +1,7 @@
 """SD Latent Quantize."""
 
+import re
+
 import comfy.cli_args
 import comfy.model_management
 import comfy.utils
@@ -149,6 +151,16 @@ def test_what_a_preset_does_not_go_by_is_told(latent):
     assert note == "\u26a0 Not used by the preset fine: max_bytes. Choose best to use it."
     (note,) = notes(preset="best", quality=50, max_bytes=900)
     assert "together with quality: max_bytes" in note
+
+
+def test_the_rate_that_a_tiny_image_is_told_to_ask_for_can_be_asked_for():
+    (rate,) = (each for each in SDCLatentQuantize.GET_SCHEMA().inputs if each.id == "bits_per_pixel")
+    tiny = {"samples": torch.ones(1, 4, 1, 1)}
+    with pytest.raises(ValueError, match="use [0-9.]+ or more") as refused:
+        quantize(tiny, preset="best")
+    least = float(re.search("use ([0-9.]+) or more", str(refused.value))[1])
+    assert 2 < least < rate.max
+    assert quantize(tiny, preset="best", bits_per_pixel=least).result[3] <= least
 
 
 def test_the_schema_says_which_settings_belong_to_which_preset():
