@@ -140,8 +140,10 @@ class SDCCompare(io.ComfyNode):
         lpips, about_lpips = load_lpips(lpips_network)
         progress = ProgressBar(len(batch) * (len(connected) + len(names)))
 
+        check = comfy.model_management.throw_exception_if_processing_interrupted
+
         def step():
-            comfy.model_management.throw_exception_if_processing_interrupted()
+            check()
             progress.update(1)
 
         compared = []
@@ -155,7 +157,8 @@ class SDCCompare(io.ComfyNode):
                 for slot in connected
             ]
             budget = budgets[item] if budgets else None
-            compared.append(compare(images["original"], entries, names, budget, lpips, step))
+            compared.append(compare(images["original"], entries, names, budget, lpips, step, check))
+        notes += dict.fromkeys(f"\u26a0 Left out: {note}." for each in compared for note in each.notes)
         height, width = compared[0].original.shape[:2]
         _, filename, subfolder = save_under(filename_prefix, width, height, to_csv(compared), ".csv")
         table = to_markdown(compared, [*notes, f"{ABOUT_FIGURES} {about_lpips}"])

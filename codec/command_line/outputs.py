@@ -1,5 +1,6 @@
 """Files in, files out: which there are, that none is lost, and what is said about those that fail."""
 
+import glob
 import sys
 from pathlib import Path
 
@@ -87,14 +88,21 @@ def for_each(options, kinds, work, done, talks=False):
 
 
 def expand(names, kinds):
-    """Put the files of a folder in the place of its name."""
+    """Put the files of a folder in the place of its name, and those that fit in the place of a pattern."""
     expanded = []
-    for name in names:
+    for name in (match for given in names for match in fitting(given)):
         if name and name != PIPE and Path(name).is_dir():
             expanded += sorted(str(path) for path in Path(name).iterdir() if path.suffix.lower() in kinds)
         else:
             expanded.append(name)
     return expanded
+
+
+def fitting(name):
+    """Names that fit a pattern with * and ?, which Windows hands on as it is; the name itself where none does."""
+    if not any(wildcard in name for wildcard in "*?") or Path(name).exists():
+        return [name]
+    return sorted(glob.glob(name.replace("[", "[[]"))) or [name]
 
 
 def read_input(name, limited=True):

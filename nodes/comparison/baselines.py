@@ -1,8 +1,10 @@
 """Baseline codecs at the file size of an SDC file, all by Pillow."""
 
+import functools
 import importlib
 import io
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +27,10 @@ QUICK: dict[str, tuple[dict, ...]] = {"AVIF": ({"speed": 8, **ONE_TILE},), "JPEG
 SMALLEST: dict[str, tuple[dict, ...]] = {"AVIF": ({"speed": 4, **ONE_TILE},)}
 PILLOW_FORMATS = {"JPEG XL": "JXL"}
 BASELINES = tuple(OPTIONS)
+
+
+class BaselineError(ValueError):
+    """A codec refuses an image, such as one with more pixels a side than its format has."""
 
 
 @dataclass(frozen=True)
@@ -61,37 +67,56 @@ def missing(name: str) -> str | None:
 
 
 def encode_baseline(name: str, pixels: np.ndarray, quality: int) -> BaselineImage:
-    """Encode an (H, W, 3) uint8 image at its best."""
+    """Encode an (H, W, 3) uint8 image at its best, or raise BaselineError."""
     return _encode(name, pixels, quality, OPTIONS[name])
 
 
-def encode_baseline_to_size(name: str, pixels: np.ndarray, max_bytes: int) -> BaselineImage:
+def encode_baseline_to_size(
+    name: str, pixels: np.ndarray, max_bytes: int, check: Callable[[], None] = lambda: None
+) -> BaselineImage:
     """The best quality whose file has at most `max_bytes`, or the smallest file, with `fits` False.
 
     Found by bisection with a quick setting, then step by step with the best one, which is slow. The image is never
     scaled down.
+
+    Parameters
+    ----------
+    name : str
+        One of BASELINES.
+    pixels : np.ndarray
+        (H, W, 3) uint8.
+    max_bytes : int
+    check : callable
+        Called before every encoding, of which there are about ten; its exceptions end the search.
+
+    Raises
+    ------
+    BaselineError
+        The codec refuses the image.
     """
+
+    def encode(quality: int, settings: tuple[dict, ...]) -> BaselineImage:
+        check()
+        return _encode(name, pixels, quality, settings)
+
     low, high = MIN_QUALITY, MAX_QUALITY + 1
     while high - low > 1:
         middle = (low + high) // 2
-        if _encode(name, pixels, middle, QUICK.get(name, OPTIONS[name])).num_bytes <= max_bytes:
+        if encode(middle, QUICK.get(name, OPTIONS[name])).num_bytes <= max_bytes:
             low = middle
         else:
             high = middle
     options = OPTIONS[name]
-    best = _encode(name, pixels, low, options)
+    best = encode(low, options)
     while best.num_bytes > max_bytes and best.quality > MIN_QUALITY:
-        best = _encode(name, pixels, best.quality - 1, options)
+        best = encode(best.quality - 1, options)
     if best.num_bytes > max_bytes and name in SMALLEST:
-        smaller = _encode(name, pixels, MIN_QUALITY, SMALLEST[name])
+        smaller = encode(MIN_QUALITY, SMALLEST[name])
         if smaller.num_bytes < best.num_bytes:
             best, options = smaller, SMALLEST[name]
     if best.num_bytes > max_bytes:
         return replace(best, fits=False)
-    while (
-        best.quality < MAX_QUALITY
-        and (finer := _encode(name, pixels, best.quality + 1, options)).num_bytes <= max_bytes
-    ):
+    while best.quality < MAX_QUALITY and (finer := encode(best.quality + 1, options)).num_bytes <= max_bytes:
         best = finer
     return best
 
@@ -100,7 +125,24 @@ def _encode(name: str, pixels: np.ndarray, quality: int, settings: tuple[dict, .
     image, files = Image.fromarray(pixels), []
     since = time.process_time()
     for options in settings:
+        if "effort" in options:
+            options = {**options, "effort": highest_effort(options["effort"])}
         file = io.BytesIO()
-        image.save(file, PILLOW_FORMATS.get(name, name), quality=quality, **options)
+        try:
+            image.save(file, PILLOW_FORMATS.get(name, name), quality=quality, **options)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise BaselineError(f"{name} cannot encode {image.width}x{image.height}: {error}") from error
         files.append(file.getvalue())
     return BaselineImage(name, min(files, key=len), quality, time.process_time() - since)
+
+
+@functools.cache
+def highest_effort(wanted: int) -> int:
+    """The highest effort up to this one that the installed plugin knows; before 1.3.8 it ends at 9."""
+    for effort in range(wanted, 1, -1):
+        try:
+            Image.new("RGB", (1, 1)).save(io.BytesIO(), PILLOW_FORMATS["JPEG XL"], effort=effort)
+            return effort
+        except ValueError:
+            continue
+    return 1

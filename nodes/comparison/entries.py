@@ -1,5 +1,6 @@
 """A comparison: an original, images made from it, baselines at the same file size, and the metrics of all."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -61,10 +62,17 @@ class Comparison:
 
     original: np.ndarray  # (H, W, 3) uint8
     entries: list[Entry]  # the images given, then the baselines
+    notes: list[str] = field(default_factory=list)  # about baselines that refused the image
 
 
 def compare(
-    original: np.ndarray, entries: list[Entry], names: list[str], max_bytes: int | None, lpips, step
+    original: np.ndarray,
+    entries: list[Entry],
+    names: list[str],
+    max_bytes: int | None,
+    lpips,
+    step: Callable[[], None],
+    check: Callable[[], None] = lambda: None,
 ) -> Comparison:
     """Measure entries and baselines against the original, and return the Comparison.
 
@@ -80,15 +88,22 @@ def compare(
         As for `metrics.measure`.
     step : callable
         Called without arguments before each measurement, len(entries) + len(names) times; its exceptions end the work.
+    check : callable
+        Likewise before each encoding of a baseline, of which there are many more.
     """
 
     def measured(entry: Entry) -> Entry:
         step()
         return replace(entry, figures=metrics.measure(original, entry.pixels, lpips))
 
-    measured_entries = [measured(entry) for entry in entries]
+    measured_entries, notes = [measured(entry) for entry in entries], []
     for name in names:
         assert max_bytes is not None
-        best = baselines.encode_baseline_to_size(name, original, max_bytes)
+        try:
+            best = baselines.encode_baseline_to_size(name, original, max_bytes, check)
+        except baselines.BaselineError as error:
+            step()
+            notes.append(str(error))
+            continue
         measured_entries.append(measured(Entry(name, best.pixels(), best.num_bytes, best.fits)))
-    return Comparison(original, measured_entries)
+    return Comparison(original, measured_entries, notes)

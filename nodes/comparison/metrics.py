@@ -32,7 +32,9 @@ class MetricUnavailable(Exception):
 
 def to_pixels(image) -> np.ndarray:
     """(H, W, 3) uint8 of an image, its values rounded to the nearest of 256 levels."""
-    pixels = image.cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
+    if isinstance(image, torch.Tensor):  # numpy has no bfloat16
+        image = (image.float() if image.is_floating_point() else image).cpu().numpy()
+    pixels = np.asarray(image)
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"An image has shape {tuple(pixels.shape)}; (height, width, 3) is needed.")
     if pixels.dtype == np.uint8:

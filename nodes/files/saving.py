@@ -105,7 +105,7 @@ class Counter(io.RawIOBase):
 
 def png_bytes(image: torch.Tensor, check: Callable[[], object]) -> int:
     """Size of the file that Save Image would write of an IMAGE (H, W, C)."""
-    pixels = (image.clamp(0, 1) * 255).byte().cpu().numpy()
+    pixels = (image.float().clamp(0, 1) * 255).byte().cpu().numpy()
     pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels  # Pillow has no third axis for gray
     check()
     png: Any = Counter(check)  # all that Pillow asks of a file

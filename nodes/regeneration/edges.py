@@ -36,7 +36,7 @@ def canny_edges(image: torch.Tensor, low_threshold: int | None, high_threshold: 
     if low_threshold is not None and high_threshold is not None and low_threshold > high_threshold:
         raise ValueError(f"low_threshold ({low_threshold}) must not be above high_threshold ({high_threshold}).")
     cv2 = import_cv2()
-    pixels = (image[..., :3].clamp(0, 1) * 255).round().to(device="cpu", dtype=torch.uint8).numpy()
+    pixels = (image[..., :3].float().clamp(0, 1) * 255).round().to(device="cpu", dtype=torch.uint8).numpy()
     edges = []
     for frame in pixels:
         gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)

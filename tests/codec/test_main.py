@@ -109,6 +109,18 @@ def test_verify_names_what_is_damaged(run, fixtures, tmp_path):
     assert "damaged.sdc: the checksum is" in result.stderr and "3 files: 2 sound, 1 failed" in result.stderr
 
 
+def test_patterns_stand_for_the_files_that_fit(run, fixtures, tmp_path):
+    """Windows hands them on as they are."""
+    for name in ("b[1].sdc", "b1.sdc", "c.sdc"):
+        (tmp_path / name).write_bytes((fixtures / "v1_smallest.sdc").read_bytes())
+    assert run("verify", tmp_path / "*.sdc").stderr == "3 files: 3 sound, 0 failed\n"
+    assert "b[1].sdc: " in (told := run("info", tmp_path / "b[1]*.sdc").stdout) and "b1.sdc" not in told
+    assert run("strip", tmp_path / "?.sdc", tmp_path / "b[1].sdc", "-o", tmp_path / "two").returncode == 0
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == ["b[1].sdc", "c.sdc"]
+    result = run("verify", tmp_path / "*.png")
+    assert result.returncode == 1 and "*.png: No such file" in result.stderr
+
+
 def test_strip_removes_metadata_and_keeps_the_rest(run, described, tmp_path):
     before = described.read_bytes()
     refused = run("strip", described)

@@ -73,3 +73,18 @@ def test_a_baseline_takes_its_slowest_setting_and_tells_its_time(baseline):
         file = io.BytesIO()
         Image.fromarray(IMAGE).save(file, "AVIF", quality=20, speed=6)
         assert metrics.psnr(IMAGE, made.pixels()) > metrics.psnr(IMAGE, np.asarray(Image.open(file)))
+
+
+def test_an_effort_that_the_plugin_does_not_know_is_lowered_to_one_that_it_does(monkeypatch):
+    """As 10 is for versions before 1.3.8; no version knows 12."""
+    if reason := baselines.missing("JPEG XL"):
+        pytest.skip(reason)
+    at_best = baselines.encode_baseline("JPEG XL", IMAGE[:64, :64], 20)
+    monkeypatch.setitem(baselines.OPTIONS, "JPEG XL", ({"effort": 12},))
+    assert baselines.encode_baseline("JPEG XL", IMAGE[:64, :64], 20).data == at_best.data
+
+
+def test_an_image_beyond_the_format_is_refused_by_name():
+    for name, side in (("WebP", 16384), ("JPEG", 65536), ("AVIF", 65537)):
+        with pytest.raises(baselines.BaselineError, match=f"{name} cannot encode {side}x1: "):
+            baselines.encode_baseline_to_size(name, np.zeros((1, side, 3), np.uint8), 100)

@@ -5,6 +5,7 @@ import inspect
 import io
 import re
 
+import comfy.model_management
 import folder_paths
 import numpy as np
 import pytest
@@ -123,6 +124,21 @@ def test_gray_and_transparent_images_are_taken(original):
     assert float(first["psnr"]) < 30 and second["psnr"] == "inf"
 
 
+def test_bfloat16_is_taken(original):
+    """As nodes that work in the dtype of a model give it."""
+    coarse = noisy(original[:1], 0.1).bfloat16()
+    first, second = rows(compare(original[:1].bfloat16(), image_1=coarse, image_2=coarse.float()))
+    assert first["psnr"] == second["psnr"] and 15 < float(first["psnr"]) < 25
+
+
+def test_a_baseline_that_refuses_the_image_is_left_out_and_says_so():
+    strip = torch.zeros(1, 2, 16384, 3)  # one more than WebP has
+    output = compare(strip, image_1=strip, baseline_bytes=6000, jpeg=True, webp=True)
+    assert [row["name"] for row in rows(output)] == ["without inversion", "JPEG"]
+    (note,) = [line for line in output.ui["text"] if "WebP" in line]
+    assert "Left out: WebP cannot encode 16384x2" in note and note in output.result[1]
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
@@ -150,12 +166,21 @@ def test_lpips_is_measured_when_its_weights_are_there(original, monkeypatch, tmp
     assert rows(output)[0]["lpips"] == "" and str(tmp_path) in output.result[1]
 
 
-def test_cancel_is_heard_between_images(original, monkeypatch):
-    import comfy.model_management
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_cancel_is_heard_before_every_encoding(original, monkeypatch, number):
+    """And before any image is measured. Each of some ten encodings may take as long as all that is around them."""
+    made, encode = [], baselines._encode
 
-    comfy.model_management.interrupt_current_processing(True)
+    def cancel(*arguments):
+        made.append(encode(*arguments))
+        comfy.model_management.interrupt_current_processing(len(made) == number)
+        return made[-1]
+
+    monkeypatch.setattr(baselines, "_encode", cancel)
+    comfy.model_management.interrupt_current_processing(number == 0)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
-        compare(original[:1], image_1=original[:1])
+        compare(original[:1], image_1=original[:1], baseline_bytes=3000, jpeg=True)
+    assert len(made) == number
 
 
 def test_zoom_shows_where_images_differ_most(original):
