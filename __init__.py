@@ -16,6 +16,7 @@ async def comfy_entrypoint():
     from .nodes.inversion_sigmas import SDCInversionSigmas
     from .nodes.inverted_noise import SDCInvertedNoise
     from .nodes.latent_quantize import SDCLatentQuantize
+    from .nodes.load_image_folder import SDCLoadImageFolder
     from .nodes.load_sdc import SDCLoad
     from .nodes.load_sdc_folder import SDCLoadFolder
     from .nodes.load_tiny_models import SDCLoadTinyModels
@@ -31,6 +32,7 @@ async def comfy_entrypoint():
                 SDCSave,
                 SDCLoad,
                 SDCLoadFolder,
+                SDCLoadImageFolder,
                 SDCContactSheet,
                 SDCDecode,
                 SDCRegenerate,

@@ -6,7 +6,7 @@ const NAME = "sdc_cat.jpg"
 // By the class of the node that loads it: its widget, the value of that, and the subfolder of the input folder.
 const SAMPLES = {
   LoadImage: { widget: "image", value: NAME, subfolder: "" },
-  LoadImageDataSetFromFolder: { widget: "folder", value: "sdc_sample", subfolder: "sdc_sample" },
+  SDCLoadImageFolder: { widget: "folder", value: "sdc_sample", subfolder: "sdc_sample" },
 }
 
 const uploads = {} // by the class of the node: the upload that is under way or done
@@ -25,7 +25,7 @@ async function putIntoInput(subfolder) {
   await api.fetchApi("/upload/image", { method: "POST", body })
 }
 
-const usesSample = (node, type) => node?.type === type && node.widgets_values?.[0] === SAMPLES[type].value
+const usesSample = (node, type) => node?.type === type && node.widgets_values?.includes?.(SAMPLES[type].value)
 
 app.registerExtension({
   name: "sdc.sample",

@@ -1,19 +1,21 @@
-"""The `.sdc` files of one folder within ComfyUI's input or output folder, chosen by a pattern and in an order."""
+"""The files of one folder within ComfyUI's input or output folder, chosen by a pattern and in an order."""
 
 import fnmatch
 import os
 
 import folder_paths
 
-from .listing import files_in
-from .paths import check_foreign
+from .listing import SDC, files_in
+from .paths import check_foreign, to_name
 
 PLACES = ("output", "input")
 ORDERS = ("name", "newest first", "oldest first")
 MAX_PATTERN = 200
 
 
-def choose_files(place: str, folder: str, pattern: str, order: str, index: int, limit: int) -> list[str]:
+def choose_files(
+    place: str, folder: str, pattern: str, order: str, index: int, limit: int, suffixes: tuple[str, ...] = SDC
+) -> list[str]:
     """Names as Load SDC lists them ('name' or 'name [output]').
 
     Parameters
@@ -28,6 +30,8 @@ def choose_files(place: str, folder: str, pattern: str, order: str, index: int, 
         One of ORDERS.
     index, limit : int
         The first file, from 0, and the maximum number of files; a limit of 0 is no limit.
+    suffixes : tuple of str
+        Files that end in one of these, in lower case.
 
     Raises
     ------
@@ -38,12 +42,18 @@ def choose_files(place: str, folder: str, pattern: str, order: str, index: int, 
         raise ValueError(f"pattern has {len(pattern)} characters; at most {MAX_PATTERN} are allowed.")
     start = clean(folder)
     root = folder_paths.get_output_directory() if place == "output" else folder_paths.get_input_directory()
-    inside = [name for name in files_in(root) if name.startswith(start)]
-    wanted = [name for name in inside if fnmatch.fnmatchcase(name[len(start) :].lower(), (pattern or "*").lower())]
+    inside = [name for name in files_in(root, suffixes) if name.startswith(start)]
+    exact = (pattern or "*").lower().replace("[", "[[]")  # to fnmatch, [ begins a set of characters
+    wanted = [name for name in inside if fnmatch.fnmatchcase(name[len(start) :].lower(), exact)]
     if order != "name":
         wanted.sort(key=lambda name: changed(os.path.join(root, name)), reverse=order == "newest first")
     chosen = wanted[index : index + limit if limit else None]
     return [f"{name} [output]" if place == "output" else name for name in chosen]
+
+
+def prefix_of(file: str) -> str:
+    """Name of a chosen file without folder and extension, as Save SDC takes it for the start of a file name."""
+    return to_name(os.path.splitext(file.removesuffix(" [output]").split("/")[-1])[0])
 
 
 def clean(folder: str) -> str:

@@ -11,6 +11,8 @@ from ... import codec
 from .paths import NETWORK, check_foreign, is_within
 from .samples import find_sample
 
+SDC = (".sdc",)
+
 
 class Opened(NamedTuple):
     """The images in a file, and its size in bytes."""
@@ -64,8 +66,8 @@ def list_files() -> list[str]:
     return inputs + [f"{name} [output]" for name in outputs]
 
 
-def files_in(folder: str) -> list[str]:
-    """Names of the `.sdc` files in a folder and its subfolders, with / between them, sorted.
+def files_in(folder: str, suffixes: tuple[str, ...] = SDC) -> list[str]:
+    """Names of the files with these suffixes in a folder and its subfolders, with / between them, sorted.
 
     ComfyUI asks for this list several times per prompt. So a folder is read again only when it has changed, and output
     folders with 100 000 images cost one `stat` for each subfolder, once the file system has shown that it keeps the
@@ -80,7 +82,7 @@ def files_in(folder: str) -> list[str]:
         if real in seen or not is_within(folder, real):
             continue
         seen.add(real)
-        held = contents(real)
+        held = contents(real, suffixes)
         waiting += [f"{inside}{name}/" for name in held.subfolders]
         found += [f"{inside}{name}" for name in held.files]
         found += [f"{inside}{name}" for name in held.links if is_within(folder, os.path.join(path, name))]
@@ -103,31 +105,32 @@ class Folder(NamedTuple):
     read: int  # when that was
     proven: bool  # whether that time has been seen to change
     subfolders: list[str]
-    files: list[str]  # `.sdc`
+    files: list[str]
     links: list[str]  # to such
 
 
-known: dict[str, Folder] = {}  # by real path
+known: dict[tuple[str, tuple[str, ...]], Folder] = {}  # by real path, and which files count
 
 
-def contents(folder: str) -> Folder:
+def contents(folder: str, suffixes: tuple[str, ...]) -> Folder:
     """What is in a folder itself; nothing where it cannot be read."""
-    before = known.get(folder)
+    place = folder, suffixes
+    before = known.get(place)
     try:
         changed, now = os.stat(folder).st_mtime_ns, time.time_ns()
         if before and before.changed == changed and before.read - changed > SETTLED:
             if before.proven or 0 <= now - before.read < UNPROVEN:
                 return before
         proven = before is not None and (before.proven or before.changed != changed)
-        known[folder] = Folder(changed, now, proven, *read_once(folder))
-        return known[folder]
+        known[place] = Folder(changed, now, proven, *read_once(folder, suffixes))
+        return known[place]
     except OSError:
-        known.pop(folder, None)
+        known.pop(place, None)
         return Folder(0, 0, False, [], [], [])
 
 
-def read_once(folder: str) -> tuple[list[str], list[str], list[str]]:
-    """Names of the subfolders, `.sdc` files, and links to such."""
+def read_once(folder: str, suffixes: tuple[str, ...]) -> tuple[list[str], list[str], list[str]]:
+    """Names of the subfolders, files with these suffixes, and links to such."""
     subfolders: list[str] = []
     files: list[str] = []
     links: list[str] = []
@@ -135,16 +138,17 @@ def read_once(folder: str) -> tuple[list[str], list[str], list[str]]:
         for entry in entries:
             if entry.is_dir():
                 subfolders.append(entry.name)
-            elif entry.name.lower().endswith(".sdc"):
+            elif entry.name.lower().endswith(suffixes):
                 (links if entry.is_symlink() else files).append(entry.name)
     return subfolders, files, links
 
 
 def forget_others(root: str, seen: set[str]):
     """Drop what is known of folders within `root` that are gone; all are real paths."""
-    for folder in list(known):
+    for place in list(known):
+        folder, _ = place
         if folder not in seen and (folder == root or folder.startswith(root.rstrip(os.sep) + os.sep)):
-            known.pop(folder, None)
+            known.pop(place, None)
 
 
 def find_listed(file: str) -> str:

@@ -38,6 +38,14 @@ def format_date(pattern: str) -> str:
     return re.sub("yyyy|yy|MM?|dd?|hh?|mm?|ss?", fill, pattern)
 
 
+def to_name(text: str) -> str:
+    """A text as one part of a prefix that `check_prefix` accepts, with _ for letters that it does not."""
+    wrong = {letter for letter in set(text) if unicodedata.category(letter) in ("Cc", "Cs")} | FORBIDDEN | set("/\\%")
+    name = "".join("_" if letter in wrong else letter for letter in text)
+    name = name.encode()[: MAX_NAME_BYTES - 1].decode(errors="ignore")  # no letter is cut in two
+    return f"_{name}" if RESERVED.fullmatch(name) or name in ("", ".", "..") else name
+
+
 def check_prefix(prefix: str) -> str:
     """Return the prefix with dates filled in and / as separator.
 

@@ -20,7 +20,7 @@ from .conftest import ROOT, WORKFLOWS, find, load, shown
 NODES = {
     "SDCLatentQuantize", "SDCSave", "SDCLoad", "SDCDDIMInvert", "SDCRegenerateCanny", "SDCCompare",
     "SDCInversionSampler", "SDCInversionSigmas", "SDCInvertedNoise", "SDCExactSampler", "SDCDecode", "SDCRegenerate",
-    "SDCLoadTinyModels", "SDCLoadFolder", "SDCContactSheet",
+    "SDCLoadTinyModels", "SDCLoadFolder", "SDCLoadImageFolder", "SDCContactSheet",
 }  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def test_full_pipeline(server, make_prompt):
 
 
 def test_demo_needs_no_model_and_leaves_files_of_one_number(server, make_prompt, astronaut):
-    prompt = make_prompt("sdc_demo_tiny", image=astronaut, megapixels=0.26)
+    prompt = make_prompt("sdc_demo_tiny", image=astronaut, megapixels=0.25)
     assert not [node for node in prompt.values() if "LoaderSimple" in node["class_type"]]
     outputs = server.client.run(prompt)
     images = shown(server, prompt, outputs)
@@ -199,7 +199,7 @@ def test_a_part_under_the_mask_is_kept_finer_at_the_same_size(server, make_promp
     photograph = Image.fromarray(skimage.data.astronaut())
     photograph.putalpha(alpha)
     photograph.save(tmp_path / "masked.png")
-    prompt = make_prompt("sdc_keep_a_part_finer", image=tmp_path / "masked.png", megapixels=0.26)
+    prompt = make_prompt("sdc_keep_a_part_finer", image=tmp_path / "masked.png", megapixels=0.25)
     images = shown(server, prompt, server.client.run(prompt))
     height, width, _ = images["Original"].shape
     part = np.s_[: height // 2, width // 4 : 5 * width // 8]
@@ -221,17 +221,20 @@ def test_a_folder_goes_through_one_by_one(server, make_prompt):
     assert len(outputs[find(prompt, "SaveImage")[0]]["images"]) == 2
 
 
-def test_images_of_a_folder_become_files_of_their_own(server, make_prompt, image):
+def test_images_of_a_folder_become_files_of_their_own_with_their_names(server, make_prompt, image):
     folder = server.base / "input" / "api_images"
     folder.mkdir()
-    Image.open(image).save(folder / "a.png")
-    Image.open(image).resize((96, 128)).save(folder / "b.jpg")
+    Image.open(image).resize((96, 128)).save(folder / "boat.jpg")
+    Image.open(image).save(folder / "a ball.png")
     prompt = make_prompt("sdc_compress_a_folder")
-    find(prompt, "LoadImageDataSetFromFolder")[1]["inputs"]["folder"] = folder.name
+    find(prompt, "SDCLoadImageFolder")[1]["inputs"]["folder"] = folder.name
     find(prompt, "SDCLatentQuantize")[1]["inputs"]["bits_per_pixel"] = 0.5
     outputs = server.client.run(prompt)
-    files = [written(server, file) for file in outputs[find(prompt, "SDCSave")[0]]["files"]]
-    assert {(file.width, file.height) for file in files} == {(120, 88), (88, 120)}
+    files = outputs[find(prompt, "SDCSave")[0]]["files"]
+    sizes = [(file.width, file.height) for file in (written(server, file) for file in files)]
+    names = [(file["subfolder"], file["filename"]) for file in files]
+    assert names == [("SDC/folder", "a ball_00001_.sdc"), ("SDC/folder", "boat_00001_.sdc")]
+    assert sizes == [(120, 88), (88, 120)]
     assert outputs[find(prompt, "SDCContactSheet")[0]]["text"] == ["2 of 2 images"]
 
 

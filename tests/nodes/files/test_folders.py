@@ -1,12 +1,15 @@
-"""Load SDC Folder: which files of which folder, in which order; and the sheet of what it gives."""
+"""Load SDC Folder and Load Image Folder: which files, in which order; and the sheet of what they give."""
 
 import os
 
 import numpy as np
 import pytest
 import sdc_pack.codec as codec
+from PIL import Image
 from sdc_pack.nodes.contact_sheet import SDCContactSheet
 from sdc_pack.nodes.files.folders import choose_files
+from sdc_pack.nodes.files.paths import check_prefix, to_name
+from sdc_pack.nodes.load_image_folder import SDCLoadImageFolder
 from sdc_pack.nodes.load_sdc_folder import SDCLoadFolder
 from sdc_pack.nodes.previews.contact_sheet import BACKGROUND, GAP
 from sdc_pack.nodes.save_sdc import SDCSave
@@ -47,6 +50,10 @@ def test_pattern_order_index_and_limit(folder):
     assert names(order="oldest first") == list(SIZES) == names(order="newest first")[::-1]
     assert names(order="newest first", limit=1) == ["sub/d"]
     assert names(index=1, limit=2) == ["a", "b"] and names(index=4) == []
+    for name in ("[cat] sleeping", "!a]"):
+        (folder / f"{name}.sdc").write_bytes((folder / "a.sdc").read_bytes())
+    assert names(pattern="[cat]*.sdc") == ["[cat] sleeping"] and names(pattern="[!a]*") == []
+    assert names(pattern="?CAT] *") == ["[cat] sleeping"] and names(pattern="!a].*") == ["!a]"]
 
 
 @pytest.mark.parametrize("bad", ["..", "SDC/../..", "/etc", "C:\\", "\\\\server\\share", "//server/share", "a\0b"])
@@ -78,6 +85,40 @@ def test_lists_of_what_the_files_hold(folder):
     for batch in images:
         SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {}}).execute(batch, "again/image", "none")
     assert len(names(folder="again")) == 4
+
+
+def test_images_come_by_name_and_keep_their_names(tmp_path):
+    folder = tmp_path / "input" / "frames"
+    (folder / "sub").mkdir(parents=True)
+    for number in (7, 12, 1, 3, 10):  # no file system lists them in this order by itself
+        Image.new("RGB", (8 + number, 8), (number * 20,) * 3).save(folder / f"frame_{number:02}.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # lies on its side
+    Image.new("RGB", (30, 20), "white").save(folder / "sub" / "Zoë 12:30.JPG", exif=turned)
+    (folder / "bad.png").write_bytes(b"no image")
+    (folder / "notes.txt").write_text("no image")
+    output = SDCLoadImageFolder.execute("input", "frames", "*", "name", 0, 0)
+    images, names = output.result
+    assert names == ["frame_01", "frame_03", "frame_07", "frame_10", "frame_12", "Zoë 12_30"]
+    assert [tuple(image.shape) for image in images[:-1]] == [(1, 8, 8 + n, 3) for n in (1, 3, 7, 10, 12)]
+    assert [round(float(image[0, 0, 0, 0]) * 255) for image in images[:-1]] == [20, 60, 140, 200, 240]
+    assert images[-1].shape == (1, 30, 20, 3) and images[-1].min() == 1
+    assert output.ui["text"][0] == "6 images" and "frames/bad.png cannot be read" in output.ui["text"][1]
+    assert SDCLoadImageFolder.execute("input", "frames", "frame_1*", "name", 1, 1).result[1] == ["frame_12"]
+    with pytest.raises(ValueError, match="None of the images.*\n.*bad.png"):
+        SDCLoadImageFolder.execute("input", "", "*bad*", "name", 0, 0)
+    with pytest.raises(ValueError, match="No image in the folder 'frames'"):
+        SDCLoadImageFolder.execute("input", "frames", "*.gif", "name", 0, 0)
+    assert "leads out" in SDCLoadImageFolder.validate_inputs("..", "*")
+    before = SDCLoadImageFolder.fingerprint_inputs("input", "frames", "*", "name", 0, 0)
+    (folder / "bad.png").unlink()
+    assert SDCLoadImageFolder.fingerprint_inputs("input", "frames", "*", "name", 0, 0) != before
+
+
+@pytest.mark.parametrize("name", ["a:b?*", "con", "", "..", "a/b\\c", "%width%", "é" * 150, "\ud800\n", "plain. x"])
+def test_every_name_can_be_the_start_of_a_file_name(name):
+    check_prefix(to_name(name))
+    assert to_name(to_name(name)) == to_name(name) and to_name("plain. x") == "plain. x"
 
 
 def test_a_bad_file_costs_itself_alone(folder):

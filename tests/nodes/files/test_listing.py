@@ -79,7 +79,7 @@ def test_folders_that_are_gone_are_forgotten(comfyui_folders):
     files_in(str(output))
     assert len(listing.known) == before - 2
     files_in(str(comfyui_folders / "input"))
-    assert os.path.realpath(output / "c") in listing.known
+    assert (os.path.realpath(output / "c"), listing.SDC) in listing.known
 
 
 def test_links_in_a_circle_end(comfyui_folders):
