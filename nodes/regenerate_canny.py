@@ -73,7 +73,7 @@ class SDCRegenerateCanny(io.ComfyNode):
                     max=1.0,
                     step=0.001,
                     advanced=True,
-                    tooltip="Where in the whole noise schedule the ControlNet starts; 0 is the noisiest step.",
+                    tooltip="Where on the way from this noise to the image the ControlNet starts; 0 is the first step.",
                 ),
                 io.Float.Input(
                     "end_percent",
@@ -82,8 +82,8 @@ class SDCRegenerateCanny(io.ComfyNode):
                     max=1.0,
                     step=0.001,
                     advanced=True,
-                    tooltip="Where in the whole noise schedule the ControlNet ends: 1 never, 0.5 leaves fine detail to "
-                    "the model.",
+                    tooltip="Where on the way from this noise to the image the ControlNet ends: 1 never, 0.5 leaves "
+                    "fine detail to the model.",
                 ),
                 io.Float.Input(
                     "cfg",

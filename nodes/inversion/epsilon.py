@@ -2,9 +2,13 @@
 
 import torch
 
+from .one_function import refuse_caches, same_draws
+
 
 class EpsilonPredictor:
-    """Calls a model for epsilon along a list of noise levels; every call moves the progress bar and can be canceled.
+    """Calls a model for epsilon along a list of noise levels.
+
+    Every call draws the same random numbers, moves the progress bar and can be canceled.
 
     At level 0 epsilon would be 0/0, since ComfyUI's models return the clean image itself; and in float32 it is
     useless just above, where core's FlipSigmas starts. So below the model's smallest sigma the model is called at that
@@ -16,10 +20,13 @@ class EpsilonPredictor:
         As for `comfy.samplers.Sampler.sample`; sigmas (N + 1,), rising or falling.
     max_calls : int
         Length of the progress bar.
+
+    Raises ValueError where a cache answers for the model.
     """
 
     def __init__(self, model_wrap, sigmas: torch.Tensor, extra_args: dict, callback, max_calls: int):
         self.model_wrap, self.extra_args, self.callback, self.max_calls = model_wrap, extra_args, callback, max_calls
+        refuse_caches(extra_args["model_options"])
         self.calls = 0
         self.finite: torch.Tensor | bool = True
         self.model_sampling = model_wrap.inner_model.model_sampling
@@ -36,7 +43,8 @@ class EpsilonPredictor:
         sigma = self.called[level]
         if sigma != self.levels[level]:
             x = x * (self.input_scale(level) / input_scale(self.model_sampling, sigma))
-        denoised = self.model_wrap(x, sigma.expand(x.shape[0]), **self.extra_args)
+        with same_draws(x.device):
+            denoised = self.model_wrap(x, sigma.expand(x.shape[0]), **self.extra_args)
         if self.callback is not None:
             self.callback(self.calls, denoised, x, self.max_calls)
         self.calls += 1

@@ -23,6 +23,7 @@ from comfy.utils import model_trange
 from comfy_extras.nodes_custom_sampler import DisableNoise, SamplerCustomAdvanced
 
 from .epsilon import EpsilonPredictor, check_hooks
+from .identity import identity, kind_of
 from .noise import noise_scaling
 from .report import Report
 
@@ -48,6 +49,8 @@ class Pair:
     kind : str
         What kind of model it was, by `kind_of`.
     cfg : float
+    model : str
+        Its `identity`.
     """
 
     top: torch.Tensor
@@ -55,6 +58,7 @@ class Pair:
     sigmas: torch.Tensor
     kind: str
     cfg: float
+    model: str
 
 
 class ExactInversion(comfy.samplers.Sampler):
@@ -122,6 +126,7 @@ class ExactNoise:
 
     def __init__(self, pair: Pair):
         self.pair = pair
+        self.model = pair.model
 
     def start(self):
         """NOISE for the sampler of this pair, which needs none."""
@@ -148,14 +153,8 @@ def invert_exactly(model, guider, latent: dict, sigmas: torch.Tensor, cfg: float
     sampler = ExactInversion()
     no_noise = DisableNoise.execute().result[0]
     inverted = SamplerCustomAdvanced.execute(no_noise, guider, sampler, sigmas.flip(0), latent).result[0]
-    pair = Pair(sampler.top, sampler.below, sigmas, kind_of(model.model), cfg)
+    pair = Pair(sampler.top, sampler.below, sigmas, kind_of(model.model), cfg, identity(model))
     return ExactNoise(pair), inverted, sampler.report
-
-
-def kind_of(inner_model) -> str:
-    """What must be the same in both directions, in words: what the model predicts, and its latent format."""
-    sampling = [base.__name__ for base in type(inner_model.model_sampling).__bases__]
-    return " ".join([*sampling, type(inner_model.latent_format).__name__])
 
 
 def check_match(pair: Pair, guider, sigmas, latent):

@@ -9,6 +9,7 @@ from .euler import invert
 from .exact_pair import invert_exactly
 from .guidance import make_guider
 from .latent import fit_latent
+from .one_function import without_caches
 from .schedule import check_sigmas, ddim_schedule, lowest_levels
 from .strength import quantization_noise, strength_of_noise
 
@@ -80,8 +81,10 @@ def image_to_noise(
     ValueError
         Latent, model and settings do not fit together, or the model gives values that are not finite.
     """
+    model, notes = without_caches(model)
     guider = make_guider(model, positive, negative, cfg)
-    latent, notes = fit_latent(model, latent)
+    latent, ignored = fit_latent(model, latent)
+    notes += ignored
     schedule = check_sigmas(ddim_schedule(model, steps) if sigmas is None else sigmas)
     if auto_strength:
         level = quantization_noise(model, latent, sdc)

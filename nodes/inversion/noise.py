@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import torch
 
+from .identity import identity
+
 
 class InvertedNoise:
     """NOISE that makes a stock sampler start from exactly x_T, whatever latent is connected to it.
@@ -22,18 +24,21 @@ class InvertedNoise:
         Noise level of x_T, at which the regeneration has to start.
     cfg : float or None
         w of the inversion, for the regeneration to compare with; None if unknown.
+    model : str or None
+        The `identity` of the model, likewise.
     batch_index : list of int, optional
         As in LATENT: which images of an earlier batch these are.
     """
 
     seed = 0
 
-    def __init__(self, x, scaling, latent_format, sigma, cfg, batch_index=None):
+    def __init__(self, x, scaling, latent_format, sigma, cfg=None, model=None, batch_index=None):
         self.x = x
         self.scaling = scaling
         self.latent_format = latent_format
         self.sigma = sigma
         self.cfg = cfg
+        self.model = model
         self.batch_index = batch_index
 
     @classmethod
@@ -50,7 +55,7 @@ class InvertedNoise:
         if not torch.isfinite(x).all():
             raise ValueError("The inverted latent contains NaN or infinity: check the nodes that made it.")
         latent_format, batch_index = model.get_model_object("latent_format"), inverted.get("batch_index")
-        return cls(x, scaling, latent_format, float(sigma), cfg, batch_index)
+        return cls(x, scaling, latent_format, float(sigma), cfg, identity(model), batch_index)
 
     def generate_noise(self, latent: dict) -> torch.Tensor:
         """The noise, (B, C, H, W) float32 on the CPU in model space, for a sampler that is given `latent`, a LATENT.

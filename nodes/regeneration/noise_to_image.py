@@ -9,6 +9,8 @@ from nodes import ControlNetApplyAdvanced  # ComfyUI's own nodes, not the folder
 
 from ..inversion.exact_pair import ExactNoise, ExactRegeneration
 from ..inversion.guidance import make_guider
+from ..inversion.identity import identity
+from ..inversion.one_function import with_same_draws, without_caches
 
 
 def noise_to_image(
@@ -42,7 +44,7 @@ def noise_to_image(
     control_net, edges :
         CONTROL_NET and its hint, IMAGE (B, H, W, 3); both or none.
     canny_strength, start_percent, end_percent : float
-        Strength of the ControlNet, and the part of the model's whole schedule in which it is active, 0 to 1.
+        Strength of the ControlNet, and the part of `sigmas` in which it is active, 0 to 1.
     cfg : float
         w of Eq. (1).
     vae : VAE, optional
@@ -60,15 +62,17 @@ def noise_to_image(
     ValueError
         `cfg` needs a negative, or the exact pair is given other settings than in its inversion.
     """
+    model, notes = without_caches(model)
     if control_net is not None:
+        start_percent, end_percent = (part_of_schedule(model, sigmas, part) for part in (start_percent, end_percent))
         # The node needs two conditionings, and at w = 1 there may be only one.
         both = positive, positive if negative is None else negative
         held = ControlNetApplyAdvanced().apply_controlnet(
             *both, control_net, edges, canny_strength, start_percent, end_percent, vae=vae
         )
         positive, negative = held[0], None if negative is None else held[1]
-    guider = make_guider(model, positive, negative, cfg)
-    notes = differences(noise, sigmas, cfg)
+    guider = make_guider(with_same_draws(model), positive, negative, cfg)
+    notes += differences(noise, model, sigmas, cfg)
     if "noise_mask" in latent:
         # Stock sampling would put back the latent outside of the mask, which is noise here.
         notes.append("\u26a0 The latent's noise mask is ignored: the whole image is regenerated.")
@@ -80,9 +84,29 @@ def noise_to_image(
     return SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent).result[0], notes
 
 
-def differences(noise, sigmas, cfg: float) -> list[str]:
+def part_of_schedule(model, sigmas: torch.Tensor, part: float) -> float:
+    """Where in the model's whole schedule `part` of the way down `sigmas` lies, both 0 to 1 and in timesteps.
+
+    ComfyUI counts the range of a ControlNet on the whole schedule, of which a low strength uses the end only.
+    """
+    if len(sigmas) == 0 or part in (0.0, 1.0):
+        return part
+    sampling = model.get_model_object("model_sampling")
+    low, high = 0.0, 1.0  # of the schedule; its noise falls in between
+    for _ in range(40):
+        start = (low + high) / 2
+        low, high = (start, high) if sampling.percent_to_sigma(start) > float(sigmas[0]) else (low, start)
+    return start + (1 - start) * part
+
+
+def differences(noise, model, sigmas, cfg: float) -> list[str]:
     """Warnings about what differs from the inversion that made `noise`; none for stock NOISE."""
     notes = []
+    if getattr(noise, "model", None) not in (None, identity(model)):
+        notes.append(
+            "\u26a0 The model is not the one that DDIM Invert used (another checkpoint, LoRA, merge or schedule): the "
+            "image will change. Use the same in both."
+        )
     inverted_at, level = getattr(noise, "cfg", None), getattr(noise, "sigma", None)
     if inverted_at is not None and not math.isclose(inverted_at, cfg):
         notes.append(
