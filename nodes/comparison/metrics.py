@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 
 from ...codec.interruption import poll
+from ..images.opencv import filter_rows_and_columns
 
 # Wang, Simoncelli and Bovik, "Multi-scale structural similarity for image quality assessment" (2003), section 3.2.
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -67,15 +68,12 @@ def psnr(original, restored) -> float:
 def ssim(original, restored) -> float:
     """Structural similarity as scikit-image has it by default: flat 7x7 window, sample covariance. At most 1.
 
-    By OpenCV, which the pack needs anyway, so that nobody has to install scikit-image for it. Raises MetricUnavailable
-    below 7x7 pixels.
+    Raises MetricUnavailable below 7x7 pixels.
     """
     a, b = _pair(original, restored)
     if min(a.shape[:2]) < 7:
         raise MetricUnavailable("SSIM needs images of at least 7x7.")
-    import cv2
-
-    similarity, _ = _similarity(a, b, lambda x: cv2.blur(x, (7, 7))[3:-3, 3:-3], 49 / 48)
+    similarity, _ = _similarity(a, b, lambda x: filter_rows_and_columns(x, np.full(7, 1 / 7)), 49 / 48)
     return float(similarity.mean())
 
 
@@ -87,13 +85,13 @@ def ms_ssim(original, restored) -> float:
     a, b = _pair(original, restored)
     if min(a.shape[:2]) < MIN_MS_SSIM:
         raise MetricUnavailable(f"MS-SSIM needs images of at least {MIN_MS_SSIM}x{MIN_MS_SSIM}.")
-    import cv2
-
+    window = np.exp(-np.square(np.arange(-5, 6)) / (2 * 1.5**2))
+    window /= window.sum()
     result = np.ones(3)
     for scale, weight in enumerate(SCALE_WEIGHTS):
         if scale:
             a, b = _halved(a), _halved(b)
-        similarity, contrast = _similarity(a, b, lambda x: cv2.GaussianBlur(x, (11, 11), 1.5)[5:-5, 5:-5], 1)
+        similarity, contrast = _similarity(a, b, lambda x: filter_rows_and_columns(x, window), 1)
         last = scale == len(SCALE_WEIGHTS) - 1  # only there does luminance count
         result *= np.maximum((similarity if last else contrast).mean((0, 1)), 0) ** weight
     return float(result.mean())

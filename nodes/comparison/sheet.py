@@ -3,7 +3,6 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..images.opencv import import_cv2
 from . import metrics
 from .entries import Comparison, Entry
 from .table import show
@@ -12,6 +11,11 @@ TILE = 384  # the square that every image is fitted into
 GAP = 12
 FONT_SIZE, LINE = 20, 26
 BRIGHTEST = 64  # of 255 levels, shown brightest; fixed, so that maps can be compared
+# Matplotlib's inferno, at equal distances.
+HEAT = (
+    (0, 0, 4), (33, 12, 74), (87, 16, 110), (138, 34, 106), (188, 55, 84), (227, 89, 51), (249, 140, 10),
+    (249, 201, 50), (252, 255, 164),
+)  # fmt: skip
 BACKGROUND, INK, FAINT = "#fafafa", "#141414", "#6e6e6e"
 
 
@@ -50,22 +54,23 @@ def draw_sheet(comparison: Comparison) -> np.ndarray:
 
 def most_different(images: list[np.ndarray]) -> tuple[int, int, int]:
     """Left, top and side of the square, a quarter of the image high or wide, in which the images vary most."""
-    cv2 = import_cv2()
     height, width = images[0].shape[:2]
     side = max(1, min(height, width, max(32, min(height, width) // 4)))
     mean = sum(image.astype(np.float32) for image in images) / len(images)
     variance = sum(np.square(image - mean).sum(2) for image in images)
-    # The sum over each box, at its top left corner, wherever it fits.
-    sums = cv2.boxFilter(variance, cv2.CV_32F, (side, side), anchor=(0, 0))[: height - side + 1, : width - side + 1]
+    # The sum over each box, at its top left corner, wherever it fits, from sums over all that is above and left.
+    total = np.pad(variance.astype(np.float64), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    sums = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
     top, left = np.unravel_index(sums.argmax(), sums.shape)
     return int(left), int(top), side
 
 
 def difference(original: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Mean absolute difference of the three channels as a heat map."""
-    cv2 = import_cv2()
-    levels = np.abs(original.astype(np.float32) - pixels).mean(2) * (255 / BRIGHTEST)
-    return cv2.applyColorMap(levels.clip(0, 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    share = np.abs(original.astype(np.float32) - pixels).mean(2) / BRIGHTEST  # 1 and above is brightest
+    places = np.linspace(0, 1, len(HEAT))
+    levels = [np.interp(share, places, channel) for channel in zip(*HEAT, strict=True)]
+    return np.stack(levels, -1).round().astype(np.uint8)
 
 
 def scaled(pixels: np.ndarray, size: tuple[int, int]) -> Image.Image:

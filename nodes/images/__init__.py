@@ -1,1 +1,1 @@
-"""The size of an IMAGE compared with its latent; and OpenCV."""
+"""The size of an IMAGE compared with its latent; OpenCV and what stands in for it."""

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from ..images.opencv import import_cv2
+from .canny import find_edges, to_gray
 
 
 def canny_edges(image: torch.Tensor, low_threshold: int | None, high_threshold: int | None) -> torch.Tensor:
-    """Edges of each image by OpenCV's Canny.
+    """Edges of each image by OpenCV's Canny, or by `canny.find_edges`, which finds the same.
 
     Thresholds are in OpenCV's convention: the sum of the absolute 3x3 Sobel gradients of 8-bit gray, 0..2040, of
     which 0..255 is in common use. ComfyUI's own Canny node takes 0..1 for the length of the gradient of gray in 0..1,
@@ -30,19 +30,16 @@ def canny_edges(image: torch.Tensor, low_threshold: int | None, high_threshold: 
     ------
     ValueError
         The low threshold is above the high one.
-    ImportError
-        OpenCV is not installed.
     """
     if low_threshold is not None and high_threshold is not None and low_threshold > high_threshold:
         raise ValueError(f"low_threshold ({low_threshold}) must not be above high_threshold ({high_threshold}).")
-    cv2 = import_cv2()
     pixels = (image[..., :3].float().clamp(0, 1) * 255).round().to(device="cpu", dtype=torch.uint8).numpy()
     edges = []
     for frame in pixels:
-        gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        gray = to_gray(frame)
         thresholds = (low_threshold, high_threshold) if low_threshold is not None else auto_thresholds(gray)
-        edges.append(cv2.Canny(gray, *thresholds))
-    return torch.from_numpy(np.stack(edges)).float().div(255).unsqueeze(-1).repeat(1, 1, 1, 3)
+        edges.append(find_edges(gray, *thresholds))
+    return torch.from_numpy(np.stack(edges)).float().unsqueeze(-1).repeat(1, 1, 1, 3)
 
 
 def auto_thresholds(gray: np.ndarray) -> tuple[float, float]:

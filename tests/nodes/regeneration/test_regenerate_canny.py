@@ -1,18 +1,24 @@
 """Regenerate with Canny against the same graph wired from stock nodes."""
 
-import sys
+import itertools
 
 import comfy.samplers
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, RandomNoise, SamplerCustomAdvanced
 from nodes import ControlNetApplyAdvanced
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
+from sdc_pack.nodes.images import opencv
 from sdc_pack.nodes.images.sizes import trim_to_latent
 from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
+from sdc_pack.nodes.regeneration import canny
 from sdc_pack.nodes.regeneration.edges import canny_edges
+from sdc_pack.nodes.regeneration.noise_to_image import part_of_schedule
+
+from dev import families
 
 
 @pytest.fixture
@@ -91,6 +97,26 @@ def test_edges_reach_the_control_net(model, prompt, control_net, image, inverted
         assert torch.equal(one, other) != differs
 
 
+def test_the_range_of_the_edges_counts_on_the_way_that_is_gone(model, prompt, control_net, image, latent):
+    """Half of the way of a low strength is half of its steps, which lie at the end of the whole schedule."""
+    way = SDCDDIMInvert.execute(model, prompt(""), latent, 10, 1.0, 0.2).result
+    found = [
+        regenerate(model, prompt(""), control_net, image, way, canny_strength=1.0, start_percent=start, end_percent=end)
+        for start, end in ((0.0, 0.0), (0.0, 0.5), (0.5, 1.0), (0.0, 1.0))
+    ]
+    for one, other in itertools.combinations([output.result[0]["samples"] for output in found], 2):
+        assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("family", ["SD1.x", "Flux"])
+def test_a_part_of_the_way_is_found_on_the_whole_schedule(family):
+    model, _ = families.build(family)
+    sampling = model.get_model_object("model_sampling")
+    sigmas = torch.tensor([float(sampling.percent_to_sigma(0.6)), 0.01, 0.0])
+    found = [part_of_schedule(model, sigmas, part) for part in (0.0, 0.25, 0.5, 1.0)]
+    assert found == pytest.approx([0.0, 0.7, 0.8, 1.0], abs=1e-5)
+
+
 def test_each_image_of_a_batch_keeps_its_own_edges(model, prompt, control_net, image, latent):
     together = SDCDDIMInvert.execute(model, prompt(""), latent, 2, 1.0, 1.0).result
     both = regenerate(model, prompt(""), control_net, image, together).result[0]["samples"]
@@ -154,10 +180,25 @@ def test_image_of_another_shape_is_refused(size):
         trim_to_latent(torch.zeros(1, *size, 3), torch.zeros(1, 4, 64, 64), 8)
 
 
-def test_missing_opencv_says_what_to_do(image, monkeypatch):
-    monkeypatch.setitem(sys.modules, "cv2", None)  # what Python does for a module that cannot be imported
-    with pytest.raises(ImportError, match="Install opencv-python"):
-        canny_edges(image, 100, 200)
+def test_without_opencv_the_edges_are_the_same(image, monkeypatch):
+    """To the pixel: every gray, sizes down to one pixel, noise, smooth and flat images, all kinds of thresholds."""
+    random = np.random.default_rng(1)
+    sizes = (1, 1), (1, 9), (9, 1), (2, 2), (5, 7), (64, 48), (33, 127), (150, 211)
+    images = [random.integers(0, 256, size, dtype=np.uint8) for size in sizes]
+    images += [random.integers(0, 4, (40, 57), dtype=np.uint8) * 60]
+    images += [cv2.GaussianBlur(images[-2], (0, 0), sigma) for sigma in (1, 2, 5)]
+    images += [np.tile((np.arange(200) // 3).astype(np.uint8), (50, 1)), skimage.data.camera()[::2, ::2]]
+    limits = [
+        (low, high) for low in (0, 1, 33.5, 100, 200, 1000) for high in (0, 2, 60.3, 100, 400, 2040) if low <= high
+    ]
+    colors = np.stack(np.meshgrid(*[np.arange(start, 256, 5) for start in (0, 1, 2)]), -1).astype(np.uint8)[0:51]
+    colors = colors.reshape(51, -1, 3)
+    expected = [cv2.Canny(image, *limit) > 0 for image in images for limit in limits], canny_edges(image, None, None)
+    monkeypatch.setattr(opencv, "cv2", None)
+    found = [canny.find_edges(image, *limit) for image in images for limit in limits]
+    assert all(map(np.array_equal, expected[0], found)) and sum(map(np.sum, found)) > 100_000
+    assert np.array_equal(canny.to_gray(colors), cv2.cvtColor(colors, cv2.COLOR_RGB2GRAY))
+    assert torch.equal(canny_edges(image, None, None), expected[1])
 
 
 def test_auto_thresholds_follow_the_median_of_each_image(image):
