@@ -9,6 +9,7 @@ import pytest
 import skimage.data
 import torch
 from sdc_pack.nodes.comparison import metrics
+from sdc_pack.nodes.images import opencv
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 LPIPS_FOLDER = Path(os.environ["SDC_SHARED"]) / "models" / "lpips"
@@ -105,3 +106,9 @@ def test_all_figures_at_once(pair):
     }  # fmt: skip
     small = np.zeros((8, 8, 3), np.uint8)
     assert metrics.measure(small, small) == {"psnr": math.inf, "ssim": 1, "ms_ssim": None, "lpips": None}
+
+
+def test_without_opencv_the_figures_are_the_same(pair, monkeypatch):
+    figures = metrics.ssim(*pair), metrics.ms_ssim(*pair)
+    monkeypatch.setattr(opencv, "cv2", None)
+    assert (metrics.ssim(*pair), metrics.ms_ssim(*pair)) == pytest.approx(figures, abs=1e-9)
