@@ -72,6 +72,10 @@ export function download(file) {
   link.click()
 }
 
+// Show a file of Load SDC's list in a page of its own.
+export const openViewer = (file) =>
+  window.open(api.apiURL(`/sdc/viewer?${new URLSearchParams({ file })}`), "_blank", "noopener")
+
 // From a name in Load SDC's list, "folder/name.sdc [output]", to { filename, subfolder, type }. In a workflow from
 // somebody else anything may stand in the place of a name.
 export function splitName(name) {

@@ -1,6 +1,6 @@
 // Load SDC: choose, drop or paste a .sdc file, and see what is in it before a run.
 import { app } from "../../scripts/app.js"
-import { download, forwardFiles, info, isSdc, splitName, thumbnail, upload, warn } from "./files.js"
+import { download, forwardFiles, info, isSdc, openViewer, splitName, thumbnail, upload, warn } from "./files.js"
 import { show } from "./status.js"
 import { t } from "./i18n.js"
 
@@ -152,6 +152,10 @@ app.registerExtension({
   getNodeMenuItems(node) {
     const file = node.comfyClass === "SDCLoad" && fileWidget(node)?.value
     if (!file || !isSdc({ name: splitName(file).filename })) return []
-    return [null, { content: t("Download .sdc file"), callback: () => download(splitName(file)) }]
+    return [
+      null,
+      { content: t("Open in viewer"), callback: () => openViewer(file) },
+      { content: t("Download .sdc file"), callback: () => download(splitName(file)) },
+    ]
   },
 })

@@ -1,6 +1,6 @@
 // Save SDC: show what was written, offer it for download, and fill %date:...% and %Node.widget% into its file name.
 import { app } from "../../scripts/app.js"
-import { download, info, joinName, thumbnail, view } from "./files.js"
+import { download, info, joinName, openViewer, thumbnail, view } from "./files.js"
 import { show } from "./status.js"
 import { t } from "./i18n.js"
 
@@ -48,10 +48,14 @@ app.registerExtension({
 
   getNodeMenuItems(node) {
     if (!node.sdcFiles?.length) return []
-    const items = node.sdcFiles.map((file) => ({
-      content: t("Download {file}", { file: file.filename }),
-      callback: () => download(file),
-    }))
+    const one = node.sdcFiles.length === 1
+    const items = node.sdcFiles.flatMap((file) => [
+      {
+        content: one ? t("Open in viewer") : t("Open {file} in viewer", { file: file.filename }),
+        callback: () => openViewer(joinName(file)),
+      },
+      { content: t("Download {file}", { file: file.filename }), callback: () => download(file) },
+    ])
     return [null, ...items]
   },
 })

@@ -24,9 +24,9 @@ def make_parser():
     parser = argparse.ArgumentParser(prog="python -m codec", description=DESCRIPTION, epilog=EXIT_CODES)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name, command, help, files):
+    def add(name, command, help, files, count="+"):
         subparser = subparsers.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
-        subparser.add_argument("files", nargs="+", metavar=files)
+        subparser.add_argument("files", nargs=count, metavar=files)
         subparser.set_defaults(command=command)
         return subparser
 
@@ -49,6 +49,12 @@ def make_parser():
     command.epilog = NEEDS_TORCH + " Nothing is regenerated: that takes a model, in ComfyUI."
     _add_output(command, "a .png beside the file")
     _add_limit(command)
+    command = add("page", commands.page, "make web pages that show .sdc files in any browser", "FILE.sdc", "*")
+    command.epilog = (
+        "A page is one HTML file with all that it needs, the .sdc file too, and opens by a double click. Without FILE.sdc "
+        f"it is a viewer for any file, {commands.VIEWER}."
+    )
+    _add_output(command, "a .html beside the file")
     _add_limit(add("verify", commands.verify, "decode .sdc files and name those that are damaged", "FILE.sdc"))
     command = add("strip", commands.strip, "remove the metadata of .sdc files", "FILE.sdc")
     _add_output(command, "the file itself, which needs --force")

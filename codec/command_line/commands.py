@@ -12,6 +12,7 @@ from ..errors import SdcArgumentError, SdcError, SdcLimitError
 from ..image import decode, relabeled, with_metadata
 from ..image_sequence import join_images, load_all
 from ..metadata import BY_DICTIONARY, PLAIN
+from ..viewer import build_page
 from ..vae_identity import TAG
 from . import image_files, latent_files
 from .outputs import PIPE, Outputs, UsageError, complain, for_each, printable, read_input, write_to
@@ -25,6 +26,7 @@ SECTION_NAMES = {
     BY_DICTIONARY: "metadata, by a dictionary",
 }
 MAX_MEGAPIXELS = 50  # that are decoded unless told otherwise: a file from a stranger can be small and take minutes
+VIEWER = "sdc_viewer.html"
 SHOWN = 300  # letters of a text in the metadata
 
 
@@ -120,6 +122,33 @@ def decode_images(options):
 
     outputs = Outputs(options, [".sdc"])
     return for_each(options, [".sdc"], work, "decoded")
+
+
+def page(options):
+    if not options.files:
+        return _viewer(options)
+
+    def work(name):
+        data = read_input(name)
+        load_all(data)
+        outputs.write(outputs.target(name, ".html"), build_page("stdin.sdc" if name == PIPE else Path(name).name, data))
+
+    outputs = Outputs(options, [".sdc"])
+    return for_each(options, [".sdc"], work, "shown by pages")
+
+
+def _viewer(options):
+    target = options.output or Path(VIEWER)
+    if str(target) == PIPE:
+        target = PIPE
+    elif target.is_dir():
+        target /= VIEWER
+    try:
+        write_to(target, build_page(), options.force)
+    except OSError as error:
+        complain(str(target), error)
+        return 1
+    return 0
 
 
 def pack(options):

@@ -7,7 +7,8 @@ import folder_paths
 from aiohttp import web
 
 from ... import codec
-from ..files.listing import Opened, name_in_list, named, read_listed
+from ...codec.viewer import build_page, policy
+from ..files.listing import Opened, find_listed, name_in_list, named, read_listed
 from ..previews.thumbnail import thumbnail_of, version_of
 from ..sockets.sdc import about_file
 from ..tiny.install import install_models
@@ -17,6 +18,8 @@ MAX_AT_ONCE = 2  # files that are read at a time; other requests wait and take n
 # keeps others waiting no longer than that, and what is not uploaded not at all.
 MAX_UPLOADS, MAX_UPLOAD_TIME = 4, 60
 MAX_AGE = 30 * 24 * 60 * 60  # seconds for which a browser keeps a thumbnail that was requested by its version
+# A page about a stranger's file: it has an origin of its own, so ComfyUI's server answers none of its requests.
+ALONE = "sandbox allow-scripts allow-downloads; frame-ancestors 'none'"
 
 
 def add_routes(routes: web.RouteTableDef):
@@ -52,6 +55,18 @@ def add_routes(routes: web.RouteTableDef):
 
         async with gate:
             return await answer(draw, status=400)
+
+    @routes.get("/sdc/viewer")
+    async def view(request):
+        def build():
+            file = request.query.get("file")
+            data = read_listed(file)  # which may be damaged: the page says so
+            headers = {"Content-Security-Policy": f"{policy()}; {ALONE}", "Cache-Control": "no-cache"}
+            page = build_page(Path(find_listed(file)).name, data)
+            return web.Response(body=page, content_type="text/html", charset="utf-8", headers=headers)
+
+        async with gate:
+            return await answer(build, status=400)
 
     @routes.post("/sdc/tiny_models")
     async def install(_request):

@@ -1,0 +1,102 @@
+"use strict"
+// What runs beside the page: it opens files, decodes latents, and tiles of images. Each message is { id, call, ... },
+// and each answer { id, result }, { id, error } or { id, progress }.
+
+let resources
+let decoder
+let opened
+let current // the latent whose tiles are wanted
+
+const MAX_DECODED = 50e6 // pixels; the format allows more, but they take minutes and a canvas that few browsers have
+
+const calls = {
+  // Gives whether there is a GPU to decode by. `gpu` is empty where none is wanted.
+  async start({ packed, gpu }) {
+    resources = new Resources(packed)
+    decoder = gpu ? await makeGpuDecoder(resources.decoder(), gpu === "any") : undefined
+    return decoder !== undefined
+  },
+
+  open({ data }) {
+    const bytes = new Uint8Array(data)
+    opened = loadFile(bytes, resources)
+    const { header, images } = opened
+    return {
+      bytes: bytes.length,
+      width: header.width,
+      height: header.height,
+      latentFormat: header.format.name,
+      latent: [header.channels, header.latentHeight, header.latentWidth],
+      factor: header.format.factor,
+      images: images.map(({ coder, stored, metadata }) => ({
+        coder, describe: stored.describe, metadata: describeMetadata(metadata), problem: problemOf(stored),
+      })),
+    }
+  },
+
+  // The latent of an image as the small decoder takes it: (4, height, width).
+  latent({ number }, progress) {
+    const { header } = opened
+    const { stored } = opened.images[number]
+    let { latentHeight: height, latentWidth: width } = header
+    let latent
+    if (header.format.name === "SD1.x") latent = stored.decode(progress)
+    else {
+      latent = stored.decode(progress, resources.translation(stored.code, "SD1.x"))
+      const scale = header.format.factor / PIXELS
+      ;[height, width] = [height * scale, width * scale]
+    }
+    return { latent, height, width }
+  },
+
+  // Of the file's own latent format; for comparing.
+  rawLatent: ({ number }) => opened.images[number].stored.decode(),
+
+  image({ latent, height, width }) {
+    current = { latent, height, width }
+    decoder ??= new WasmDecoder(resources.decoder())
+    return decoder.constructor.name
+  },
+
+  async tile({ tile }) {
+    const { latent, height, width } = current
+    try {
+      return await decoder.run(latent, height, width, tile)
+    } catch (error) {
+      if (decoder instanceof WasmDecoder) throw error
+      decoder = new WasmDecoder(resources.decoder()) // the GPU was lost, or has no memory left
+      return decoder.run(latent, height, width, tile)
+    }
+  },
+}
+
+// Why there is no image to see, or undefined where there is one.
+function problemOf(stored) {
+  const { header } = opened
+  const { name, factor } = header.format
+  const pixels = Math.max(header.width * header.height, header.latentHeight * header.latentWidth * factor ** 2)
+  if (pixels > MAX_DECODED) {
+    return `The image has ${(pixels / 1e6).toFixed(0)} megapixels, and this page decodes up to ${MAX_DECODED / 1e6}.`
+  }
+  if (name === "SD1.x") return undefined
+  if (stored.code && resources.translation(stored.code, "SD1.x")) return undefined
+  return (
+    `The file holds a latent of ${name}, and the small decoder of this page knows SD1.x alone. ` +
+    "Load SDC in ComfyUI shows it, with a VAE of that model."
+  )
+}
+
+// [name, text] of each value, in the order of the file, and the workflow as a file.
+function describeMetadata(metadata) {
+  return [...metadata].map(([name, value]) => [name, typeof value === "string" ? value : writeJson(value)])
+}
+
+self.onmessage = async ({ data: { id, call, ...values } }) => {
+  try {
+    const result = await calls[call](values, (progress) => self.postMessage({ id, progress }))
+    const buffer = result?.buffer ?? result?.latent?.buffer
+    self.postMessage({ id, result }, buffer ? [buffer] : [])
+  } catch (error) {
+    self.postMessage({ id, error: { kind: error.kind, message: error.message } })
+  }
+}
