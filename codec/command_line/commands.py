@@ -12,8 +12,8 @@ from ..errors import SdcArgumentError, SdcError, SdcLimitError
 from ..image import decode, relabeled, with_metadata
 from ..image_sequence import join_images, load_all
 from ..metadata import BY_DICTIONARY, PLAIN
-from ..viewer import build_page
 from ..vae_identity import TAG
+from ..viewer import build_page
 from . import image_files, latent_files
 from .outputs import PIPE, Outputs, UsageError, complain, for_each, printable, read_input, write_to
 

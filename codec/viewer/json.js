@@ -105,6 +105,16 @@ class JsonParser {
   }
 }
 
+// What Python calls the type of a value.
+function pythonType(value) {
+  if (value === null) return "NoneType"
+  if (value instanceof Map) return "dict"
+  if (Array.isArray(value)) return "list"
+  if (typeof value === "boolean") return "bool"
+  if (typeof value === "string") return "str"
+  return typeof value === "bigint" || Number.isInteger(value) ? "int" : "float"
+}
+
 // The metadata in the content of their section, a Map; or SdcFormatError.
 function parseMetadata(bytes) {
   let text
@@ -114,12 +124,10 @@ function parseMetadata(bytes) {
     throw formatError("the metadata are not UTF-8")
   }
   const metadata = new JsonParser(text).whole()
-  if (!(metadata instanceof Map)) throw formatError("the metadata must be an object")
-  if (metadata.has("prompt") && typeof metadata.get("prompt") !== "string") {
-    throw formatError("the metadata have a 'prompt' that is no text")
-  }
-  if (metadata.has("workflow") && !(metadata.get("workflow") instanceof Map)) {
-    throw formatError("the metadata have a 'workflow' that is no object")
+  if (!(metadata instanceof Map)) throw formatError(`the metadata must be an object, not ${pythonType(metadata)}`)
+  for (const [name, type] of [["prompt", "str"], ["workflow", "dict"]]) {
+    const found = metadata.has(name) ? pythonType(metadata.get(name)) : type
+    if (found !== type) throw formatError(`the metadata have a '${name}' that is ${found}, not ${type}`)
   }
   return metadata
 }

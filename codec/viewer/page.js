@@ -71,6 +71,7 @@
   // Where VAE Encode has cut rows or columns off, repeat the nearest that is left.
   function fillEdges(context, [left, width], [top, height]) {
     const { canvas } = context
+    context.imageSmoothingEnabled = false
     const copy = (...areas) => context.drawImage(canvas, ...areas)
     if (left) copy(left, 0, 1, canvas.height, 0, 0, left, canvas.height)
     const right = left + width
@@ -83,22 +84,16 @@
   // Decode an image onto a canvas of its true size.
   async function decode(own, number, canvas, note) {
     const { latent, height, width } = await helpers[0].call("latent", { number }, (share) => note(share / 4))
-    const scale = 8
-    const tiles = []
-    for (let top = 0; top < height; top += 32) {
-      for (let left = 0; left < width; left += 64) {
-        tiles.push({ top, left, bottom: Math.min(height, top + 32), right: Math.min(width, left + 64) })
-      }
-    }
+    const scale = 8 // pixels a latent element
+    const { name, tiles } = await helpers[0].call("image", { latent, height, width })
     const workers = await helpersFor(tiles.length)
     const context = canvas.getContext("2d")
     const across = shownSize(own.width, scale * width)
     const down = shownSize(own.height, scale * height)
     let done = 0
-    let name
     await Promise.all(
       workers.map(async (helper) => {
-        name = await helper.call("image", { latent, height, width })
+        if (helper !== helpers[0]) await helper.call("image", { latent, height, width })
         for (let tile = tiles.shift(); tile && file === own; tile = tiles.shift()) {
           const pixels = await helper.call("tile", { tile })
           if (file !== own) return

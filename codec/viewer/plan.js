@@ -91,16 +91,16 @@ function planTile(layers, tile, height, width) {
   return { rects, areas, input: rect }
 }
 
+// A latent in tiles of about one size.
 function tilesOf(height, width) {
-  const tiles = []
-  for (let top = 0; top < height; top += TILE.height) {
-    for (let left = 0; left < width; left += TILE.width) {
-      tiles.push({
-        top, left, bottom: Math.min(height, top + TILE.height), right: Math.min(width, left + TILE.width),
-      })
-    }
+  const edges = (side, most) => {
+    const count = Math.ceil(side / most)
+    return Array.from({ length: count }, (_, i) => [i, i + 1].map((n) => Math.floor((n * side) / count)))
   }
-  return tiles
+  const columns = edges(width, TILE.width)
+  return edges(height, TILE.height).flatMap(([top, bottom]) =>
+    columns.map(([left, right]) => ({ top, left, bottom, right })),
+  )
 }
 
 // The part of a latent (C, height, width) that a tile needs, as the network takes it in: (rows, columns, C).

@@ -28,10 +28,9 @@ def pack_arrays(arrays: Mapping[str, np.ndarray | str]) -> bytes:
         if isinstance(value, str):
             index.append((name, "text", value))
             continue
-        value = np.ascontiguousarray(value)
         value = value.astype(value.dtype.newbyteorder("<"), copy=False)
         index.append((name, value.dtype.str[1:], list(value.shape)))
-        planes.append(value.reshape(-1).view(np.uint8).reshape(-1, value.itemsize).T.tobytes())
+        planes.append(np.ascontiguousarray(value.reshape(-1)).view(np.uint8).reshape(-1, value.itemsize).T.tobytes())
     head = json.dumps(index, separators=(",", ":")).encode()
     content = b"".join([len(head).to_bytes(4, "little"), head, *planes])
     # A window of 8 MiB, which the page's reader allows at most.
@@ -42,9 +41,7 @@ def pack_arrays(arrays: Mapping[str, np.ndarray | str]) -> bytes:
 def read_learned(path: Path) -> dict[str, np.ndarray | str]:
     """The arrays of a file of weights, without those of the encoder alone."""
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-        arrays = {
-            name: file[name] for name in file.files if not name.startswith("a.") and name not in ENCODER_ALONE
-        }
+        arrays = {name: file[name] for name in file.files if not name.startswith("a.") and name not in ENCODER_ALONE}
     return {name: str(value) if value.dtype.kind == "U" else value for name, value in arrays.items()}
 
 

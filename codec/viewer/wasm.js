@@ -39,8 +39,8 @@ class WasmDecoder {
     return { phase, taps, inputs, groups, weights, biases, offsets }
   }
 
-  // Buffers of the plan: A, B and C of each level with a ring of zeros. Those of a level lie where B and C of the level
-  // above come to be, when they are needed no more.
+  // Buffers of the plan: A, B and C of each level with a ring of zeros. Those of a level lie behind A of the level above,
+  // whose B and C come to be when they are needed no more.
   buffers({ areas, input, rects }) {
     const make = (area, channels) => {
       const stride = 4 * channels * (area.right - area.left + 2)
@@ -48,10 +48,10 @@ class WasmDecoder {
     }
     const kept = this.end
     const found = [{}, {}, {}, {}]
-    let from
+    const sizes = areas.map((area) => make(area, CHANNELS))
+    let from = this.allocate(sizes.reduce((below, { bytes }) => bytes + Math.max(2 * bytes, below), 0))
     for (let level = 3; level >= 0; level--) {
-      const size = make(areas[level], CHANNELS)
-      from ??= this.allocate(3 * size.bytes)
+      const size = sizes[level]
       for (const [number, name] of ["A", "B", "C"].entries()) {
         found[level][name] = { ...size, start: from + number * size.bytes }
       }

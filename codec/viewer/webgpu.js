@@ -2,48 +2,64 @@
 // The small decoder by WebGPU. A thread makes 4 outputs of 4 pixels side by side.
 
 const GPU_TILE = 4 // pixels of a thread, in a row
-const SHADER = `
+
+// For kernels of `taps` columns. All that is indexed is written out: arrays with a variable index are slow memory.
+function shader(taps) {
+  const count = (n) => Array.from({ length: n }, (_, i) => i)
+  const lines = (n, line) => count(n).map(line).join("\n")
+  return `
 struct Step {
-  from: vec4<i32>, // numbers of 4 channels to the first pixel, of a row; channels / 4; taps of a row
-  to: vec4<i32>, // the same of the output: first, row, pixel; outputs / 4
-  size: vec4<i32>, // columns, rows, taps of a column, flags: 1 add, 2 relu
+  source: vec4<i32>, // numbers of 4 channels to the first pixel, of a row; channels / 4; rows of the kernel
+  sink: vec4<i32>, // the same of the output: first, row, pixel; outputs / 4
+  size: vec4<i32>, // columns; rows; flags: 1 add, 2 relu
 }
-@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(0) var<uniform> own: Step;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
+
+fn finish(to: i32, sum: vec4<f32>) {
+  var value = sum;
+  if ((own.size.z & 1) != 0) { value += out[to]; }
+  if ((own.size.z & 2) != 0) { value = max(value, vec4<f32>()); }
+  out[to] = value;
+}
 
 @compute @workgroup_size(16, 4)
 fn convolve(@builtin(global_invocation_id) id: vec3<u32>) {
   let group = i32(id.x);
   let column = i32(id.y) * ${GPU_TILE};
   let row = i32(id.z);
-  let groups = step.to.w;
-  if (group >= groups || column >= step.size.x) { return; }
-  let inputs = step.from.z;
-  let taps = step.from.w;
-  var sums = array<vec4<f32>, 4>(bias[group], bias[group], bias[group], bias[group]);
-  for (var tapRow = 0; tapRow < step.size.z; tapRow++) {
+  let groups = own.sink.w;
+  if (group >= groups || column >= own.size.x) { return; }
+  let inputs = own.source.z;
+  ${lines(GPU_TILE, (p) => `var sum${p} = bias[group];`)}
+  var at = own.source.x + row * own.source.y + column * inputs;
+  var w = group;
+  let kernelStep = 4 * inputs * groups;
+  for (var kernelRow = 0; kernelRow < own.source.w; kernelRow++) {
     for (var input = 0; input < inputs; input++) {
-      let at = step.from.x + (row + tapRow) * step.from.y + column * inputs + input;
-      var pixels: array<vec4<f32>, 6>;
-      for (var p = 0; p < 6; p++) { pixels[p] = x[at + p * inputs]; }
-      for (var tap = 0; tap < taps; tap++) {
-        let w = (((tapRow * taps + tap) * inputs + input) * 4) * groups + group;
-        let kernel = mat4x4<f32>(weights[w], weights[w + groups], weights[w + 2 * groups], weights[w + 3 * groups]);
-        for (var p = 0; p < ${GPU_TILE}; p++) { sums[p] += kernel * pixels[p + tap]; }
-      }
+      ${lines(GPU_TILE + taps - 1, (p) => `let x${p} = x[at + input + ${p} * inputs];`)}
+      ${lines(taps, (tap) => `{
+        let first = w + ${tap} * kernelStep + 4 * input * groups;
+        let a = weights[first];
+        let b = weights[first + groups];
+        let c = weights[first + 2 * groups];
+        let d = weights[first + 3 * groups];
+        ${lines(GPU_TILE, (p) => {
+          const pixel = `x${p + tap}`
+          return `sum${p} += a * ${pixel}.x + b * ${pixel}.y + c * ${pixel}.z + d * ${pixel}.w;`
+        })}
+      }`)}
     }
+    at += own.source.y;
+    w += ${taps} * kernelStep;
   }
-  for (var p = 0; p < min(${GPU_TILE}, step.size.x - column); p++) {
-    let to = step.to.x + row * step.to.y + (column + p) * step.to.z + group;
-    var value = sums[p];
-    if ((step.size.w & 1) != 0) { value += out[to]; }
-    if ((step.size.w & 2) != 0) { value = max(value, vec4<f32>()); }
-    out[to] = value;
-  }
+  let to = own.sink.x + row * own.sink.y + column * own.sink.z + group;
+  ${lines(GPU_TILE, (p) => `if (column + ${p} < own.size.x) { finish(to + ${p} * own.sink.z, sum${p}); }`)}
 }`
+}
 
 class GpuDecoder {
   static name = "WebGPU"
@@ -51,10 +67,10 @@ class GpuDecoder {
   constructor(device, arrays) {
     this.device = device
     this.layers = decoderLayers()
-    this.pipeline = device.createComputePipeline({
-      layout: "auto",
-      compute: { module: device.createShaderModule({ code: SHADER }), entryPoint: "convolve" },
-    })
+    this.pipelines = new Map([2, 3].map((taps) => {
+      const module = device.createShaderModule({ code: shader(taps) })
+      return [taps, device.createComputePipeline({ layout: "auto", compute: { module, entryPoint: "convolve" } })]
+    }))
     this.variants = this.layers.map((layer) => layerVariants(arrays, layer).map((variant) => this.place(variant)))
   }
 
@@ -137,14 +153,15 @@ class GpuDecoder {
     const values = Int32Array.of(
       fromFirst / 4, from.row / 4, inputs / 4, side,
       toFirst / 4, (scale * to.row) / 4, (scale * to.channels) / 4, outputs / 4,
-      right - left, bottom - top, side, (layer.add ? 1 : 0) + (layer.relu ? 2 : 0),
+      right - left, bottom - top, (layer.add ? 1 : 0) + (layer.relu ? 2 : 0), 0,
     )
     const step = this.buffer(values.byteLength, GPUBufferUsage.UNIFORM, values)
     if (right <= left || bottom <= top) return step
     const pass = encoder.beginComputePass()
-    pass.setPipeline(this.pipeline)
+    const pipeline = this.pipelines.get(side)
+    pass.setPipeline(pipeline)
     pass.setBindGroup(0, this.device.createBindGroup({
-      layout: this.pipeline.getBindGroupLayout(0),
+      layout: pipeline.getBindGroupLayout(0),
       entries: [step, weights, bias, from.buffer, to.buffer].map((buffer, binding) => ({ binding, resource: { buffer } })),
     }))
     pass.dispatchWorkgroups(Math.ceil(outputs / 64), Math.ceil((right - left) / (4 * GPU_TILE)), bottom - top)

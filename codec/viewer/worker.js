@@ -52,10 +52,11 @@ const calls = {
   // Of the file's own latent format; for comparing.
   rawLatent: ({ number }) => opened.images[number].stored.decode(),
 
+  // Before its tiles; gives by what they are decoded, and which there are.
   image({ latent, height, width }) {
     current = { latent, height, width }
     decoder ??= new WasmDecoder(resources.decoder())
-    return decoder.constructor.name
+    return { name: decoder.constructor.name, tiles: tilesOf(height, width) }
   },
 
   async tile({ tile }) {

@@ -1,0 +1,342 @@
+"""The page that shows .sdc files anywhere: a decoder in JavaScript that gives the codec's bits and refuses what it does."""
+
+import base64
+import importlib.util
+import io
+import json
+import random
+import re
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sdc_pack.codec as codec
+from PIL import Image
+from sdc_pack.codec import container, viewer
+from sdc_pack.codec.command_line.image_files import decode_to_file
+from sdc_pack.codec.viewer import resources
+
+from .conftest import ROOT, SCREENSHOTS
+
+GOLDEN = sorted((ROOT / "tests" / "fixtures").glob("*.sdc"))
+PLACES = 2000  # of a latent of the learned codec, which this test decodes if it is damaged
+NEWER = "which came after this reader"  # coders and sections that the page does not know
+DAMAGED = 400
+
+# In the page: [message of the error] or [null, [latent, metadata] of each image]
+READ = """([content, places]) => {
+    const bytes = fromBase64(content)
+    const toBase64 = ({ buffer }) => {
+        let text = ''
+        for (const byte of new Uint8Array(buffer)) text += String.fromCharCode(byte)
+        return btoa(text)
+    }
+    try {
+        const { header, images } = loadFile(bytes, resources)
+        return [null, images.map(({ coder, stored, metadata }) => {
+            const large = coder === 'learned' && header.latentHeight * header.latentWidth > places
+            return [large ? null : toBase64(stored.decode()), writeJson(metadata)]
+        })]
+    } catch (error) {
+        if (!(error instanceof SdcError)) throw error
+        return [`${error.kind}: ${error.message}`]
+    }
+}"""
+
+
+@pytest.fixture(scope="module")
+def damage():
+    """tests/codec/damage.py, which makes damaged files."""
+    if "damage" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("damage", ROOT / "tests" / "codec" / "damage.py")
+        sys.modules["damage"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["damage"])
+    return sys.modules["damage"]
+
+
+@pytest.fixture(scope="module")
+def blank(chromium, tmp_path_factory):
+    """A page with the scripts of the worker and nothing else."""
+    path = tmp_path_factory.mktemp("blank") / "blank.html"
+    path.write_text("<!doctype html><title>blank</title>", encoding="utf-8")
+    page = chromium.new_page()
+    page.goto(path.as_uri())
+    page.add_script_tag(content=viewer.worker_script())
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def read(blank):
+    """(message, None) or (None, [(latent, metadata) of each image]) of a file, as the page's decoder has it."""
+    blank.evaluate("packed => { resources = new Resources(packed) }", viewer.packed(complete=True))
+
+    def read(data: bytes, places: float = 1e9):
+        error, *found = blank.evaluate(READ, [base64.b64encode(data).decode(), places])
+        if error is not None:
+            return error, None
+        return None, [(latent and base64.b64decode(latent), json.loads(text)) for latent, text in found[0]]
+
+    return read
+
+
+def read_by_codec(data: bytes, places: float = 1e9):
+    """The same by the codec."""
+    try:
+        found = []
+        for image in codec.load_all(data):
+            large = image.coder == "learned" and image.latent_height * image.latent_width > places
+            latent = None if large else codec.decode(image).astype("<f4").tobytes()
+            found.append((latent, image.metadata))
+        return None, found
+    except codec.SdcError as error:
+        return f"{type(error).__name__}: {error}", None
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_the_latents_of_golden_files_are_those_of_the_codec(read, path):
+    data = path.read_bytes()
+    error, found = read(data)
+    if error and NEWER in error:
+        assert is_newer(data)
+        return
+    assert (error, found) == read_by_codec(data)
+
+
+def is_newer(data: bytes) -> bool:
+    """Whether a file has what the page's decoder was not made for."""
+    sections = data[20:-4]
+    tags = set()
+    while sections:
+        tags.add(sections[:1])
+        sections = sections[4 + int.from_bytes(sections[1:4], "little") :]
+    return data[8] > 21 or data[19] > 3 or any(tag.isupper() and tag not in b"PILA" for tag in tags)
+
+
+def alike(message: str | None) -> str | None:
+    """A message without what libraries say in their own words."""
+    return message and re.sub(r" \(.*|(are not valid JSON|are not UTF-8).*", r"\1", message, flags=re.DOTALL)
+
+
+def test_damaged_files_are_refused_for_the_reason_that_the_codec_gives(read, damage):
+    reasons, taken = set(), 0
+    for seed in range(DAMAGED):
+        data = damage.damaged(random.Random(seed), damage.GOLDEN)
+        (error, found), (reason, expected) = read(data, PLACES), read_by_codec(data, PLACES)
+        if error and NEWER in error and NEWER not in (reason or ""):
+            continue  # of a file with what came after the page
+        if "nested more than" in (error or "") and reason:
+            continue  # which the page notices before whatever else is wrong
+        assert alike(error) == alike(reason) and found == expected, f"seed {seed}: {error} / {reason}"
+        reasons.add(re.sub(r"\d+", "", alike(reason) or ""))
+        taken += error is None
+    assert len(reasons) > 25 and taken > DAMAGED / 20
+
+
+def test_a_file_of_weights_that_share_a_code_is_shown_by_those_for_sd1(blank):
+    """Translations: the page decodes the coefficients to the latent of SD1.x, and to their own."""
+    path = ROOT / "tests/fixtures/v1_learned_odd_sides.sdc"
+    data = path.read_bytes()
+    own = bytes.fromhex("0badc0de")
+    arrays = resources.everything()
+    base = arrays[f"learned/{data[24:28].hex()}"]
+    synthesis = {name: value for name, value in base.items() if name.startswith("s.")}
+    about = {"latent_format": "SDXL", "channels": base["channels"], "code": np.frombuffer(data[24:28], np.uint8)}
+    translation = base64.b64encode(resources.pack_arrays({**about, **synthesis})).decode()
+    body = data[:8] + bytes([2]) + data[9:24] + own + data[28:-4]
+    relabeled = body + struct.pack("<I", zlib.crc32(body))
+    latents = blank.evaluate(
+        """([packed, content]) => {
+            const resources = new Resources(packed)
+            const { stored } = loadFile(fromBase64(content), resources).images[0]
+            const by = resources.translation(stored.code, 'SD1.x')
+            return [by.latentFormat, [...stored.decode(undefined, by)], [...stored.decode()]] }""",
+        [{**viewer.packed(), f"learned/{own.hex()}": translation}, base64.b64encode(relabeled).decode()],
+    )
+    expected = codec.decode(codec.load(data)).ravel()
+    assert latents[0] == "SD1.x"
+    for latent in latents[1:]:
+        np.testing.assert_array_equal(np.array(latent, np.float32), expected)
+
+
+def test_what_the_page_brings_along_is_what_the_pack_has(blank):
+    """Weights and dictionaries, unpacked in the page; for what leads to no image the page knows whose it is."""
+    complete = resources.everything()
+    for name, arrays in resources.for_page().items():
+        found = blank.evaluate(
+            """packed => Object.entries(unpackArrays(fromBase64(packed))).map(([name, value]) =>
+                typeof value === 'string' ? [name, value] : [name, value.shape, [...value.values].reduce(
+                    (sum, number, i) => sum + number * (i % 1009 + 1), 0)])""",
+            viewer.packed()[name],
+        )
+        assert [each[0] for each in found] == list(arrays)
+        for key, *value in found:
+            whole = complete[name][key]
+            if isinstance(whole, str):
+                assert value == [whole]
+                continue
+            numbers = whole.astype(np.float64).ravel()
+            expected = float(np.sum(numbers * (np.arange(numbers.size) % 1009 + 1)))
+            assert value[0] == list(whole.shape) and value[1] == pytest.approx(expected, rel=1e-9, abs=1e-6)
+
+
+HOSTILE = '</script><img src=x onerror="document.title=1"> & <b>bold</b>'
+
+
+@pytest.fixture
+def view(chromium, tmp_path):
+    """Open the page of a file by its address on the disk; it may ask nobody for anything and report no error."""
+    opened, problems, requests = [], [], []
+
+    def view(name: str | None = None, data: bytes | None = None, query: str = ""):
+        path = tmp_path / "page.html"
+        path.write_bytes(viewer.build_page(name, data))
+        page = chromium.new_page()
+        page.set_default_timeout(180_000)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("request", lambda request: requests.append(request.url))
+        opened.append(page)
+        page.goto(path.as_uri() + query)
+        return page
+
+    yield view
+    for page in opened:
+        page.close()
+    assert not problems
+    assert all(url.startswith(("file:", "blob:")) for url in requests)
+
+
+def shown(page) -> np.ndarray:
+    """The image that the page shows, once it is there: (H, W, 3) uint8."""
+    page.locator("#status", has_text="Decoded in").wait_for()
+    width, height, *pixels = page.evaluate(
+        """() => { const canvas = document.getElementById('image')
+                   const { data, width, height } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+                   return [width, height, ...data] }"""
+    )
+    rgba = np.array(pixels, np.uint8).reshape(height, width, 4)
+    assert (rgba[..., 3] == 255).all()
+    return rgba[..., :3]
+
+
+def by_codec(image) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(decode_to_file(image, ".png"))))
+
+
+def assert_same_image(found: np.ndarray, expected: np.ndarray):
+    """But for the last digits of floats, added in another order."""
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).max() <= 1 and (found != expected).mean() < 0.01
+
+
+@pytest.fixture(scope="module")
+def several():
+    """Images of 101 x 83 pixels, of which the VAE saw 96 x 80; their metadata would harm a careless page."""
+    y, x = np.mgrid[0:10, 0:12]
+    latents = [np.stack([6 * np.sin(x / 3 + k + n) + 4 * np.cos(y / 2 - k) for k in range(4)]) for n in range(3)]
+    metadata = {"prompt": HOSTILE, "seed": 2**64 - 1, HOSTILE: [HOSTILE], "workflow": {"nodes": []}}
+    return [
+        codec.encode([latent.astype(np.float32)], quality=60, width=101, height=83, metadata=metadata)[0]
+        for latent in latents
+    ]
+
+
+def test_the_page_shows_a_file_in_its_true_size_and_saves_it(view, several):
+    image = several[0]
+    page = view(f"{HOSTILE[:9]} fox.sdc", image.data)
+    pixels = shown(page)
+    assert_same_image(pixels, by_codec(image))
+    assert page.locator("#prompt").inner_text() == HOSTILE
+    assert page.locator("tr", has_text="seed").inner_text() == f"seed\t{2**64 - 1}"
+    about = page.locator("#about").inner_text()
+    assert f"101 x 83 pixels, {image.num_bytes} bytes" in about and "SD1.x latent, learned codec, quality 60" in about
+    assert "sender's own VAE gives a better one" in page.locator("#note").inner_text().replace("\n", " ")
+    assert page.locator("img, b").count() == 0 and page.title() == f"{HOSTILE[:9]} fox.sdc - SDC viewer"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as PNG").click()
+    assert download.value.suggested_filename.endswith("fox.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(download.value.path()).convert("RGB")), pixels)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save workflow").click()
+    assert json.loads(Path(download.value.path()).read_bytes()) == {"nodes": []}
+    if SCREENSHOTS:
+        page.screenshot(path=SCREENSHOTS / "viewer.png")
+
+
+def drop(page, name: str, data: bytes):
+    page.evaluate(
+        """([name, content]) => {
+            const transfer = new DataTransfer()
+            transfer.items.add(new File([Uint8Array.from(atob(content), c => c.charCodeAt(0))], name))
+            document.body.dispatchEvent(
+                new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })) }""",
+        [name, base64.b64encode(data).decode()],
+    )
+
+
+def test_files_are_dropped_and_chosen_and_several_images_are_a_strip(view, several):
+    page = view()
+    page.get_by_text("Nothing is sent anywhere").wait_for()
+    data = codec.join_images(several)
+    drop(page, "cut.sdc", data[:-5])
+    alert = page.get_by_role("alert")
+    assert alert.inner_text().startswith("cut.sdc: the file has") and "cut short, fetch it again" in alert.inner_text()
+    drop(page, "table.sdc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504))
+    page.get_by_text("StarOffice Calc document").wait_for()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_text("Open .sdc").click()
+    chooser.value.set_files([{"name": "film.sdc", "mimeType": "", "buffer": data}])
+    assert_same_image(shown(page), by_codec(several[0]))
+    assert "3 images of 101 x 83" in page.locator("#about").inner_text() and not alert.is_visible()
+    page.locator("#strip button").nth(2).click()
+    page.locator("#strip button[aria-selected=true]", has_text="3").wait_for()
+    page.wait_for_function("() => [...document.querySelectorAll('#strip canvas')].every(c => c.height > 1)")
+    assert_same_image(shown(page), by_codec(several[2]))
+    other = codec.encode([np.zeros((16, 8, 8), np.float32)], "custom", latent_format="Flux", metadata={"prompt": "a"})
+    drop(page, "flux.sdc", other[0].data)
+    page.get_by_text("holds a latent of Flux, and the small decoder of this page knows SD1.x alone").wait_for()
+    assert page.locator("#prompt").inner_text() == "a" and not page.locator("#image").is_visible()
+
+
+def test_tiles_and_threads_make_one_image(view):
+    """A latent of more than a tile each way, cut where the image is smaller than what it decodes to."""
+    for height, width in ((33, 3), (5, 66)):
+        y, x = np.mgrid[0:height, 0:width]
+        latent = np.stack([6 * np.sin(x / 5 + k) + 5 * np.cos(y / 3 - k) for k in range(4)]).astype(np.float32)
+        (image,) = codec.encode([latent], "custom", width=8 * width - 3, height=8 * height - 5)
+        page = view("tiles.sdc", image.data, "?threads=2")
+        assert_same_image(shown(page), by_codec(image))
+        assert "WebAssembly, 2 threads" in page.locator("#status").inner_text()
+
+
+def test_save_sdc_and_load_sdc_open_the_viewer(canvas_page, sdc_file, input_folder):
+    """The artist's way."""
+    page = canvas_page
+    path = sdc_file("viewed.sdc", input_folder, prompt="a fox")
+    load, save = page.add("SDCLoad", (100, 200), file="viewed.sdc"), page.add("SDCSave", (450, 200))
+    page.connect(load, "SDC", save, "sdc")
+    page.execute()
+    page.status(save, "smaller than the raw pixels")
+    for node, name in ((save, r"image_\d+_\.sdc"), (load, r"viewed\.sdc")):
+        with page.page.context.expect_page() as opened:
+            page.menu(node, "Open in viewer")
+        popup = opened.value
+        popup.set_default_timeout(180_000)
+        assert_same_image(shown(popup), by_codec(codec.load(path.read_bytes())))
+        assert re.fullmatch(name, popup.locator("#name").inner_text())
+        assert popup.locator("#prompt").inner_text() == "a fox"
+        if SCREENSHOTS and node == save:
+            popup.screenshot(path=SCREENSHOTS / "open_in_viewer.png")
+        popup.close()
+
+
+def test_the_page_knows_every_latent_format_and_coder_but_those_that_are_newer(blank):
+    known = blank.evaluate("() => LATENT_FORMATS.map(({ name, channels, factor }) => [name, channels, factor])")
+    formats = [[each.name, each.channels, each.spatial_factor] for each in codec.LATENT_FORMATS]
+    assert known == formats[: len(known)]
+    coders = blank.evaluate("() => CODER_NAMES")
+    assert coders == [container.CODER_NAMES[number] for number in range(len(coders))]
