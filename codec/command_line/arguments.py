@@ -51,8 +51,8 @@ def make_parser():
     _add_limit(command)
     command = add("page", commands.page, "make web pages that show .sdc files in any browser", "FILE.sdc", "*")
     command.epilog = (
-        "A page is one HTML file with all that it needs, the .sdc file too, and opens by a double click. Without FILE.sdc "
-        f"it is a viewer for any file, {commands.VIEWER}."
+        "A page is one HTML file with all that it needs, the .sdc file too, and opens by a double click. Without "
+        f"FILE.sdc it is a viewer for any file, {commands.VIEWER}."
     )
     _add_output(command, "a .html beside the file")
     _add_limit(add("verify", commands.verify, "decode .sdc files and name those that are damaged", "FILE.sdc"))

@@ -23,7 +23,8 @@ ENCODER_ALONE = ("errors", "scale", "shift", "gains", "lambdas")
 
 def pack_arrays(arrays: Mapping[str, np.ndarray | str]) -> bytes:
     """One zstd frame of an index and the arrays, each split into the planes of its bytes; arrays.js reads it."""
-    index, planes = [], []
+    index: list[tuple[str, str, object]] = []
+    planes = []
     for name, value in arrays.items():
         if isinstance(value, str):
             index.append((name, "text", value))
@@ -41,7 +42,7 @@ def pack_arrays(arrays: Mapping[str, np.ndarray | str]) -> bytes:
 def read_learned(path: Path) -> dict[str, np.ndarray | str]:
     """The arrays of a file of weights, without those of the encoder alone."""
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files if not name.startswith("a.") and name not in ENCODER_ALONE}
+        arrays = {name: file[name] for name in file.files if name[:2] != "a." and name not in ENCODER_ALONE}
     return {name: str(value) if value.dtype.kind == "U" else value for name, value in arrays.items()}
 
 

@@ -1,4 +1,4 @@
-"""The page that shows .sdc files anywhere: a decoder in JavaScript that gives the codec's bits and refuses what it does."""
+"""The page that shows .sdc files anywhere: its decoder gives the bits of the codec and refuses what that refuses."""
 
 import base64
 import importlib.util
@@ -215,8 +215,8 @@ def shown(page) -> np.ndarray:
     page.locator("#status", has_text="Decoded in").wait_for()
     width, height, *pixels = page.evaluate(
         """() => { const canvas = document.getElementById('image')
-                   const { data, width, height } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
-                   return [width, height, ...data] }"""
+                   const { width, height } = canvas
+                   return [width, height, ...canvas.getContext('2d').getImageData(0, 0, width, height).data] }"""
     )
     rgba = np.array(pixels, np.uint8).reshape(height, width, 4)
     assert (rgba[..., 3] == 255).all()

@@ -1,6 +1,8 @@
+import base64
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -375,3 +377,21 @@ def test_without_torch_images_are_refused_and_the_rest_works(run_python, tmp_pat
     refused = run_python("-c", script, tmp_path, "decode", tmp_path / "in.sdc")
     assert refused.returncode == 1 and "torch is not installed" in refused.stderr
     assert run_python("-c", script, tmp_path, "verify", tmp_path / "in.sdc").returncode == 0
+
+
+def test_page(run, described, tmp_path):
+    """One HTML file with the file inside; or a viewer for any file."""
+    done = run("page", described)
+    assert (done.returncode, done.stdout) == (0, "")
+    page = described.with_suffix(".html").read_text("utf-8")
+    (files,) = re.findall(r'id="files">(.*?)</script>', page)
+    ((name, content),) = json.loads(files)
+    assert (name, base64.b64decode(content)) == ("described.sdc", described.read_bytes())
+    assert len(page.encode()) < 6e6 and "http://" not in page and "https://" not in page
+    again = run("page", described)
+    assert again.returncode == 1 and "there is a file of this name already" in again.stderr
+    assert run("page", "-o", tmp_path / "viewer.html").returncode == 0
+    assert 'id="files">[]</script>' in (tmp_path / "viewer.html").read_text("utf-8")
+    described.write_bytes(described.read_bytes()[:-1])
+    damaged = run("page", described, "-o", tmp_path / "cut.html")
+    assert damaged.returncode == 1 and "cut short" in damaged.stderr and not (tmp_path / "cut.html").exists()

@@ -145,6 +145,17 @@ def test_what_is_no_file_is_refused_with_a_reason(comfyui_folders, tmp_path):
         assert status == expected and re.search(reason, body["error"]), body
 
 
+def test_the_viewer_is_a_page_of_its_own_that_may_ask_for_nothing(comfyui_folders):
+    (comfyui_folders / "input" / "a<b>.sdc").write_bytes(encoded(prompt="a fox").data)
+    (status, headers, page), missing = ask(get("/sdc/viewer", file="a<b>.sdc"), get("/sdc/viewer", file="no.sdc"))
+    assert status == 200 and headers["Content-Type"] == "text/html; charset=utf-8"
+    assert b"<title>a&lt;b&gt;.sdc - SDC viewer</title>" in page and b"a<b>" not in page
+    rules = headers["Content-Security-Policy"].split("; ")
+    assert {"default-src 'none'", "sandbox allow-scripts allow-downloads", "form-action 'none'"} <= {*rules}
+    assert not any("unsafe-inline" in rule or "'unsafe-eval'" in rule or "connect-src" in rule for rule in rules)
+    assert missing[0] == 400 and "not in ComfyUI's input or output folder" in missing[2]["error"]
+
+
 @pytest.fixture
 def file(comfyui_folders):
     latent = np.random.default_rng(0).normal(size=(4, 32, 32)).astype(np.float32)
