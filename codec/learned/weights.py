@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..blas import check_products
 from ..errors import SdcUnsupportedError
 from ..latent_formats import LATENT_FORMATS
-from .blas import check_products
 from .layers import Conv
 from .passes import NUM_GROUPS, PASSES, starts
 from .rans import Tables

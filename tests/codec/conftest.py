@@ -21,6 +21,7 @@ def _load(name, path, **options):
 
 
 _load("sdc_codec", ROOT / "codec" / "__init__.py", submodule_search_locations=[str(ROOT / "codec")])
+_load("plain_archive", Path(__file__).with_name("plain_archive.py"))
 _load("plain_learned", Path(__file__).with_name("plain_learned.py"))
 _load("plain_decoder", Path(__file__).with_name("plain_decoder.py"))
 _load("damage", Path(__file__).with_name("damage.py"))

@@ -37,7 +37,7 @@ OPTIONAL = [
     (b"v", bytes(7)),
     (b"m", compress(b'{"a":1}')),
 ]
-TAGS = [b"P", b"I", b"L", b"A", b"T", b"m", b"d", b"v", b"Q", b"z", b"\x00", b"\xe9"]
+TAGS = [b"P", b"I", b"L", b"A", b"N", b"T", b"m", b"d", b"v", b"Q", b"z", b"\x00", b"\xe9"]
 JSON = [b"[", b"]", b"{", b"}", b'"', b",", b"-", b"null", b"NaN", b"1e999", b"9" * 400, b"[" * 120, b"\\ud800"]
 JSON += [b"\\u0000", b"\xff", b"\xf0\x9f\x98\x80", b"\xef\xbb\xbf", *[b'"prompt":1', b'"workflow":[]'] * 3]
 
@@ -86,7 +86,8 @@ GOLDEN = [path.read_bytes() for path in sorted((ROOT / "tests/fixtures").glob("*
 SECTIONS = [split_sections(data[HEADER_END:-4]) for data in GOLDEN]
 # A learned latent takes a hundredth of a second, whatever is wrong with it, and the others a thousandth.
 LEARNED = [data for data in GOLDEN if data[19] == 2]
-OTHERS = [data for data in GOLDEN if data not in LEARNED]
+ARCHIVE = [data for data in GOLDEN if b"N" in tags_of(data)]
+OTHERS = [data for data in GOLDEN if data not in LEARNED + ARCHIVE]
 
 
 # Of damage hypothesis draws the seed alone: which choices there are depends on the file, for which it would need a
@@ -180,13 +181,16 @@ def damage_sections(rng, sections):
 
 
 def damage_payload(rng, tag, payload):
-    if rng.choice(("bytes", "meaning")) == "bytes" or tag not in (b"P", b"L", b"I", b"m", b"d"):
+    if rng.choice(("bytes", "meaning")) == "bytes" or tag not in (b"P", b"L", b"I", b"N", b"m", b"d"):
         return damage_bytes(rng, payload)
     if tag == b"P":
         at, half = 2 * rng.randrange(8), struct.pack("<H", rng.choice(HALVES))
         return payload[:at] + half + payload[at + 2 :]
     if tag == b"L" and rng.random() < 0.2:
         return payload[: rng.randrange(6)]
+    if tag == b"N":  # step, fold, largest integer, states, number of words
+        at = rng.choice((0, 3, 4, 5, 6, 7, 9, 12, 13))
+        return payload[:at] + rng.choice((b"\0", b"\1", b"\2", b"\xff", rng.randbytes(1))) + payload[at + 1 :]
     if tag == b"L":  # weights, quality, or the state that decoding starts with
         at = rng.choice((0, 3, 4, 4, 4, 5, 7))
         return payload[:at] + rng.randbytes(1) + payload[at + 1 :]
@@ -239,7 +243,7 @@ def damage_sequence(rng, parts):
     if kind == "inside" and sections:
         sections = damage_sections(rng, sections)
     elif kind == "coder":
-        coder = bytes([rng.choice((0, 0, 1, 1, 2, 3, 4))])
+        coder = bytes([rng.choice((0, 0, 1, 1, 2, 3, 4, 5))])
     elif kind == "palette":  # that of the one before
         sections = [(tag, b"" if tag == b"P" else payload) for tag, payload in sections]
     part = {"drop": [], "repeat": [parts[at], parts[at]]}.get(kind, [(coder, sections)])

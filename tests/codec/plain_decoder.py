@@ -1,5 +1,5 @@
 """A second decoder of format version 1, written from FORMAT.md alone: slow, strict and, but for the learned codec in
-`plain_learned.py`, without numpy.
+`plain_learned.py`, without numpy. Coder 4 is in `plain_archive.py`.
 
 It shares no code with the package, so where the two agree the text is enough. Keep it that way.
 """
@@ -13,6 +13,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import plain_archive
 import plain_learned
 import zstandard
 
@@ -97,8 +98,9 @@ def sections_of(rest):
 
 
 def check_sections(coder, tags):
-    require(coder in (0, 1, 2), "coder")
-    require(re.fullmatch("L[a-z]*" if coder == 2 else "PI[a-z]*", tags) and len(set(tags)) == len(tags), "sections")
+    require(coder in (0, 1, 2, 4), "coder")
+    needed = {2: "L", 4: "N"}.get(coder, "PI")
+    require(re.fullmatch(f"{needed}[a-z]*", tags) and len(set(tags)) == len(tags), "sections")
 
 
 def parts_of(sequence, count, common, framing):
@@ -111,7 +113,7 @@ def parts_of(sequence, count, common, framing):
         tags, payloads = sections_of(sequence[4 : 3 + length])
         check_sections(coder, tags)
         require(not set(tags) & set(common), "section in both places")
-        if coder != 2:
+        if coder < 2:
             palette = payloads["P"] or palette
             require(palette, "palette before")
             payloads["P"] = palette
@@ -125,6 +127,11 @@ def parts_of(sequence, count, common, framing):
 
 def latent_of(coder, payloads, shape):
     name, channels, frames, height, width = shape
+    if coder == 4:
+        try:
+            return plain_archive.decode(payloads["N"], channels, frames, height, width)
+        except plain_archive.Damaged as damage:
+            raise Refused(str(damage)) from damage
     require(frames == 1, "frames of this coder")
     if coder == 2:
         try:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import sdc_codec as codec
 import torch
-from sdc_codec.learned import blas, weights
+from sdc_codec import blas
+from sdc_codec.learned import weights
 
 KINDS = [(np.float32, 1 << 24), (np.float64, 1 << 53)]
 

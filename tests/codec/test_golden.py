@@ -75,7 +75,7 @@ def test_golden_headers():
 
 def test_the_fixtures_cover_every_coder():
     images = [image for path in FIXTURES.glob("*.sdc") for image in codec.load_all(path.read_bytes())]
-    assert {image.coder for image in images} == {*codec.palette.PaletteCoder.ids.values(), "learned"}
+    assert {image.coder for image in images} == {*codec.palette.PaletteCoder.ids.values(), "learned", "archive"}
 
 
 def test_bytes_of_latent_formats_are_those_of_the_specification():

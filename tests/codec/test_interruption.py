@@ -8,6 +8,9 @@ from sdc_codec.learned.layers import in_strips
 LATENT = np.random.default_rng(5).normal(size=(4, 16, 24)).astype(np.float32)
 
 
+ARCHIVED = codec.encode([LATENT], "archive")[0]
+
+
 class Stopped(BaseException):
     """As ComfyUI's own: no Exception."""
 
@@ -35,6 +38,8 @@ WORK = {
     "to a quality": lambda _: codec.encode([LATENT], quality=50),
     "palette": lambda _: codec.encode([LATENT], "custom", colors=16, dither="none"),
     "dithered": lambda _: codec.encode([LATENT], "paper"),
+    "archive": lambda _: codec.encode([LATENT], "archive"),
+    "of the archive": lambda _: codec.decode(ARCHIVED),
 }
 
 

@@ -60,6 +60,32 @@ def test_random_images(data):
 
 
 @given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_random_archives(data):
+    """Any shape, precision and range: both decoders agree, and no element is off by more than half a step."""
+    channels = data.draw(st.sampled_from([1, 2, 3, 4, 5, 16, 33, 64, 256]))
+    longest = max(2, min(20, 1500 // channels))
+    frames = data.draw(st.sampled_from([None, 1, 2, 3, 6]))
+    height = data.draw(st.integers(1, longest))
+    shape = (channels, *([frames] if frames else []), height, data.draw(st.integers(1, max(1, longest // height))))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    latent = np.cumsum(rng.normal(size=shape), data.draw(st.integers(0, len(shape) - 1)))
+    if data.draw(st.booleans()):
+        latent[(0,) * len(shape)] += 1000  # far out: escapes, and low bits stored as they are
+    latent *= data.draw(st.sampled_from([0, 1e-7, 1, 50])) * 65504 / 60 / max(1000, np.abs(latent).max())
+    precision = data.draw(st.sampled_from([1, 16, 100, 4096]))
+    (image,) = codec.encode([latent], "archive", precision=precision, latent_format="unknown")
+    decoded = codec.decode(image)
+    assert outcome(image.data)[0][0] == decoded.astype("<f4").tobytes()
+    assert decoded.shape == latent.shape
+    error = np.abs(decoded - latent)
+    assert (error <= float(image.stored.step) / 2 * (1 + 1e-9) + np.abs(latent) * 2.0**-23).all()
+    # A float32 value has only 24 bits, so there is an end to how finely a step can follow.
+    finest = max(latent.std() / precision, np.abs(latent).max() / 2**19)
+    assert image.stored.step <= finest * (1 + 1e-6) or not latent.std()
+
+
+@given(st.data())
 @settings(max_examples=300, deadline=None)
 def test_metadata_by_dictionaries(build_file, data):
     """Whatever stands in section d: the right dictionary, another, none, with an m beside it, damaged, or cut."""

@@ -1,4 +1,4 @@
-"""Whether the matrix products of this machine are exact, as the decoder needs them: see `layers`.
+"""Whether the matrix products of this machine are exact, as decoders need them: see `learned.layers`.
 
 Some libraries can be told, or built, to multiply float32 by way of bfloat16 or TF32. A file would decode wrongly then,
 and nobody would notice.
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import SdcUnsupportedError
+from .errors import SdcUnsupportedError
 
 # Products of a row with a matrix and of matrices go different ways through a library.
 ROWS, TERMS, COLUMNS = (1, 200), 576, 64
@@ -39,7 +39,7 @@ def check_products() -> None:
         if not is_exact(np.matmul, dtype, limit):
             raise SdcUnsupportedError(
                 f"matrix products of {np.dtype(dtype)} are not exact on this machine (numpy {np.__version__} with "
-                f"{blas_name()}), so files of the learned codec would decode wrongly: turn off the fast mode of that "
+                f"{blas_name()}), so files would decode wrongly: turn off the fast mode of that "
                 "library that rounds to bfloat16 or TF32, or install numpy from PyPI, whose OpenBLAS is exact"
             )
 
