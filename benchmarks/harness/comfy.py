@@ -64,11 +64,18 @@ class Autoencoder:
         image = torch.from_numpy(pixels.astype(np.float32) / 255)[None]
         return nodes.VAEEncode().encode(self.vae, image)[0]["samples"][0].float().cpu().numpy()
 
-    @torch.inference_mode()
     def decode(self, latent: np.ndarray) -> np.ndarray:
+        return to_pixels(self._decode(latent))
+
+    def decode_exactly(self, latent: np.ndarray) -> np.ndarray:
+        """Pixels (H, W, 3) float32 in 0..1, before they are rounded to bytes."""
+        return self._decode(latent).float().clamp(0, 1).cpu().numpy()
+
+    @torch.inference_mode()
+    def _decode(self, latent: np.ndarray) -> torch.Tensor:
         import nodes
 
-        return to_pixels(nodes.VAEDecode().decode(self.vae, {"samples": torch.from_numpy(latent)[None]})[0][0])
+        return nodes.VAEDecode().decode(self.vae, {"samples": torch.from_numpy(latent)[None]})[0][0]
 
 
 def call(node, **inputs) -> tuple:

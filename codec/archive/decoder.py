@@ -26,7 +26,7 @@ from .layout import (
 from .prediction import (
     MAX_EARLIER,
     MAX_WEIGHT,
-    NEAR_CHANNELS,
+    SCALE_CHANNELS,
     Neighbors,
     Weights,
     exact_dtype,
@@ -146,8 +146,8 @@ class _Decoding:
             self._check(values[channel])
             magnitudes[channel] = np.abs(residuals)
             near += magnitudes[channel]
-            if channel >= NEAR_CHANNELS:
-                near -= magnitudes[channel - NEAR_CHANNELS]
+            if channel >= SCALE_CHANNELS:
+                near -= magnitudes[channel - SCALE_CHANNELS]
             deviations[channel] = 4 * values[channel] - neighbors.sums[channel]
         return values, magnitudes
 

@@ -90,11 +90,15 @@ def unfold(values: np.ndarray, fold: int) -> np.ndarray:
     """
     channels, frames, height, width = values.shape
     parts = values.reshape(channels // fold**2, fold, fold, frames, height, width)
-    return np.ascontiguousarray(parts.transpose(0, 3, 4, 1, 5, 2)).reshape(channels // fold**2, frames, height * fold, width * fold)
+    return np.ascontiguousarray(parts.transpose(0, 3, 4, 1, 5, 2)).reshape(
+        channels // fold**2, frames, height * fold, width * fold
+    )
 
 
 def fold_up(values: np.ndarray, fold: int) -> np.ndarray:
     """Return the inverse of `unfold`."""
     channels, frames, height, width = values.shape
     parts = values.reshape(channels, frames, height // fold, fold, width // fold, fold)
-    return np.ascontiguousarray(parts.transpose(0, 3, 5, 1, 2, 4)).reshape(channels * fold**2, frames, height // fold, width // fold)
+    return np.ascontiguousarray(parts.transpose(0, 3, 5, 1, 2, 4)).reshape(
+        channels * fold**2, frames, height // fold, width // fold
+    )

@@ -20,7 +20,7 @@ from .blocks import Block
 
 MAX_EARLIER = 32  # channels that one is predicted from
 SPATIAL = 3  # the weight of the fourth neighbor follows from the mean
-NEAR_CHANNELS = 4  # whose residuals count for the scale
+SCALE_CHANNELS = 4  # whose residuals count for the scale
 SCALE_TERMS = (
     4  # besides a constant: residuals of neighbors, their differences, residuals of earlier channels, of frames
 )
@@ -150,7 +150,7 @@ def round_prediction(scaled: np.ndarray, largest: int) -> np.ndarray:
 def near_magnitudes(magnitudes: np.ndarray) -> np.ndarray:
     """Return 4 times the sum of |residual| of up to four channels before each, (C, n), of |residual| (C, n)."""
     found = np.zeros_like(magnitudes)
-    for distance in range(1, min(NEAR_CHANNELS, len(found) - 1) + 1):
+    for distance in range(1, min(SCALE_CHANNELS, len(found) - 1) + 1):
         found[distance:] += magnitudes[:-distance]
     found *= 4
     return found

@@ -176,6 +176,7 @@ def _encoder(options, more=None):
         "dither": options.dither,
         "dither_strength": options.dither_strength,
         "seed": options.seed,
+        "precision": options.precision,
     }
     settings = {name: value for name, value in settings.items() if value is not None}
     needed = {name: value for name, value in (more or {}).items() if value is not None}

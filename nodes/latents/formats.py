@@ -139,7 +139,7 @@ def formats_with(channels: int, dimensions: int = 2) -> list[str]:
     return [known.name for known in codec.LATENT_FORMATS if (known.channels, known.dimensions) == shape]
 
 
-def settle_format(chosen: str, latent: dict, source=None) -> str:
+def settle_format(chosen: str, latent: dict, source=None, or_unknown: bool = False) -> str:
     """The latent format to write into a file, which cannot be corrected later.
 
     It is chosen by the user, carried by the latent, known from a MODEL or found of a VAE. Where none of these says
@@ -153,6 +153,8 @@ def settle_format(chosen: str, latent: dict, source=None) -> str:
         LATENT; one that came out of a file carries the name of its format.
     source : MODEL or VAE, optional
         What made the latent.
+    or_unknown : bool
+        Return "unknown" instead of an error where nothing is known.
 
     Raises
     ------
@@ -165,7 +167,7 @@ def settle_format(chosen: str, latent: dict, source=None) -> str:
     if source is not None:
         what, ask = ("MODEL", format_of_model) if hasattr(source, "get_model_object") else ("VAE", format_of_vae)
         found = ask(source)
-        if found is None and chosen == AUTO:
+        if found is None and chosen == AUTO and not or_unknown:
             raise ValueError(
                 f"The {what} connected to vae has a latent format that .sdc files do not support"
                 f"{no_image(shape) or ': that of a model without VAE, of audio or of 3D'}. Use a checkpoint of a model "
@@ -181,6 +183,8 @@ def settle_format(chosen: str, latent: dict, source=None) -> str:
     name = next(iter(known.values()), None)
     if name is None and len(candidates) == 1:
         return candidates[0]
+    if name is None and or_unknown:
+        return UNKNOWN
     if name is None:
         raise ValueError(no_format(shape, candidates))
     if name != UNKNOWN and name not in candidates:
