@@ -15,6 +15,8 @@ const LATENT_FORMATS = [
   ["Cosmos1CV8x8x8", 16, 8], ["CogVideoX", 16, 8], ["SeedVR2", 16, 8], ["MiniMaxH3Video", 24, 16],
   ["SC_Prior", 16, 42], ["SC_B", 4, 4], ["SD_X4", 4, 4],
 ].map(([name, channels, factor]) => ({ name, channels, factor }))
+const UNKNOWN_FORMAT = { name: "unknown", channels: undefined, factor: 8 } // number 0, of any number of channels
+const FRAMES = "T".charCodeAt(0) // tag of the section that belongs to the header
 const SEQUENCE_CODER = 3
 const CODER_NAMES = ["fixed", "zstd", "learned", "image sequence"]
 const REQUIRED = ["PI", "PI", "L", "A"]
@@ -76,7 +78,7 @@ function checkOrder(tags, coder, coders) {
   })
   const names = tags.map((tag) => String.fromCharCode(tag))
   const needed = names.filter((name) => !isLower(name))
-  const known = [...new Set(REQUIRED.slice(0, coders).join(""))].sort()
+  const known = [...new Set(`T${REQUIRED.slice(0, coders).join("")}`)].sort()
   const unknown = needed.filter((name) => !known.includes(name)).sort()
   if (unknown.length) {
     throw unsupported(
@@ -102,16 +104,20 @@ function checkOrder(tags, coder, coders) {
 }
 
 function checkHeader(header, maxPixels) {
-  const format = LATENT_FORMATS[header.formatId - 1]
+  const format = header.formatId === 0 ? UNKNOWN_FORMAT : LATENT_FORMATS[header.formatId - 1]
   if (!format) {
     throw unsupported(
       `the file uses latent format ${header.formatId}, which came after this reader; ` +
-        `it knows 1 to ${LATENT_FORMATS.length}, update it`,
+        `it knows 0 to ${LATENT_FORMATS.length}, update it`,
     )
   }
   if (header.images === 0) throw formatError("the header says that the file holds no image")
-  if (header.channels !== format.channels) {
+  if (format === UNKNOWN_FORMAT) header.channels ||= 256
+  else if (header.channels !== format.channels) {
     throw formatError(`the header says ${header.channels} channels; ${format.name} has ${format.channels}`)
+  }
+  if (header.frames === 0) {
+    throw formatError("section T does not say in 2 bytes how many frames the latent has, which is 1 or more")
   }
   const { latentHeight, latentWidth, width, height, images } = header
   if (!(latentHeight && latentWidth && width && height)) {
@@ -119,7 +125,8 @@ function checkHeader(header, maxPixels) {
       `the header has an empty size: latent ${latentWidth} x ${latentHeight}, image ${width} x ${height}`,
     )
   }
-  const pixels = images * Math.max(latentHeight * latentWidth * format.factor ** 2, width * height)
+  const area = latentHeight * latentWidth * Math.max(format.factor ** 2, 2 * header.channels)
+  const pixels = images * (header.frames ?? 1) * Math.max(area, width * height)
   if (pixels > maxPixels) {
     const found = images === 1 ? "image has" : `${images} images have`
     throw new SdcError(
@@ -157,6 +164,10 @@ function parseFile(data, maxPixels) {
   const [latentHeight, latentWidth, width, height] = [10, 12, 14, 16].map((at) => littleEndian(data, at, 2))
   const header = {
     formatId: data[8], channels: data[9], latentHeight, latentWidth, width, height, images: data[18], coder: data[19],
+  }
+  if (sections[0]?.[0] === FRAMES) {
+    const [[, payload]] = sections.splice(0, 1)
+    header.frames = payload.length === 2 ? littleEndian(payload, 0, 2) : 0
   }
   header.format = checkHeader(header, maxPixels)
   checkOrder(sections.map(([tag]) => tag), header.coder, REQUIRED.length)
@@ -257,14 +268,19 @@ class MetadataReader {
 // `resources` has dictionary(id) and weights(id), each of which gives undefined for what is not there.
 function loadFile(data, resources, maxPixels = 16384 ** 2) {
   const { header, sections } = parseFile(data, maxPixels)
-  const image = ({ coder, sections }, metadata) => ({
-    coder: CODER_NAMES[coder],
-    stored: coder === 2
-      ? parseLearned(sections.get("L"), header, resources)
-      : parsePalette(coder, sections.get("P"), sections.get("I"), header),
-    metadata: metadata(sections),
-    vae: sections.get("v")?.length === 8 ? sections.get("v") : undefined,
-  })
+  const image = ({ coder, sections }, metadata) => {
+    if (header.frames > 1) {
+      throw formatError(`section T says ${header.frames} frames; what coder ${coder} stores has one`)
+    }
+    return {
+      coder: CODER_NAMES[coder],
+      stored: coder === 2
+        ? parseLearned(sections.get("L"), header, resources)
+        : parsePalette(coder, sections.get("P"), sections.get("I"), header),
+      metadata: metadata(sections),
+      vae: sections.get("v")?.length === 8 ? sections.get("v") : undefined,
+    }
+  }
   const dictionaries = (id) => resources.dictionary(id)
   if (header.images === 1) {
     const read = (sections) => new MetadataReader(sections, dictionaries).shared
@@ -274,7 +290,7 @@ function loadFile(data, resources, maxPixels = 16384 ** 2) {
   const parts = splitSequence(sections.get("A"), header.images, shared)
   let bytes = 0
   for (const part of parts) {
-    bytes += 24
+    bytes += header.frames === undefined ? 24 : 30
     for (const payload of part.sections.values()) bytes += 4 + payload.length
   }
   if (bytes > MAX_FILE) {

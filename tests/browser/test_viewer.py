@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 import sdc_pack.codec as codec
 from PIL import Image
+from playwright.sync_api import sync_playwright
 from sdc_pack.codec import container, viewer
 from sdc_pack.codec.command_line.image_files import decode_to_file
 from sdc_pack.codec.viewer import resources
+
+from dev import browser
 
 from .conftest import ROOT, SCREENSHOTS
 
@@ -108,17 +111,12 @@ def test_the_latents_of_golden_files_are_those_of_the_codec(read, path):
 
 def is_newer(data: bytes) -> bool:
     """Whether a file has what the page's decoder was not made for."""
-    sections = data[20:-4]
-    tags = set()
-    while sections:
-        tags.add(sections[:1])
-        sections = sections[4 + int.from_bytes(sections[1:4], "little") :]
-    return data[8] > 21 or data[19] > 3 or any(tag.isupper() and tag not in b"PILA" for tag in tags)
+    return data[8] > 21 or data[19] > 3
 
 
 def alike(message: str | None) -> str | None:
     """A message without what libraries say in their own words."""
-    return message and re.sub(r" \(.*|(are not valid JSON|are not UTF-8).*", r"\1", message, flags=re.DOTALL)
+    return message and re.sub(r" \(.*|(are not valid JSON|are not UTF-8|it knows ).*", r"\1", message, flags=re.DOTALL)
 
 
 def test_damaged_files_are_refused_for_the_reason_that_the_codec_gives(read, damage):
@@ -130,6 +128,8 @@ def test_damaged_files_are_refused_for_the_reason_that_the_codec_gives(read, dam
             continue  # of a file with what came after the page
         if "nested more than" in (error or "") and reason:
             continue  # which the page notices before whatever else is wrong
+        if "do not fill their stream" in (error or "") and reason is None:
+            continue  # RFC 8878 has it that literals do; libzstd does not always look
         assert alike(error) == alike(reason) and found == expected, f"seed {seed}: {error} / {reason}"
         reasons.add(re.sub(r"\d+", "", alike(reason) or ""))
         taken += error is None
@@ -313,6 +313,19 @@ def test_tiles_and_threads_make_one_image(view):
         assert "WebAssembly, 2 threads" in page.locator("#status").inner_text()
 
 
+def test_webgpu_gives_what_webassembly_gives(tmp_path):
+    """By Chromium's GPU in software. Each layer once: the page itself compares the two before it uses a GPU."""
+    options = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
+    with sync_playwright() as playwright:
+        page = playwright.chromium.launch(executable_path=browser.find_or_install(), args=options).new_page()
+        page.set_default_timeout(300_000)
+        (tmp_path / "blank.html").write_text("<!doctype html>", encoding="utf-8")
+        page.goto((tmp_path / "blank.html").as_uri())  # WebGPU is for secure contexts, as files are
+        page.add_script_tag(content=viewer.worker_script())
+        name = """async packed => (await makeGpuDecoder(new Resources(packed).decoder(), true))?.constructor.name"""
+        assert page.evaluate(name, viewer.packed()) == "WebGPU"
+
+
 def test_save_sdc_and_load_sdc_open_the_viewer(canvas_page, sdc_file, input_folder):
     """The artist's way."""
     page = canvas_page
@@ -340,3 +353,17 @@ def test_the_page_knows_every_latent_format_and_coder_but_those_that_are_newer(b
     assert known == formats[: len(known)]
     coders = blank.evaluate("() => CODER_NAMES")
     assert coders == [container.CODER_NAMES[number] for number in range(len(coders))]
+
+
+def test_the_snippet_for_galleries_reads_headers(blank):
+    """The JavaScript of docs/format-for-tools.md."""
+    (snippet,) = re.findall(
+        r"```javascript\n(.*?)```", (ROOT / "docs/format-for-tools.md").read_text("utf-8"), re.DOTALL
+    )
+    read = f"content => {{ {snippet}\n return header(fromBase64(content).buffer) }}"
+    for path in GOLDEN:
+        data = path.read_bytes()
+        said = blank.evaluate(read, base64.b64encode(data).decode())
+        names = "latent_format", "channels", "latent_height", "latent_width", "width", "height", "images", "coder"
+        assert said == dict(zip(names, struct.unpack("<2B4H2B", data[8:20]), strict=True))
+    assert blank.evaluate(read, base64.b64encode(b"%PDF-1.7" + bytes(40)).decode()) is None
