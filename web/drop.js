@@ -2,7 +2,7 @@
 import { app } from "../../scripts/app.js"
 import { chooseDialog } from "./dialog.js"
 import { forwardFiles, inspect, isSdc, warn } from "./files.js"
-import { addLoader, loadInto } from "./load.js"
+import { addLoader, loadInto, takesFiles } from "./load.js"
 import { t } from "./i18n.js"
 
 // [file, what the server says about it] of every file that can be read; a toast says what is wrong with the others.
@@ -59,8 +59,7 @@ function positionOf(event) {
 document.body.addEventListener("drop", (event) => {
   const files = [...(event.dataTransfer?.files ?? [])]
   if (event.defaultPrevented || !files.some(isSdc)) return
-  const target = app.dragOverNode
-  if (target?.comfyClass === "SDCLoad" || target?.type === "SDCLoad") return // the node itself takes them
+  if (takesFiles(app.dragOverNode)) return // the node itself takes them
   if (typeof app.loadGraphData !== "function" || !app.canvas?.graph) return
   const position = positionOf(event)
   event.preventDefault()

@@ -7,9 +7,27 @@ import { t } from "./i18n.js"
 const GAP = 60 // between nodes, the height of a title included
 const COLUMN_LENGTH = 4 // nodes
 
-const fileWidget = (node) => node.widgets?.find((widget) => widget.name === "file")
+// Of a Load SDC, or of a subgraph such as the blueprint SDC Decompress File the one that stands for it.
+function fileWidget(node) {
+  const name = node?.comfyClass === "SDCLoad" ? "file" : promotedFile(node)
+  return name && node.widgets?.find((widget) => widget.name === name)
+}
+
+// The name of a subgraph's input that leads to the file of a Load SDC inside.
+function promotedFile({ subgraph } = {}) {
+  const leadsToFile = (linkId) => {
+    const link = subgraph.getLink?.(linkId) ?? subgraph.links?.get?.(linkId)
+    const inner = link && subgraph.getNodeById(link.target_id)
+    const name = inner?.inputs?.[link.target_slot]?.name
+    return inner?.comfyClass === "SDCLoad" ? name === "file" : Boolean(name) && name === promotedFile(inner)
+  }
+  return subgraph?.inputs?.find((input) => input.linkIds?.some(leadsToFile))?.name
+}
+
+export const takesFiles = (node) => Boolean(fileWidget(node))
 
 async function describe(node) {
+  if (node.comfyClass !== "SDCLoad") return
   const file = fileWidget(node)?.value
   if (!file || !isSdc({ name: splitName(file).filename })) return show(node, []) // the list is empty and says so
   try {
@@ -90,7 +108,7 @@ function toPath(text) {
 
 function selectedLoader() {
   const selected = Object.values(app.canvas?.selected_nodes ?? {})
-  return selected.length === 1 && selected[0].comfyClass === "SDCLoad" ? selected[0] : undefined
+  return selected.length === 1 && takesFiles(selected[0]) ? selected[0] : undefined
 }
 
 // Before the front end's own listener, which would paste the nodes that were copied last.
@@ -111,10 +129,26 @@ document.addEventListener(
   true,
 )
 
+function acceptDrops(node) {
+  const { onDragOver, onDragDrop } = node
+  node.onDragOver = function (event) {
+    const holdsFiles = [...(event.dataTransfer?.items ?? [])].some((item) => item.kind === "file")
+    return (holdsFiles && takesFiles(node)) || (onDragOver?.apply(this, arguments) ?? false)
+  }
+  node.onDragDrop = async function (event) {
+    const files = [...event.dataTransfer.files]
+    if (!files.some(isSdc) || !takesFiles(node)) return (await onDragDrop?.apply(this, arguments)) ?? false
+    forwardFiles(event, files)
+    await loadInto(node, files.filter(isSdc))
+    return true
+  }
+}
+
 app.registerExtension({
   name: "sdc.load",
 
   nodeCreated(node) {
+    if (node.comfyClass === "SDCLoad" || node.isSubgraphNode?.()) acceptDrops(node)
     if (node.comfyClass !== "SDCLoad") return
     const button = node.addWidget("button", "upload", null, () => chooseFiles(node), { serialize: false })
     button.label = t("choose .sdc to upload")
@@ -137,14 +171,6 @@ app.registerExtension({
     node.onExecuted = function (output) {
       onExecuted?.call(this, output)
       describe(node) // the file may have changed since it was chosen
-    }
-    node.onDragOver = (event) => [...(event.dataTransfer?.items ?? [])].some((item) => item.kind === "file")
-    node.onDragDrop = async (event) => {
-      const files = [...event.dataTransfer.files]
-      if (!files.some(isSdc)) return false
-      forwardFiles(event, files)
-      await loadInto(node, files.filter(isSdc))
-      return true
     }
     describe(node)
   },

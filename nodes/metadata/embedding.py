@@ -61,7 +61,7 @@ def missing_notes(generation: Found, prompt: str) -> list[str]:
         return []
     listed = ", ".join(f"{key} ({why})" for key, why in missing.items())
     advice = " To include the prompt, connect its text to this node." if "prompt" in missing else ""
-    return [f"{WARNING} Not included, since the workflow does not say it before it runs: {listed}.{advice}"]
+    return [f"{WARNING} Could not be read from the workflow, so not included: {listed}.{advice}"]
 
 
 def with_parts(metadata: dict, name: str, parts: dict, notes: list[str]) -> tuple[dict, list[str]]:

@@ -62,6 +62,19 @@ def test_what_one_blueprint_compresses_the_next_one_regenerates(page):
     assert outputs[str(preview)]["images"]
 
 
+def test_a_file_dropped_on_a_blueprint_is_the_one_that_it_opens(page, sdc_file, photograph):
+    opened = add(page, "SDC Decompress File", (650, 200))
+    page.settle()
+    page.drop([sdc_file("on_blueprint.sdc")], page.point_on(opened))
+    page.wait("id => sdc.widget(id, 'file').value === 'on_blueprint.sdc'", opened)
+    submitted = page.run("async () => Object.values((await app.graphToPrompt()).output)")
+    assert [node["inputs"]["file"] for node in submitted if node["class_type"] == "SDCLoad"] == ["on_blueprint.sdc"]
+    page.drop([photograph], page.point_on(opened))  # is not for it
+    page.wait_for_nodes(2)
+    assert page.nodes("SDCLoad") == [] and len(page.nodes("LoadImage")) == 1
+    page.forgive("/api/view?type=input")  # Load Image asks for a preview before it has sent the image
+
+
 def test_the_sample_is_opened_as_it_is(canvas_page):
     page = canvas_page
     models, preview = page.add("SDCLoadTinyModels", (100, 500)), page.add("PreviewImage", (1350, 300))
