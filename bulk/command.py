@@ -154,7 +154,8 @@ def work_through(options, jobs: list[dict], settings: dict, results) -> int:
                 first = first or time.monotonic()
                 bad = bool(row["error"])
                 failed += bad
-                keys = ("name", "target", "seconds", "error") if bad else ("name", "target", "bytes", "bpp", "seconds")
+                keys = ["name", "target", "seconds", *(["error"] if bad else ["bytes", "bpp"])]
+                keys += ["notes"] if row.get("notes") else []
                 results.keep({key: row[key] for key in keys}, row.get("data", b""))
         finally:
             results.finish()

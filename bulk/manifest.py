@@ -1,8 +1,8 @@
 """The manifest: a text file that every run adds to, with one line of JSON for each image.
 
 The first line holds the settings that all results in that place were made with. The others have "name" and "target",
-and either "bytes", "bpp" (bits per pixel of the .sdc file) and "seconds", or "error". Of several lines for an image
-the last one counts.
+and either "bytes", "bpp" (bits per pixel of the .sdc file) and "seconds", or "error"; "notes" where there are any. Of
+several lines for an image the last one counts.
 """
 
 import json

@@ -67,6 +67,7 @@ class Work:
     def do(self, name: str, target: str) -> dict:
         """Do one image and return its figures. Whatever is wrong with it is its "error", and costs no other one."""
         started = time.monotonic()
+        self.notes: list[str] = []
         try:
             if not self.settings["shards"] and self.output.has(target):
                 # By a worker, or a run, that ended before it could say so.
@@ -74,7 +75,7 @@ class Work:
             else:
                 with torch.inference_mode():
                     encoded, data = getattr(self, self.settings["command"])(name)
-                found = figures(encoded)
+                found = figures(encoded) | ({"notes": "; ".join(self.notes)} if self.notes else {})
                 if self.settings["shards"]:
                     found["data"] = data
                 else:
@@ -106,7 +107,7 @@ class Work:
             if opened.width * opened.height > most * 1e6:  # as its header says, before anything is decoded
                 raise ValueError(f"{opened.width}x{opened.height} is more than --max-megapixels {most:g}")
             generation = generation_of_file(opened) if self.settings["keep_prompts"] else None
-            pixels, _ = to_srgb(opened)
+            pixels, self.notes = to_srgb(opened)
         latent = {"samples": tiles.encode(self.vae, pixels)}
         shape = torch.empty(1).expand(1, *pixels.shape)  # all that the node reads of an image
         chosen = {"preset": self.settings["preset"], "latent_format": self.settings["latent_format"]}
@@ -115,6 +116,8 @@ class Work:
         (encoded,) = run_node(SDCLatentQuantize, latent=latent, image=shape, vae=self.vae, **chosen)[0]
         if generation is not None:
             encoded, _ = embed_metadata(encoded, "", False, None, False, generation)
+            left_out = [generation.reason] if generation.reason else map(" ".join, generation.missing.items())
+            self.notes += [f"left out of prompt and settings: {each}" for each in left_out]
         return encoded, encoded.data
 
     def decompress(self, name: str) -> tuple[codec.EncodedImage, bytes]:
@@ -158,7 +161,9 @@ def generation_of_file(opened: Image.Image) -> Found:
         found, *others = [find_generation(graph, saver) for saver in savers]
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return Found({})
-    return found if all(other.values == found.values for other in others) else Found({})
+    if any(other.values != found.values for other in others):
+        return Found({}, reason="which of the Save nodes in its graph has written it is not known")
+    return found
 
 
 def png(image: torch.Tensor) -> bytes:

@@ -10,7 +10,7 @@ import runpy
 import sys
 from pathlib import Path
 
-EMPTY = {"bytes": 0, "bpp": 0.0, "seconds": 0.0, "error": "", "broken": False, "data": b""}
+EMPTY = {"bytes": 0, "bpp": 0.0, "seconds": 0.0, "error": "", "notes": "", "broken": False, "data": b""}
 
 
 class Worker:

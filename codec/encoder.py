@@ -64,7 +64,7 @@ def encode(
         photograph of 512x512, 55 takes 3.2 kB; other latent formats differ.
     mask : array, optional
         For *best*: what is to keep more detail at the expense of the rest, 0 to 1. One (H, W) array of any size that
-        covers the image or the latent, or one for each latent.
+        covers the image or the latent, or one for each latent. One that is the same everywhere prefers nothing.
     colors : int, optional
         For *custom*: most palette entries, 2 to 4096; 64 by default.
     dither : str, optional

@@ -150,4 +150,7 @@ def test_graphs_that_say_nothing_give_nothing_and_no_error(worker, tmp_path):
         info.add_text("prompt", graph)
         Image.new("RGB", (64, 64), "red").save(tmp_path / f"{name}.png", pnginfo=info)
         assert generation_of_file(Image.open(tmp_path / f"{name}.png")).values.get("seed") == seed
-    assert "error" not in worker("compress", tmp_path, tmp_path).do("deep.png", "deep.sdc")
+    work = worker("compress", tmp_path, tmp_path)
+    assert work.do("deep.png", "deep.sdc").keys() == {"bytes", "bpp", "seconds"}
+    assert "left out of prompt and settings: which of the Save nodes" in work.do("two.png", "two.sdc")["notes"]
+    assert "prompt and settings: steps from KSampler #3" in work.do("same.png", "same.sdc")["notes"]
