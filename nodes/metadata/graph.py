@@ -76,9 +76,15 @@ class Graph:
             raise self._results[place].with_traceback(None)
         return self._results[place]
 
-    def chosen(self, node_id: str):
-        """The input that a switch of ComfyUI passes on; a soft one takes the other where that is missing."""
+    def is_passage(self, node_id: str) -> bool:
+        """Whether a node gives one of its inputs, of any type: a switch of ComfyUI, a reroute."""
+        return self.kind(node_id) in SWITCHES or (self.kind(node_id) == "Reroute" and len(self.inputs(node_id)) == 1)
+
+    def passed(self, node_id: str):
+        """The input that a passage gives; a soft switch takes the other one where that is missing."""
         has = self.inputs(node_id)
+        if self.kind(node_id) == "Reroute":
+            return next(iter(has.values()))
         sides = ["on_true", "on_false"] if self.value(has.get("switch")) else ["on_false", "on_true"]
         if self.kind(node_id) == "ComfySwitchNode":
             del sides[1]
@@ -101,8 +107,8 @@ class Graph:
 
     def _value(self, node_id: str, output: int):
         has, kind = self.inputs(node_id), self.kind(node_id)
-        if kind in SWITCHES:
-            return self.value(self.chosen(node_id))
+        if self.is_passage(node_id):
+            return self.value(self.passed(node_id))
         if kind == "StringConcatenate":
             joined = self.text(has.get("delimiter", "")).join([self.text(has.get(f"string_{side}")) for side in "ab"])
             if len(joined) <= MAX_TEXT:
@@ -111,8 +117,6 @@ class Graph:
             values = self.outputs[kind]({name: self.value(value) for name, value in has.items() if name != "vae"})
             if output < len(values) and values[output] is not None:
                 return values[output]
-        elif kind == "Reroute" and len(has) == 1:
-            return self.value(next(iter(has.values())))
         elif output in PASSED.get(kind, {}):
             value = self.value(has.get(PASSED[kind][output]))
             if isinstance(value, str) or kind not in TEXT_ONLY:
@@ -149,17 +153,16 @@ class Graph:
     def _conditionings(self, node_id: str, output: int) -> list:
         """The CONDITIONING inputs that an output is made of."""
         has, kind = self.inputs(node_id), self.kind(node_id)
-        if kind in SWITCHES:
-            return [self.chosen(node_id)]
-        if kind == "Reroute" and len(has) == 1:
-            return list(has.values())
-        if kind in JOINED:
-            return [has[name] for name in JOINED[kind] if name in has]
+        if self.is_passage(node_id):
+            return [self.passed(node_id)]
+        if kind in JOINED and output == 0:
+            return [has.get(name) for name in JOINED[kind]]
         # A node that takes both prompts gives them in this order, after the model where it takes one too.
         first = 1 if to_link(has.get("model")) else 0
         for name, place in (("positive", first), ("negative", first + 1)):
-            if name in has and output == place:
-                return [value for key, value in has.items() if key.startswith(name) and to_link(value)]
+            found = [value for key, value in has.items() if key.startswith(name) and to_link(value)]
+            if output == place and (len(found) == 1 or (found and kind.startswith("PairConditioning"))):
+                return found
         # And one that takes a single CONDITIONING changes it, but not its text: an area, a ControlNet, a reference.
         if output == 0 and [name for name in has if "cond" in name.lower()] == ["conditioning"]:
             return [has["conditioning"]]
@@ -177,7 +180,7 @@ class Graph:
         if kind == "SDCLoadTinyModels":
             return ""
         # What takes a MODEL and gives one has changed it: a LoRA, a patch.
-        link = to_link(self.chosen(node_id)) if kind in SWITCHES else to_link(has.get(socket))
+        link = to_link(self.passed(node_id) if self.is_passage(node_id) else has.get(socket))
         if link is not None:
             return self.follow(self._file, link, socket, names)
         name = next((name for name in names if name in has), None)
@@ -190,10 +193,9 @@ class Graph:
         return self.follow(self._part, to_link(value))
 
     def _part(self, node_id: str, output: int) -> Link:
-        kind = self.kind(node_id)
-        if kind in SWITCHES:
-            return self.part(self.chosen(node_id))
-        if kind in SCHEDULES:
+        if self.is_passage(node_id):
+            return self.part(self.passed(node_id))
+        if self.kind(node_id) in SCHEDULES:
             node_id, before = self.part(self.inputs(node_id).get("sigmas"))
             return node_id, max(before, output)
         return node_id, 0
@@ -217,8 +219,8 @@ class Graph:
     def _images(self, node_id: str) -> dict[str, Link]:
         """The links to a node that its image may come through."""
         has, kind = self.inputs(node_id), self.kind(node_id)
-        if kind in SWITCHES:
-            has = {"chosen": self.chosen(node_id)}
+        if self.is_passage(node_id):
+            has = {"passed": self.passed(node_id)}
         names = IMAGES.get(kind) or [name for name in has if IMAGE_INPUT.search(name.lower())]
         links = {name: to_link(has.get(name)) for name in names or has.keys() - OTHER_INPUTS}
         return {name: link for name, link in links.items() if link is not None and link[0] in self.nodes}

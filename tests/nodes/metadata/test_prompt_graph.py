@@ -118,6 +118,13 @@ FOLLOWED = {  # graph: what of it is not as in FOUND, or FLUX
                 zero=node("ConditioningZeroOut", conditioning=["words", 0])),
         {"prompt": "a marble fox\na hill", "negative": None},
     ),
+    "pairs of prompts": (
+        changed(sampler={"positive": ["pair", 0], "negative": ["pair", 1], "model": ["reroute", 0]},
+                pair=node("PairConditioningCombine", positive_A=["words", 0], negative_A=["not", 0],
+                          positive_B=["more", 0], negative_B=["not", 0]),
+                more=node("CLIPTextEncode", text="a hill"), reroute=node("Reroute", **{"": ["lora", 0]})),
+        {"prompt": "a marble fox\na hill"},
+    ),
     "model before both prompts": (
         changed(sampler={"positive": ["face", 1], "negative": ["face", 2]},
                 face=node("ApplyInstantID", model=["lora", 0], positive=["words", 0], negative=["not", 0])),
@@ -203,6 +210,14 @@ UNKNOWN = {  # graph: which settings are left out, and the node that is named fo
         changed(sampler={"positive": ["two", 0]}, u=node("EncodeOfAPack", text="a", clip=["load", 1]),
                 two=node("ConditioningCombine", conditioning_1=["words", 0], conditioning_2=["u", 0])),
         "prompt", "EncodeOfAPack #u",
+    ),
+    "prompts of a loader": (
+        changed(sampler={"positive": ["l", 1]}, l=node("Efficient Loader", positive="a", negative="b")),
+        "prompt", "Efficient Loader #l",
+    ),
+    "several prompts to choose from": (
+        changed(sampler={"positive": ["p", 0]}, p=node("Presets", positive_1=["words", 0], positive_2=["not", 0])),
+        "prompt", "Presets #p",
     ),
     "foreign switch of prompts": (
         changed(sampler={"positive": ["sw", 0]},
