@@ -19,7 +19,7 @@ def use_gaussian(model, mean: float = 0.3, deviation: float = 0.9):
         return share, (share**2 * deviation**2 + gain**2) ** 0.5
 
     def wrapper(_, options):
-        share, spread = path(options["timestep"].view(-1, 1, 1, 1))
+        share, spread = path(options["timestep"].view(-1, *[1] * (options["input"].ndim - 1)))
         return mean + share * (deviation / spread) ** 2 * (options["input"] - share * mean)
 
     def exact(x, sigma):

@@ -56,6 +56,67 @@ FLUX = {
     "txt_ids_dims": [],
 }
 
+FLUX2 = FLUX | {
+    "image_model": "flux2",
+    "in_channels": 128,
+    "out_channels": 128,
+    "patch_size": 1,
+    "vec_in_dim": None,
+    "hidden_size": 32,
+    "num_heads": 1,
+    "axes_dim": [8, 8, 8, 8],
+    "mlp_ratio": 3.0,
+    "theta": 2000,
+    "qkv_bias": False,
+    "txt_ids_dims": [3],
+    "global_modulation": True,
+    "mlp_silu_act": True,
+    "ops_bias": False,
+    "default_ref_method": "index",
+    "ref_index_scale": 10.0,
+}
+Z_IMAGE = {
+    "image_model": "lumina2",
+    "patch_size": 2,
+    "in_channels": 16,
+    "dim": 256,
+    "cap_feat_dim": 64,
+    "n_layers": 1,
+    "n_refiner_layers": 1,
+    "qk_norm": True,
+    "n_heads": 8,
+    "n_kv_heads": 8,
+    "axes_dims": [8, 12, 12],
+    "axes_lens": [64, 64, 64],
+    "rope_theta": 256.0,
+    "ffn_dim_multiplier": 8 / 3,
+    "z_image_modulation": True,
+    "time_scale": 1000.0,
+    "pad_tokens_multiple": 32,
+}
+QWEN_IMAGE = {
+    "image_model": "qwen_image",
+    "in_channels": 64,
+    "num_layers": 2,
+    "attention_head_dim": 32,
+    "num_attention_heads": 3,
+    "joint_attention_dim": 64,
+    "axes_dims_rope": (8, 12, 12),
+}
+WAN = {
+    "image_model": "wan2.1",
+    "model_type": "t2v",
+    "patch_size": (1, 2, 2),
+    "in_dim": 16,
+    "out_dim": 16,
+    "dim": 96,
+    "ffn_dim": 128,
+    "freq_dim": 64,
+    "text_dim": 64,
+    "num_heads": 3,
+    "num_layers": 2,
+}
+
 # Class of the family, its network in small, width of the prompt's encoding and of its pooled one.
 FAMILIES = {
     "SD1.x": ("SD15", {**UNET, "context_dim": 64, "use_linear_in_transformer": False, "adm_in_channels": None}, 64, 0),
@@ -71,6 +132,10 @@ FAMILIES = {
     ),
     "SD3": ("SD3", MMDIT, 64, 64),
     "Flux": ("Flux", FLUX, 64, 64),
+    "Z-Image": ("ZImage", Z_IMAGE, 64, 0),
+    "Flux2": ("Flux2", FLUX2, 64, 0),
+    "Qwen-Image": ("QwenImage", QWEN_IMAGE, 64, 0),
+    "Wan": ("WAN21_T2V", WAN, 64, 0),
 }  # fmt: skip
 
 
@@ -108,7 +173,8 @@ def values(key: str, like: torch.Tensor, random: torch.Generator) -> torch.Tenso
 
 
 def draw_latent(model, height: int = 8, width: int = 12, count: int = 1, seed: int = 7) -> dict:
-    """A LATENT of the family's channels that has about unit variance in model space."""
+    """A LATENT of the family's channels, of one frame if it has frames, with about unit variance in model space."""
     latent_format = model.get_model_object("latent_format")
-    shape = (count, latent_format.latent_channels, height, width)
+    frames = (1,) if latent_format.latent_dimensions == 3 else ()
+    shape = (count, latent_format.latent_channels, *frames, height, width)
     return {"samples": latent_format.process_out(torch.randn(shape, generator=torch.Generator().manual_seed(seed)))}

@@ -5,7 +5,7 @@ from comfy_api.v0_0_2 import io
 from . import ADVANCED
 from .inversion.noise import InvertedNoise
 from .inversion.schedule import check_sigmas
-from .latents.arrays import check_images
+from .latents.arrays import check_latent
 
 
 class SDCInvertedNoise(io.ComfyNode):
@@ -30,7 +30,7 @@ class SDCInvertedNoise(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, latent, sigmas) -> io.NodeOutput:
-        check_images(latent)
+        check_latent(latent)
         sigmas = check_sigmas(sigmas)
         if len(sigmas) == 0:
             raise ValueError("There is no noise at strength 0: connect the latent itself and Disable Noise.")

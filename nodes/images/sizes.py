@@ -34,7 +34,7 @@ def trim_to_latent(image: torch.Tensor, samples: torch.Tensor, factor: int, name
     Parameters
     ----------
     samples : torch.Tensor
-        (B, C, h, w) of the latent.
+        (B, C, [T,] h, w) of the latent.
     factor : int
         Pixels per place of the latent, each way.
     name : str

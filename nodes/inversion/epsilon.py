@@ -39,7 +39,7 @@ class EpsilonPredictor:
             extra_args["model_options"]["transformer_options"]["sample_sigmas"] = self.called
 
     def epsilon(self, x: torch.Tensor, level: int) -> torch.Tensor:
-        """epsilon(x, sigmas[level]) = (x - denoised) / sigma, (B, C, H, W)."""
+        """epsilon(x, sigmas[level]) = (x - denoised) / sigma, (B, C, [T,] H, W)."""
         sigma = self.called[level]
         if sigma != self.levels[level]:
             x = x * (self.input_scale(level) / input_scale(self.model_sampling, sigma))

@@ -50,12 +50,12 @@ class InversionSampler(comfy.samplers.Sampler):
         sigmas : torch.Tensor
             (N + 1,) rising.
         latent_image : torch.Tensor
-            (B, C, H, W) the clean image, scaled by `process_in`.
+            (B, C, [T,] H, W) the clean image, scaled by `process_in`.
 
         Returns
         -------
         torch.Tensor
-            (B, C, H, W) float32, x at the last level: image + sigma * noise for EPS and V models.
+            (B, C, [T,] H, W) float32, x at the last level: image + sigma * noise for EPS and V models.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class InversionSampler(comfy.samplers.Sampler):
         return x
 
     def walk(self, model: EpsilonPredictor, x, steps, indices):
-        """Eq. (1), from x (B, C, H, W) by `steps`, the N differences of sigma.
+        """Eq. (1), from x (B, C, [T,] H, W) by `steps`, the N differences of sigma.
 
         Returns x at the last level, and the residual (B,) of each step but the last: how far `euler` would be from
         undoing it. eps at the start of a step is eps at the end of the one before, so this takes no more model calls.
@@ -119,7 +119,7 @@ def invert(
     Parameters
     ----------
     latent : dict
-        LATENT, (B, C, H, W).
+        LATENT, (B, C, [T,] H, W).
     sigmas : torch.Tensor
         (N + 1,), falling, as the regeneration will use them; N >= 1.
     cfg : float

@@ -43,7 +43,7 @@ class Pair:
     Parameters
     ----------
     top, below : torch.Tensor
-        x at the highest level and at the one below, in model space, (B, C, H, W) float64 on the CPU.
+        x at the highest level and at the one below, in model space, (B, C, [T,] H, W) float64 on the CPU.
     sigmas : torch.Tensor
         (N + 1,), falling.
     kind : str

@@ -60,7 +60,7 @@ def image_to_noise(
     model, positive, negative :
         MODEL and CONDITIONING; negative is needed where `cfg` is not 1.
     latent : dict
-        LATENT of images, (B, C, H, W).
+        LATENT, (B, C, [T,] H, W).
     steps : int
         Steps of the whole schedule, as for `ddim_schedule`.
     cfg : float

@@ -25,11 +25,11 @@ class ImplicitStep:
     Parameters
     ----------
     start : torch.Tensor
-        (B, C, H, W) float32.
+        (B, C, [T,] H, W) float32.
     step : torch.Tensor
         Of no dimensions.
     eps : torch.Tensor
-        First guess of eps at the end of the step, (B, C, H, W).
+        First guess of eps at the end of the step, (B, C, [T,] H, W).
     tolerance : float
         An item is done once its residual is below.
 
@@ -90,7 +90,7 @@ class ImplicitStep:
 
 
 def secant_share(move: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
-    """How much of the defect to add at each place, (B, 1, H, W), going by a move and what it changed in the defect."""
+    """How much of the defect to add at each place, (B, 1, [T,] H, W), by a move and what it changed in the defect."""
     share = -(move * change).sum(1, keepdim=True) / (change * change).sum(1, keepdim=True)
     # Where nothing moved the share is 0/0: take the plain step. Above 1 a place would jump further than the fixed-point
     # step, and across to another mode; a negative share, or one near 0, comes of noise in a steep place and would leave

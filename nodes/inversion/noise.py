@@ -17,7 +17,7 @@ class InvertedNoise:
     Parameters
     ----------
     x : torch.Tensor
-        x_T in LATENT space (unscaled), (B, C, H, W) float32.
+        x_T in LATENT space (unscaled), (B, C, [T,] H, W) float32.
     scaling : NoiseScaling
         Weights of noise and latent at the top of the schedule.
     sigma : float
@@ -43,7 +43,7 @@ class InvertedNoise:
 
     @classmethod
     def of(cls, model, inverted: dict, sigma: torch.Tensor, cfg: float | None = None) -> "InvertedNoise":
-        """From the LATENT, (B, C, H, W), that an inversion up to `sigma` ended in.
+        """From the LATENT, (B, C, [T,] H, W), that an inversion up to `sigma` ended in.
 
         Raises ValueError where it has values that are not finite, or the model does not start from noise.
         """
@@ -58,7 +58,7 @@ class InvertedNoise:
         return cls(x, scaling, latent_format, float(sigma), cfg, identity(model), batch_index)
 
     def generate_noise(self, latent: dict) -> torch.Tensor:
-        """The noise, (B, C, H, W) float32 on the CPU in model space, for a sampler that is given `latent`, a LATENT.
+        """The noise, (B, C, [T,] H, W) float32 on the CPU in model space, for a sampler that is given a LATENT.
 
         Raises ValueError where the two differ in shape.
         """

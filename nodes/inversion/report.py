@@ -36,7 +36,7 @@ class Report:
 
     @classmethod
     def of(cls, z: torch.Tensor, residuals: list[torch.Tensor], sigma: float, steps: int, calls: int) -> "Report":
-        """From z_T (B, C, H, W) and the residual of each step (B,)."""
+        """From z_T (B, C, [T,] H, W) and the residual of each step (B,)."""
         flat = z.flatten(1).cpu().double()  # not every device has float64
         mean, deviation = flat.mean(1), flat.std(1)
         kurtosis = ((flat - mean[:, None]) ** 4).mean(1) / deviation**4

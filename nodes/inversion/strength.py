@@ -17,7 +17,7 @@ def quantization_noise(model, latent: dict, sdc) -> float:
     Parameters
     ----------
     latent : dict
-        LATENT, (B, C, ...).
+        LATENT, (B, C, [T,] H, W).
     sdc : list of EncodedImage
         What the latent was decoded from.
 
@@ -40,7 +40,8 @@ def quantization_noise(model, latent: dict, sdc) -> float:
 
 def scale_of(latent_format, channels: int) -> float:
     """By how much one of ComfyUI's latent formats enlarges a latent of so many channels for its model."""
-    one, zero = torch.ones(1, channels, 1, 1), torch.zeros(1, channels, 1, 1)
+    shape = 1, channels, *[1] * latent_format.latent_dimensions
+    one, zero = torch.ones(shape), torch.zeros(shape)
     return (latent_format.process_in(one) - latent_format.process_in(zero)).square().mean().sqrt().item()
 
 

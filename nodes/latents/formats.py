@@ -233,7 +233,7 @@ def format_words(name: str) -> str:
     return f"{known.channels}" if known.dimensions == 2 else f"{known.channels} and frames"
 
 
-def listed(names) -> str:
+def listed(names, word: str = "and") -> str:
     """'a, b and c'."""
-    *first, last = map(str, names)
-    return f"{', '.join(first)} and {last}" if first else last
+    *first, last = map(str, names or [""])
+    return f"{', '.join(first)} {word} {last}" if first else last

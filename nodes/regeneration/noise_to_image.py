@@ -36,7 +36,7 @@ def noise_to_image(
     model, positive, negative :
         MODEL and CONDITIONING; negative is needed where `cfg` is not 1.
     latent : dict
-        LATENT of the inversion, (B, C, h, w).
+        LATENT of the inversion, (B, C, [T,] h, w).
     noise : NOISE
         Of the inversion, or any other.
     sigmas : torch.Tensor
@@ -53,7 +53,7 @@ def noise_to_image(
     Returns
     -------
     latent : dict
-        LATENT, (B, C, h, w).
+        LATENT, (B, C, [T,] h, w).
     notes : list of str
         Warnings about what differs from the inversion.
 

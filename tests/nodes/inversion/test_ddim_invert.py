@@ -262,7 +262,7 @@ def test_latent_of_no_image_is_refused(model, prompt):
 
 
 def test_latent_of_another_family_is_refused(model, prompt):
-    with pytest.raises(ValueError, match="16 channels.*works with 4.*checkpoint of SD3 or Flux or SC_Prior"):
+    with pytest.raises(ValueError, match="16 channels.*works with 4.*checkpoint of SD3, Flux or SC_Prior"):
         invert(model, prompt(""), {"samples": torch.ones(1, 16, 8, 8)})
     image = codec.encode([np.ones((4, 8, 8), np.float32)], "custom", latent_format="SDXL")[0]
     with pytest.raises(ValueError, match="compressed for SDXL.*works with latents of SD1.x.*set latent_format"):

@@ -8,6 +8,7 @@ import torch
 from comfy_extras.nodes_hooks import CreateHookKeyframe, CreateHookModelAsLora, SetHookKeyframes
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete, ModelSamplingFlux, ModelSamplingSD3
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
+from sdc_pack.nodes.regeneration.noise_to_image import noise_to_image
 
 from dev import denoisers, families
 
@@ -34,7 +35,7 @@ def errors(model, positive, latent, sigmas, refines=(0, 4)):
     ]
 
 
-@pytest.fixture(scope="module", params=families.FAMILIES)
+@pytest.fixture(scope="module", params=[name for name in families.FAMILIES if name != "Z-Image"])  # sampled as SD3
 def family(request):
     with torch.inference_mode():
         return families.build(request.param)
@@ -49,16 +50,25 @@ def test_family_is_of_comfyuis_own_class(family):
         "SDXL": {"ModelSamplingDiscrete", "EPS"},
         "SD3": {"ModelSamplingDiscreteFlow", "CONST"},
         "Flux": {"ModelSamplingFlux", "CONST"},
+        "Flux2": {"ModelSamplingFlux", "CONST"},
+        "QwenImage": {"ModelSamplingFlux", "CONST"},
+        "WAN21_T2V": {"ModelSamplingDiscreteFlow", "CONST"},
     }
     assert sampling == expected[type(model.model.model_config).__name__]
     assert type(model.model.model_config).__module__ == "comfy.supported_models"
 
 
-@pytest.mark.parametrize("scheduler", ["simple", "normal"])
-def test_round_trip(family, scheduler):
+def test_round_trip(family):
     model, positive = family
-    latent = families.draw_latent(model)
-    paper, refined = errors(model, positive, latent, schedule(model, scheduler, 20))
+    paper, refined = errors(model, positive, families.draw_latent(model), schedule(model, "simple", 20))
+    assert refined < 0.01 * paper and refined < 2e-3
+
+
+@pytest.mark.parametrize("kind", ["SD1.x", "SD2.x v", "SD3", "Flux"])
+def test_round_trip_by_another_scheduler(kind):
+    """For each kind of model_sampling."""
+    model, positive = families.build(kind)
+    paper, refined = errors(model, positive, families.draw_latent(model), schedule(model, "normal", 20))
     assert refined < 0.01 * paper and refined < 2e-3
 
 
@@ -102,10 +112,10 @@ def test_other_predictions_start_where_the_inversion_ended(family):
     assert distance(reached, noise.latent_format.process_in(noise.x)) < 1e-6
 
 
-@pytest.mark.parametrize("noise_scale", [1.0, 0.7])
-def test_flow_reaches_the_closed_form_and_back_from_sigma_1(noise_scale):
+@pytest.mark.parametrize(("family", "noise_scale"), [("SD3", 1.0), ("SD3", 0.7), ("Flux2", 1.0), ("Wan", 1.0)])
+def test_flow_reaches_the_closed_form_and_back_from_sigma_1(family, noise_scale):
     """Data N(m, d^2) on the straight path to N(0, s^2): what stays the same is the standardized x."""
-    model, positive = families.build("SD3")
+    model, positive = families.build(family)
     mean, deviation = 0.3, 0.9
     sampling = model.get_model_object("model_sampling")
     if not hasattr(sampling, "noise_scale"):
@@ -127,6 +137,24 @@ def test_flow_reaches_the_closed_form_and_back_from_sigma_1(noise_scale):
     assert 1.7 < found[0] / found[1] < 2.3 and found[1] < 0.05
     noise, sigmas, beside = invert(model, positive, latent, sigmas, 6).result
     assert distance(restore(model, positive, noise, sigmas, beside), latent["samples"]) < 1e-5
+
+
+@pytest.mark.parametrize("family", ["Qwen-Image", "Wan"])
+def test_latents_with_frames_go_through_the_exact_pair_and_come_back(family):
+    """Images of one frame each, and for a model of video several frames; one frame may come without its axis."""
+    model, positive = families.build(family)
+    sigmas = schedule(model, "simple", 8)
+    latent = families.draw_latent(model, count=2)
+    if family == "Wan":
+        latent["samples"] = latent["samples"].repeat(1, 1, 3, 1, 1)
+    inverted = SDCDDIMInvert.execute(model, positive, latent, 1, 1.0, 1.0, sigmas=sigmas, method="exact pair").result
+    assert inverted[2]["samples"].shape == latent["samples"].shape
+    regenerated, _ = noise_to_image(model, positive, inverted[2], inverted[0], sigmas)
+    assert distance(regenerated["samples"], latent["samples"]) < 1e-5
+    if family == "Qwen-Image":
+        flat = {"samples": latent["samples"][:, :, 0]}
+        again = invert(model, positive, flat, sigmas).result
+        assert torch.equal(again[0].x, invert(model, positive, latent, sigmas).result[0].x)
 
 
 def test_lora_patches_act_and_are_undone(family):
