@@ -45,8 +45,11 @@ class SDCRegenerate(io.ComfyNode):
                 io.ControlNet.Input(
                     "control_net",
                     optional=True,
-                    tooltip="A Canny ControlNet for the model, so that edges stay in place. Without it, only the model "
-                    "guides the result.",
+                    tooltip=(
+                        "A Canny ControlNet for the model, so that edges stay in place. Without it, only the model "
+                        "guides the result. Many for Z-Image, Qwen-Image and Flux.2 are model patches: connect their "
+                        "own nodes to model instead."
+                    ),
                 ),
                 io.Boolean.Input(
                     "auto_strength",

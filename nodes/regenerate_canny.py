@@ -30,7 +30,6 @@ class SDCRegenerateCanny(io.ComfyNode):
                     "positive",
                     tooltip="A description of the image. The one from DDIM Invert stays closest to the image.",
                 ),
-                io.ControlNet.Input("control_net", tooltip="A Canny ControlNet for the model."),
                 io.Image.Input(
                     "image", tooltip="The compressed image, from VAE Decode; its edges guide the regeneration."
                 ),
@@ -95,6 +94,15 @@ class SDCRegenerateCanny(io.ComfyNode):
                     tooltip="Classifier-free guidance scale. Use the same value as in DDIM Invert; another one changes "
                     "the image.",
                 ),
+                io.ControlNet.Input(
+                    "control_net",
+                    optional=True,
+                    tooltip=(
+                        "A Canny ControlNet for the model, so that edges stay in place. Without it, only the model "
+                        "guides the result. Many for Z-Image, Qwen-Image and Flux.2 are model patches: connect their "
+                        "own nodes to model instead."
+                    ),
+                ),
                 io.Conditioning.Input("negative", optional=True, tooltip="Only needed when cfg is not 1."),
                 io.Vae.Input("vae", optional=True, tooltip="Only for ControlNets that need a VAE (SD3, Flux)."),
                 io.Combo.Input(
@@ -121,10 +129,10 @@ class SDCRegenerateCanny(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, positive, control_net, image, latent, noise, sigmas, low_threshold, high_threshold,
+        cls, model, positive, image, latent, noise, sigmas, low_threshold, high_threshold,
         thresholds="manual", edge_image=None, **sampling,
     ) -> io.NodeOutput:  # fmt: skip
-        """`sampling` holds canny_strength, start_percent, end_percent, cfg, negative and vae."""
+        """`sampling` holds control_net, canny_strength, start_percent, end_percent, cfg, negative and vae."""
         factor = model.get_model_object("latent_format").spacial_downscale_ratio
         if edge_image is not None:
             edges = as_hint(trim_to_latent(edge_image, latent["samples"], factor, "edge_image"))
@@ -133,6 +141,6 @@ class SDCRegenerateCanny(io.ComfyNode):
             edges = canny_edges(trim_to_latent(image, latent["samples"], factor), *limits)
         edges = edges.to(comfy.model_management.intermediate_device())
         regenerated, notes = noise_to_image(
-            model, positive, latent, noise, sigmas, control_net=control_net, edges=edges, **sampling
+            model, positive, latent, noise, sigmas, edges=edges, **sampling
         )
         return io.NodeOutput(regenerated, edges, ui={**ui.PreviewImage(edges, cls=cls).as_dict(), "text": notes})

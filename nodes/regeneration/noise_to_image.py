@@ -42,7 +42,7 @@ def noise_to_image(
     sigmas : torch.Tensor
         (N + 1,) falling; empty changes nothing.
     control_net, edges :
-        CONTROL_NET and its hint, IMAGE (B, H, W, 3); both or none.
+        CONTROL_NET and its hint, IMAGE (B, H, W, 3), which is not needed without the former.
     canny_strength, start_percent, end_percent : float
         Strength of the ControlNet, and the part of `sigmas` in which it is active, 0 to 1.
     cfg : float

@@ -31,8 +31,9 @@ def test_does_what_the_two_nodes_do(model, prompt, control_net, vae):
     ).result
     clone = SDCRegenerateCanny.PREPARE_CLASS_CLONE({})
     painted = clone.execute(
-        model, words, control_net, decoded, inverted, noise, sigmas, 1, 2, thresholds="auto", canny_strength=0.3
-    ).result[0]
+        model, words, decoded, inverted, noise, sigmas, 1, 2,
+        control_net=control_net, thresholds="auto", canny_strength=0.3,
+    ).result[0]  # fmt: skip
     assert torch.equal(latent["samples"], painted["samples"]) and torch.equal(before, decoded)
     assert torch.equal(image, comfy_nodes.VAEDecode().decode(vae, painted)[0])
     assert not torch.equal(image, before)

@@ -49,7 +49,7 @@ def regenerate(model, positive, control_net, image, inverted, **changes):
         "cfg": 1.0,
         **changes,
     }
-    return SDCRegenerateCanny.execute(model, positive, control_net, image, **settings)
+    return SDCRegenerateCanny.execute(model, positive, image, control_net=control_net, **settings)
 
 
 def test_equals_the_stock_graph(model, prompt, control_net, image, inverted):
@@ -261,10 +261,11 @@ def test_hint_is_the_latents_crop_for_odd_sizes(model, prompt, control_net, vae,
 def test_canny_strength_zero_is_bit_exactly_no_control_net(model, prompt, control_net, image, inverted):
     noise, sigmas, latent = inverted
     guided = regenerate(model, prompt(""), control_net, image, inverted, canny_strength=0.0).result[0]["samples"]
+    without = regenerate(model, prompt(""), None, image, inverted).result[0]["samples"]
     guider = BasicGuider.execute(model, prompt("")).result[0]
     euler = comfy.samplers.sampler_object("euler")
     plain = SamplerCustomAdvanced.execute(noise, guider, euler, sigmas, latent).result[0]["samples"]
-    assert torch.equal(guided, plain)
+    assert torch.equal(guided, plain) and torch.equal(without, plain)
 
 
 def test_exact_pair_regenerates_here_and_edges_may_pull(model, prompt, control_net, image, latent):
