@@ -5,10 +5,12 @@ are made on the spot, in memory. Import after ComfyUI is ready.
 """
 
 import itertools
+import json
 
 import comfy.model_base
 import comfy.model_management
 import comfy.model_patcher
+import comfy.sd
 import comfy.supported_models
 import torch
 
@@ -117,6 +119,18 @@ WAN = {
     "num_layers": 2,
 }
 
+LTXV_VAE = {
+    "dims": 3,
+    "latent_channels": 128,
+    "encoder_blocks": [["res_x", {"num_layers": 1}], *[["compress_all", {}]] * 3],
+    "decoder_blocks": [*[["compress_all", {}]] * 3, ["res_x", {"num_layers": 1}]],  # from the image on
+    "encoder_base_channels": 16,
+    "decoder_base_channels": 16,
+    "norm_layer": "pixel_norm",
+    "patch_size": 4,
+    "latent_log_var": "uniform",
+}
+
 # Class of the family, its network in small, width of the prompt's encoding and of its pooled one.
 FAMILIES = {
     "SD1.x": ("SD15", {**UNET, "context_dim": 64, "use_linear_in_transformer": False, "adm_in_channels": None}, 64, 0),
@@ -161,6 +175,29 @@ def build(family: str, seed: int = 1, dtype: torch.dtype = torch.float32, contex
     patcher = comfy.model_patcher.ModelPatcher(model, device, torch.device("cpu"))
     words = torch.randn(1, 5, width, generator=random)
     return patcher, [[words, {"pooled_output": torch.randn(1, pooled, generator=random)} if pooled else {}]]
+
+
+def build_vae(latent_format: str):
+    """A small random VAE of ComfyUI's own classes: of "Wan21", "HunyuanVideo" or "LTXV"."""
+    weights, metadata = vae_weights(latent_format)
+    return comfy.sd.VAE(sd=weights, metadata=metadata)
+
+
+def vae_weights(latent_format: str, seed: int = 1) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Its weights and their metadata, as a file has them. That of HunyuanVideo is a tiny one, like taehv."""
+    metadata, dtype = {}, torch.float32
+    if latent_format == "Wan21":
+        network = comfy.ldm.wan.vae.WanVAE(
+            dim=16, z_dim=16, dim_mult=[1, 2, 4, 4], num_res_blocks=2, temperal_downsample=[False, True, True]
+        )
+    elif latent_format == "HunyuanVideo":
+        network, dtype = comfy.taesd.taehv.TAEHV(16), torch.float16  # by which ComfyUI tells it from that of Wan21
+    else:
+        network = comfy.ldm.lightricks.vae.causal_video_autoencoder.VideoVAE(config=LTXV_VAE)
+        metadata = {"config": json.dumps({"vae": LTXV_VAE})}
+    random = torch.Generator().manual_seed(seed)
+    weights = {key: values(key, tensor, random).to(dtype) for key, tensor in network.state_dict().items()}
+    return weights, metadata
 
 
 def values(key: str, like: torch.Tensor, random: torch.Generator) -> torch.Tensor:

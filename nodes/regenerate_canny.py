@@ -140,7 +140,5 @@ class SDCRegenerateCanny(io.ComfyNode):
             limits = (None, None) if thresholds == "auto" else (low_threshold, high_threshold)
             edges = canny_edges(trim_to_latent(image, latent["samples"], factor), *limits)
         edges = edges.to(comfy.model_management.intermediate_device())
-        regenerated, notes = noise_to_image(
-            model, positive, latent, noise, sigmas, edges=edges, **sampling
-        )
+        regenerated, notes = noise_to_image(model, positive, latent, noise, sigmas, edges=edges, **sampling)
         return io.NodeOutput(regenerated, edges, ui={**ui.PreviewImage(edges, cls=cls).as_dict(), "text": notes})

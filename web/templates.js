@@ -13,6 +13,8 @@ const ORDER = [
   "sdc_sdxl",
   "sdc_sd3",
   "sdc_flux",
+  "sdc_z_image",
+  "sdc_qwen_image",
   "sdc_change_the_prompt",
   "sdc_experiment",
   "sdc_table1",

@@ -30,17 +30,6 @@ def check_latent(latent: dict) -> torch.Tensor:
     return samples
 
 
-def check_images(latent: dict) -> torch.Tensor:
-    """Return the samples of a LATENT of images, (B, C, H, W); raise ValueError for any other."""
-    samples = check_latent(latent)
-    if samples.ndim == 5:
-        raise ValueError(
-            f"The latent has shape {tuple(samples.shape)}: it comes from a video model, with {samples.shape[2]} "
-            "frames. This node works with images alone: batch, channels, height, width."
-        )
-    return samples
-
-
 def to_arrays(latent: dict) -> list[np.ndarray]:
     """Split a LATENT into one (C, H, W) or (C, T, H, W) float32 array for each of its batch."""
     return list(check_latent(latent).to(device="cpu", dtype=torch.float32).numpy())

@@ -20,13 +20,14 @@ NAMES = {
 CLASSES = {"SD1.x": "SD15"}  # the other way round
 # By the module of a VAE's network, where it says more than the shape of the latents does.
 NETWORKS = {
-    "comfy.ldm.cascade.stage_a": "SC_B",
-    "comfy.ldm.cascade.stage_c_coder": "SC_Prior",
-    "comfy.ldm.cogvideo.vae": "CogVideoX",
-    "comfy.ldm.cosmos.vae": "Cosmos1CV8x8x8",
-    "comfy.ldm.models.autoencoder": "HunyuanVideo",
-    "comfy.ldm.seedvr.vae": "SeedVR2",
-    "comfy.ldm.wan.vae": "Wan21",
+    "comfy.ldm.cascade.stage_a": ["SC_B"],
+    "comfy.ldm.cascade.stage_c_coder": ["SC_Prior"],
+    "comfy.ldm.cogvideo.vae": ["CogVideoX"],
+    "comfy.ldm.cosmos.vae": ["Cosmos1CV8x8x8"],
+    "comfy.ldm.models.autoencoder": ["HunyuanVideo"],
+    "comfy.ldm.seedvr.vae": ["SeedVR2"],
+    "comfy.ldm.wan.vae": ["Wan21"],
+    "comfy.taesd.taehv": ["Wan21", "LTXAV"],  # it says so itself where it is that of HunyuanVideo
 }
 # What makes latents that are none of images, by their channels: (batch, channels, height, width).
 OTHERS = {
@@ -74,8 +75,10 @@ def find_format(vae) -> str | None:
         return next(iter(names), None)
     if "HunyuanImage21Refiner" in names:  # the same network as for video, but for images alone
         return "HunyuanImage21Refiner" if vae.not_video else "HunyuanVideo15"
-    name = NETWORKS.get(type(vae.first_stage_model).__module__)
-    return name if name in names else measure_format(vae, names)
+    network = vae.first_stage_model
+    said = format_of_class(getattr(network, "latent_format", None) or type(None))
+    known = [said, *NETWORKS.get(type(network).__module__, [])]
+    return next((name for name in known if name in names), None) or measure_format(vae, names)
 
 
 def measure_format(vae, names: list[str]) -> str | None:
@@ -168,11 +171,7 @@ def settle_format(chosen: str, latent: dict, source=None, or_unknown: bool = Fal
         what, ask = ("MODEL", format_of_model) if hasattr(source, "get_model_object") else ("VAE", format_of_vae)
         found = ask(source)
         if found is None and chosen == AUTO and not or_unknown:
-            raise ValueError(
-                f"The {what} connected to vae has a latent format that .sdc files do not support"
-                f"{no_image(shape) or ': that of a model without VAE, of audio or of 3D'}. Use a checkpoint of a model "
-                "in docs/models.md, or set latent_format if you are sure that its latents are compatible."
-            )
+            raise ValueError(unknown_source(what, shape, candidates))
         known[f"the connected {what}"] = found
     known["the latent itself"] = latent.get("latent_format")
     known["latent_format"] = None if chosen == AUTO else chosen
@@ -193,6 +192,20 @@ def settle_format(chosen: str, latent: dict, source=None, or_unknown: bool = Fal
             f"latents have {format_words(name)}. Set latent_format to the format of the VAE that made it."
         )
     return name
+
+
+def unknown_source(what: str, shape: tuple[int, ...], candidates: list[str]) -> str:
+    """Why auto finds no format of a MODEL or VAE, and what to do."""
+    if what == "VAE" and candidates:
+        return (
+            "SDC cannot tell the latent format of the VAE connected to vae. By the shape of the latent it may be "
+            f"{listed(candidates, 'or')}: set latent_format if you know that it is."
+        )
+    return (
+        f"The {what} connected to vae has a latent format that .sdc files do not support"
+        f"{no_image(shape) or ': that of a model without VAE, of audio or of 3D'}. Use a checkpoint of a model in "
+        "docs/models.md, or set latent_format if you are sure that its latents are compatible."
+    )
 
 
 def no_format(shape: tuple[int, ...], candidates: list[str]) -> str:

@@ -15,6 +15,7 @@ TITLE = 30
 ZOOM = 0.6
 MAX_WIDTH, MAX_HEIGHT = 0.75 * 1600 / ZOOM - 20, 0.75 * 960 / ZOOM - 20
 MINIMAP = 1343, 743  # from here to the lower right corner of that window
+LARGE = ("sdc_sdxl", "sdc_sd3", "sdc_flux", "sdc_z_image", "sdc_qwen_image")  # models of images of a megapixel
 LOADERS = {"LoadImage", "SDCLoadImageFolder"}  # of photographs
 
 
@@ -76,7 +77,7 @@ def test_wires_run_from_left_to_right(workflow):
 
 def test_photographs_of_any_size_are_scaled_first(name, workflow):
     by_id = {node["id"]: node for node in workflow["nodes"]}
-    megapixels = 1.0 if name in ("sdc_sdxl", "sdc_sd3", "sdc_flux") else 0.25
+    megapixels = 1.0 if name in LARGE else 0.25
     for _, origin, slot, target, *_ in workflow["links"]:
         if by_id[origin]["type"] in LOADERS and slot == 0:
             scale = by_id[target]

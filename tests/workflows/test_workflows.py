@@ -24,6 +24,13 @@ NODES = {
 }  # fmt: skip
 
 
+# Of the models that a loader lists.
+DIRECTORIES = {
+    "CheckpointLoaderSimple": "checkpoints", "ControlNetLoader": "controlnet", "UNETLoader": "diffusion_models",
+    "CLIPLoader": "text_encoders", "VAELoader": "vae",
+}  # fmt: skip
+
+
 def written(server, file: dict) -> codec.EncodedImage:
     return codec.load(server.client.view(file))
 
@@ -106,7 +113,7 @@ def test_a_workflow_agrees_with_its_api_format_and_names_real_models(name):
         assert wired == {name: v for name, v in prompt[key]["inputs"].items() if isinstance(v, list)}, key
         if node["type"].startswith("SDC"):
             assert node["properties"]["cnr_id"] == "comfyui-sdc" and node["properties"]["ver"]
-        directory = {"CheckpointLoaderSimple": "checkpoints", "ControlNetLoader": "controlnet"}.get(node["type"])
+        directory = DIRECTORIES.get(node["type"])
         if directory:
             (model,) = node["properties"]["models"]
             assert model["name"] == node["widgets_values"][0] == model["url"].rsplit("/")[-1]
@@ -238,12 +245,16 @@ def test_images_of_a_folder_become_files_of_their_own_with_their_names(server, m
     assert outputs[find(prompt, "SDCContactSheet")[0]]["text"] == ["2 of 2 images"]
 
 
-@pytest.mark.parametrize("name", ["sdc_sdxl", "sdc_sd3", "sdc_flux"])
-def test_the_vae_is_asked_for_the_latent_format(name):
+@pytest.mark.parametrize(
+    ("name", "loader", "slot"),
+    [(name, "CheckpointLoaderSimple", 2) for name in ("sdc_sdxl", "sdc_sd3", "sdc_flux")]
+    + [(name, "VAELoader", 0) for name in ("sdc_z_image", "sdc_qwen_image")],
+)
+def test_the_vae_is_asked_for_the_latent_format(name, loader, slot):
     prompt = load(f"api/{name}")
     _, quantize = find(prompt, "SDCLatentQuantize")
-    checkpoint, _ = find(prompt, "CheckpointLoaderSimple")
-    assert quantize["inputs"]["latent_format"] == "auto" and quantize["inputs"]["vae"] == [checkpoint, 2]
+    assert quantize["inputs"]["latent_format"] == "auto"
+    assert quantize["inputs"]["vae"] == [find(prompt, loader)[0], slot]
 
 
 def test_opening_a_file_runs_as_it_is(server):

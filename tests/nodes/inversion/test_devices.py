@@ -61,9 +61,9 @@ def test_both_passes_without_float64(model, prompt, latent, control_net, refine,
         regenerate = {"canny_strength": 0.3, "low_threshold": 100, "high_threshold": 200, "cfg": 1.0}
         regenerate |= {"start_percent": 0.0, "end_percent": 1.0}
         clone = SDCRegenerateCanny.PREPARE_CLASS_CLONE({})
-        return clone.execute(model, words, image, inverted, noise, sigmas, control_net=control_net, **regenerate).result[0][
-            "samples"
-        ]
+        return clone.execute(
+            model, words, image, inverted, noise, sigmas, control_net=control_net, **regenerate
+        ).result[0]["samples"]
 
     expected = trip(model)
     found = trip(on_device(model.clone()))

@@ -56,6 +56,12 @@ def test_a_vae_is_known_by_its_colors(name, expected):
     assert quantize(latent_of(vae.latent_channels), vae=vae).latent_format == expected
 
 
+@pytest.mark.parametrize(("name", "expected"), [("Wan21", "Wan21"), ("HunyuanVideo", "HunyuanVideo"), ("LTXV", None)])
+def test_a_vae_of_video_is_known_by_its_network(name, expected):
+    """But not where two formats share one, and the colors of this random one tell nothing."""
+    assert format_of_vae(families.build_vae(name)) == expected
+
+
 def test_the_small_vae_of_the_pack_is_of_sd1():
     vae = comfy.sd.VAE(sd=small_models.vae())
     assert format_of_vae(vae) == "SD1.x"
@@ -72,7 +78,7 @@ def test_a_vae_that_knows_no_colors_is_of_no_family():
     }
     vae = comfy.sd.VAE(sd=weights)
     assert format_of_vae(vae) is None
-    with pytest.raises(ValueError, match="latent format that .sdc files do not support"):
+    with pytest.raises(ValueError, match="cannot tell.* it may be SD1.x, SDXL, SC_B or SD_X4: set latent_format"):
         quantize(latent_of(4), vae=vae)
     assert quantize(latent_of(4), "SD1.x", vae).latent_format == "SD1.x"  # who chooses knows better
 
