@@ -64,4 +64,7 @@ def latent_of(vae, latent_format: str | None, images: list[codec.EncodedImage]) 
     if latent_format is not None:  # as VAE Encode does it; ComfyUI's own for TAEF2 fails at an odd number of 8 pixels
         factor = codec.by_name(latent_format).spatial_factor
         pixels = pixels[:, trimmed(pixels.shape[1], factor), trimmed(pixels.shape[2], factor)]
-    return VAEEncode().encode(vae, pixels)[0]
+    # To a VAE of video a batch is the frames of one.
+    parts = pixels.split(1) if vae.latent_dim == 3 else [pixels]
+    encoded = [VAEEncode().encode(vae, part)[0] for part in parts]
+    return {**encoded[0], "samples": torch.cat([each["samples"] for each in encoded])}

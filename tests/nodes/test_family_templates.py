@@ -46,19 +46,22 @@ def run(prompt: dict, given: dict) -> dict[str, tuple]:
 @pytest.mark.parametrize(
     ("name", "family", "autoencoder", "latent_format"),
     [
-        ("sdc_sdxl", "SDXL", "taesdxl", "SDXL"),
-        ("sdc_sd3", "SD3", "taesd3", "SD3"),
-        ("sdc_flux", "Flux", "taef1", "Flux"),
+        ("sdc_sdxl", "SDXL", "taesdxl", "SD1.x"),
+        ("sdc_sd3", "SD3", "taesd3", "SD1.x"),
+        ("sdc_flux", "Flux", "taef1", "SD1.x"),
         ("sdc_z_image", "Z-Image", "taef1", "Flux"),
         ("sdc_z_image", "Flux2", "taef2", "Flux2"),
+        ("sdc_qwen_image", "Qwen-Image", None, "SD1.x"),
         ("sdc_qwen_image", "Qwen-Image", None, "Wan21"),
     ],
 )
 def test_a_template_runs_with_small_models_of_its_family(name, family, autoencoder, latent_format, comfyui_folders):
+    """By preset best, which makes files of SD1.x of all, or by one that stores the latent of the model."""
     prompt = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
     folder_paths.add_model_folder_path("vae_approx", str(VAE_APPROX))
     model, words = families.build(family)
-    vae = comfy_nodes.VAELoader().load_vae(autoencoder)[0] if autoencoder else families.build_vae(latent_format)
+    vae = comfy_nodes.VAELoader().load_vae(autoencoder)[0] if autoencoder else families.build_vae("Wan21")
+    preset = "best" if latent_format == "SD1.x" else "fine"
     pixels = skimage.data.astronaut()[:128, 160:288]  # the small SD3 has no places for more
     original = torch.from_numpy(pixels).float()[None] / 255
 
@@ -73,7 +76,7 @@ def test_a_template_runs_with_small_models_of_its_family(name, family, autoencod
             "LoadImage": lambda image: (original, None),
             "ImageScaleToTotalPixels": lambda image, **settings: (image,),
             "VAEEncode": comfy_nodes.VAEEncode().encode,
-            "SDCLatentQuantize": lambda **inputs: call(SDCLatentQuantize, **inputs),
+            "SDCLatentQuantize": lambda **inputs: call(SDCLatentQuantize, **inputs | {"preset": preset}),
             "SDCSave": lambda **inputs: call(SDCSave, **inputs),
             "CLIPTextEncode": lambda clip, text: (words,),
             "SDCRegenerate": lambda **inputs: call(SDCRegenerate, **inputs | {"steps": 4}),
@@ -83,10 +86,10 @@ def test_a_template_runs_with_small_models_of_its_family(name, family, autoencod
     )
     (file,) = comfyui_folders.rglob("*.sdc")
     stored = codec.load(file.read_bytes())
-    assert stored.latent_format == latent_format and stored.vae is not None
+    assert stored.latent_format == latent_format and (stored.vae is None) == (preset == "best")
     assert (stored.frames, stored.width, stored.height) == (1 if latent_format == "Wan21" else None, 128, 128)
-    assert (stored.num_bytes <= 0.095 * 128 * 128 / 8) == (latent_format in codec.LEARNED_FORMATS)
+    assert (stored.num_bytes <= 0.095 * 128 * 128 / 8) == (preset == "best")
     held, painted = found["What the file holds"][0], found["Regenerated"][0]
     assert held.shape == painted.shape == original.shape and torch.isfinite(painted).all()
-    assert autoencoder is None or (held - original).abs().mean() < 0.15
+    assert autoencoder is None or (held - original).abs().mean() < 0.2
     assert not torch.equal(held, painted)

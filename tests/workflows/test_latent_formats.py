@@ -60,7 +60,7 @@ def quantize(latent, vae: str, **settings) -> dict:
 def open_file(file: dict, vae: str) -> dict:
     return {
         "vae": node("VAELoader", vae_name=vae),
-        "load": node("SDCLoad", file=f"{file['subfolder']}/{file['filename']} [output]"),
+        "load": node("SDCLoad", file=f"{file['subfolder']}/{file['filename']} [output]", vae=["vae", 0]),
         "again": node("SaveLatent", samples=["load", 0], filename_prefix="walk_again"),
         "decode": node("VAEDecode", samples=["load", 0], vae=["vae", 0]),
         "preview": node("PreviewImage", images=["decode", 0]),
@@ -83,15 +83,16 @@ def real_wan() -> np.ndarray:
 
 @pytest.mark.skipif(not TINY.is_dir() or not WAN.is_file(), reason="no models/vae_approx or latents under SDC_SHARED")
 def test_a_latent_of_each_kind_goes_through_comfyui_and_comes_back(server, image, vaes):
-    """Images by their VAE, and video: latent format, VAE, what to quantize, and how many images it is in the end."""
+    """Images and video: latent format, VAE, preset, what to quantize, and how many images it is in the end."""
     photograph, size = server.client.upload(image), {"width": 96, "height": 64, "crop": "center"}
-    for latent_format, vae, samples, images in (
-        ("Flux", "taef1", None, 1),
-        ("Flux2", "taef2", None, 1),
-        ("Wan21", "wan.safetensors", None, 1),  # as Qwen-Image has it
-        ("Wan21", "wan.safetensors", real_wan(), 61),
-        ("LTXV", "ltxv.safetensors", draw((1, 128, 2, 2, 3)), 9),
-        ("HunyuanVideo", "taehv.safetensors", draw((1, 16, 2, 6, 8)), 5),
+    for latent_format, vae, preset, samples, images in (
+        ("Flux", "taef1", "best", None, 1),
+        ("Flux2", "taef2", "fine", None, 1),
+        ("Wan21", "wan.safetensors", "best", None, 1),  # as Qwen-Image has it
+        ("Wan21", "wan.safetensors", "fine", None, 1),
+        ("Wan21", "wan.safetensors", "archive", real_wan(), 61),
+        ("LTXV", "ltxv.safetensors", "archive", draw((1, 128, 2, 2, 3)), 9),
+        ("HunyuanVideo", "taehv.safetensors", "archive", draw((1, 16, 2, 6, 8)), 5),
     ):
         settings = {"latent_format": latent_format} if latent_format == "LTXV" else {}
         if samples is None:
@@ -108,14 +109,18 @@ def test_a_latent_of_each_kind_goes_through_comfyui_and_comes_back(server, image
                 server.client.run(prompt)
             if "archive" not in codec.PRESETS:
                 continue
-            prompt["quantize"]["inputs"]["preset"] = "archive"
+        prompt["quantize"]["inputs"]["preset"] = preset
         outputs = server.client.run(prompt)
         (file,) = outputs["save"]["files"]
         stored = codec.load(server.client.view(file))
-        known = codec.by_name(latent_format)
-        frames = samples.shape[2] if samples is not None else 1 if known.dimensions == 3 else None
-        assert (stored.latent_format, stored.channels, stored.frames) == (latent_format, known.channels, frames)
         back = server.client.run(open_file(file, vae))
         seen, again = saved_latent(server, outputs, "seen"), saved_latent(server, back, "again")
-        assert np.array_equal(seen, again) and np.array_equal(again[0], codec.decode(stored)), latent_format
+        assert np.array_equal(seen, again), latent_format
+        known = codec.by_name(latent_format)
+        frames = [] if known.dimensions == 2 else [1] if samples is None else [samples.shape[2]]
+        assert seen.shape[:-2] == (1, known.channels, *frames)
+        if preset == "best":  # for every VAE
+            assert stored.latent_format == "SD1.x"
+        else:
+            assert stored.latent_format == latent_format and np.array_equal(again[0], codec.decode(stored))
         assert len(back["preview"]["images"]) == images

@@ -47,7 +47,7 @@ def test_what_a_row_says_of_a_latent_format_is_so(row):
     known = codec.by_name(row["latent format"])
     assert (row["channels"], row["pixels"]) == (str(known.channels), str(known.spatial_factor))
     assert row["frames"] == ("yes" if known.dimensions == 3 else "no")
-    assert row["preset best"] == codec.usable_preset("best", known.name)[0].name
+    assert row["best without VAE"] == codec.usable_preset("best", known.name)[0].name
     for template in re.findall(r"`(sdc_\w+)`", row["template"]):
         assert (ROOT / "workflows" / f"{template}.json").is_file()
     for name in classes(row):

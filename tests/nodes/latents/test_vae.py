@@ -18,6 +18,8 @@ from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
 from sdc_pack.nodes.latents.vae import fingerprint_of, vae_notes
 from sdc_pack.nodes.load_sdc import SDCLoad
 
+from dev import families
+
 VAE_APPROX = Path(os.environ["SDC_SHARED"]) / "models" / "vae_approx"
 
 
@@ -148,3 +150,14 @@ def test_best_stores_the_latent_of_any_vae_as_one_of_sd1(name):
     assert quantize(image=larger).result[0][0].width == 147
     # Without the VAE, or by another preset, it is the latent itself that is stored.
     assert quantize("custom").result[0][0].latent_format == {"taef1": "Flux", "taef2": "Flux2"}[name]
+
+
+def test_images_of_a_batch_remain_images_to_a_vae_of_video():
+    """VAE Encode makes the frames of one video of a batch."""
+    vae = families.build_vae("Wan21")
+    latent = {"samples": torch.cat([vae.encode(torch.rand(1, 64, 48, 3)) for _ in range(3)])}
+    images, decoded, *_ = SDCLatentQuantize.execute(
+        latent, "best", 64, "none", 1.0, 0, "auto", quality=50, vae=vae
+    ).result
+    assert [image.latent_format for image in images] == ["SD1.x"] * 3
+    assert decoded["samples"].shape == latent["samples"].shape == (3, 16, 1, 8, 6)
