@@ -1,4 +1,4 @@
-"""Baseline codecs at the file size of an SDC file, all by Pillow."""
+"""Baseline codecs at the file size of an SDC file, all by Pillow. `baseline_process` runs this file by itself, too."""
 
 import functools
 import importlib

@@ -8,6 +8,7 @@ import torch
 
 from ...codec.geometry import centered
 from . import baselines, metrics
+from .baseline_process import search
 
 # VAE Encode trims a side to a multiple of 8, others of 16 or 32; a larger difference is another image.
 MAX_TRIMMED = 64
@@ -89,7 +90,7 @@ def compare(
     step : callable
         Called without arguments before each measurement, len(entries) + len(names) times; its exceptions end the work.
     check : callable
-        Likewise before each encoding of a baseline, of which there are many more.
+        Likewise several times a second while a baseline is encoded.
     """
 
     def measured(entry: Entry) -> Entry:
@@ -100,7 +101,7 @@ def compare(
     for name in names:
         assert max_bytes is not None
         try:
-            best = baselines.encode_baseline_to_size(name, original, max_bytes, check)
+            best = search(name, original, max_bytes, check)
         except baselines.BaselineError as error:
             step()
             notes.append(str(error))

@@ -8,12 +8,13 @@ import re
 import comfy.model_management
 import folder_paths
 import numpy as np
+import psutil
 import pytest
 import sdc_pack.codec as codec
 import skimage.data
 import torch
 from sdc_pack.nodes.compare import SDCCompare
-from sdc_pack.nodes.comparison import baselines, metrics, sheet, table
+from sdc_pack.nodes.comparison import baseline_process, baselines, metrics, sheet, table
 from sdc_pack.nodes.comparison.entries import Comparison, Entry
 
 NO_BASELINES = {"jpeg": False, "webp": False, "avif": False, "jpeg_xl": False}
@@ -181,6 +182,37 @@ def test_cancel_is_heard_before_every_encoding(original, monkeypatch, number):
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         compare(original[:1], image_1=original[:1], baseline_bytes=3000, jpeg=True)
     assert len(made) == number
+
+
+def test_cancel_ends_an_encoder_in_the_middle():
+    """AVIF at its best and an image of which it has for minutes; after the third look nothing of it is left."""
+    looks, before = [], set(psutil.Process().children())
+
+    def check():
+        looks.append(set(psutil.Process().children()) - before)
+        if len(looks) == 3:
+            raise comfy.model_management.InterruptProcessingException
+
+    noise = np.random.default_rng(0).integers(0, 256, (2048, 2048, 3), np.uint8)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        baseline_process.search("AVIF", noise, 100_000, check)
+    assert len(looks[-1]) == 1 and not set(psutil.Process().children()) - before
+
+
+@pytest.mark.parametrize("name", ["AVIF", "JPEG XL"])
+def test_a_search_apart_finds_the_same_and_names_what_is_refused(name, original):
+    if reason := baselines.missing(name):
+        pytest.skip(reason)
+    pixels = metrics.to_pixels(original[0])[:32, :32]
+    apart, here = (
+        find(name, pixels, 450, lambda: None) for find in (baseline_process.search, baselines.encode_baseline_to_size)
+    )
+    assert (apart.data, apart.quality, apart.fits) == (here.data, here.quality, here.fits)
+
+
+def test_a_codec_that_refuses_a_large_image_is_named_from_apart_too():
+    with pytest.raises(baselines.BaselineError, match="WebP cannot encode 256x16384"):
+        baseline_process.search("WebP", np.zeros((16384, 256, 3), np.uint8), 700, lambda: None)
 
 
 def test_zoom_shows_where_images_differ_most(original):
