@@ -223,12 +223,19 @@ def inflate(frame, dictionary=None):
 
 def describe(text):
     try:
-        value = json.loads(text.decode("utf-8"), parse_constant=refuse)
+        # Of a key that appears twice the last value counts, but the text has both.
+        value = json.loads(text.decode("utf-8"), parse_constant=refuse, parse_float=number, parse_int=number)
     except (ValueError, RecursionError) as error:
         raise Refused(f"JSON: {error}") from error
     require(isinstance(value, dict), "JSON object")
     check(value, 1)
     require(isinstance(value.get("prompt", ""), str) and isinstance(value.get("workflow", {}), dict), "known keys")
+    return value
+
+
+def number(text):
+    value = int(text) if text.lstrip("-").isdigit() else float(text)
+    require(abs(value) <= sys.float_info.max, "number beyond binary64")
     return value
 
 
@@ -239,5 +246,3 @@ def check(value, depth):
             check(inner, depth + 1)
     elif isinstance(value, str):
         require(not re.search("[\ud800-\udfff]", value), "surrogate")
-    elif isinstance(value, float | int):
-        require(abs(value) <= sys.float_info.max, "number beyond binary64")

@@ -123,6 +123,7 @@ def test_depth_limit_counts_the_object_itself():
         (compress('{"a":NaN}'), "NaN"),
         (compress('{"a":-Infinity}'), "Infinity"),
         (compress('{"a":1e999}'), "out of range"),
+        (compress('{"a":1e999,"a":1}'), "out of range"),
         (compress('{"a":' + "9" * 400 + "}"), "out of range"),
         (compress('{"a":1} '[:-2]), "JSON"),
         (compress('{"a":1}{}'), "JSON"),
