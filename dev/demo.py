@@ -1,4 +1,7 @@
-"""Images through a shipped workflow, on a real server: what is stored, what comes back, how near it is."""
+"""Images through a shipped workflow, on a real server: what is stored, what comes back, how near it is.
+
+By the paper's palette and by the learned codec, each decoded and regenerated, beside JPEG and AVIF of as many bytes.
+"""
 
 import argparse
 import asyncio
@@ -10,10 +13,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import piq
+import torch
 from PIL import Image
 from sdc_pack import codec
-from sdc_pack.nodes.comparison import metrics, sheet, table
-from sdc_pack.nodes.comparison.entries import Comparison, Entry, compare
+from sdc_pack.nodes.comparison import baselines, metrics, sheet, table
+from sdc_pack.nodes.comparison.entries import Entry, compare
 
 from . import images
 from .client import Client, ComfyError, TimedRun
@@ -25,7 +30,10 @@ SHOWN = {
     "ImageScaleToTotalPixels": "original", "SDCRegenerate": "decoded", "VAEDecode": "decoded",
     "SDCRegenerateCanny": "edges",
 }  # fmt: skip
-RESULTS = ("decoded", "regenerated")
+PRESETS = ("paper", "best")
+BASELINES = ("JPEG", "AVIF")
+# A measure of what an eye sees that needs no weights to be downloaded: Reisenhofer et al. 2018, 1 for equal images.
+PERCEIVED, DIGITS = "HaarPSI", 3
 
 
 def main(arguments: list[str], settings: dict) -> int:
@@ -73,15 +81,15 @@ def run(options, comfyui: Path, shared: Path) -> int:
             rows = []
             for name, path in found.items():
                 say(f"\n{name} ({path})")
-                prompt = copy.deepcopy(shipped)
-                for line in swap(prompt, {**wanted, "image": server.client.upload(path)}):
-                    say(f"  {line}")
-                compared = process(server.client, prompt, workflow, options.output / name, lpips)
-                rows += [[f"{name}, {entry.name}", *table.cells(entry)[1:]] for entry in compared.entries]
+                wanted["image"] = server.client.upload(path)
+                compared = process(server.client, (shipped, workflow), wanted, options.output / name, lpips)
+                rows += [[f"{name}, {entry.name}", *table.cells(entry)[1:], perceived] for entry, perceived in compared]
     say("")
-    widths = [max(map(len, column)) for column in zip(table.HEADER, *rows, strict=True)]
-    for line in (table.HEADER, *rows):
+    header = [*table.HEADER, PERCEIVED]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for line in (header, *rows):
         say("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]))
+    say("LPIPS: lower is nearer; all others: higher is nearer.")
     if not options.checkpoint:
         say("The models were the small ones that come with the pack. To use real ones:")
         say("--checkpoint FILE --controlnet FILE")
@@ -122,25 +130,48 @@ def swap(prompt: dict, wanted: dict) -> list[str]:
     return lines
 
 
-def process(client: Client, prompt: dict, workflow: dict, output: Path, lpips) -> Comparison:
-    """Run one image, write its results under names that begin with `output`, and compare them."""
-    timed = TimedRun(client, {node_id: node["class_type"] for node_id, node in prompt.items()})
-    files = collect(prompt, asyncio.run(timed.run(prompt, workflow)))
-    contents = {kind: client.view(file) for kind, file in files.items()}
-    say(f"  {sum(timed.seconds.values()):.1f} s, most of them in {max(timed.seconds, key=timed.seconds.get)}")
-    pixels = {
-        kind: np.asarray(Image.open(io.BytesIO(contents[kind])).convert("RGB")) for kind in files if kind != "sdc"
-    }
-    size = len(contents["sdc"])
-    entries = [Entry(kind, pixels[kind], size) for kind in ("decoded", "regenerated")]
-    compared = compare(pixels["original"], entries, [], None, lpips, lambda: None)
+def process(client: Client, shipped: tuple, wanted: dict, output: Path, lpips) -> list[tuple[Entry, str]]:
+    """Run one image by every preset, write results under names that begin with `output`, and compare them.
+
+    `shipped` is a workflow as a prompt and as the page has it. Returns each entry and how much of it an eye sees.
+    """
+    entries: list[Entry] = []
+    for preset in PRESETS:
+        prompt = copy.deepcopy(shipped[0])
+        for line in swap(prompt, {**wanted, "preset": preset}):
+            say(f"  {line}")
+        timed = TimedRun(client, {node_id: node["class_type"] for node_id, node in prompt.items()})
+        files = collect(prompt, asyncio.run(timed.run(prompt, shipped[1])))
+        contents = {kind: client.view(file) for kind, file in files.items()}
+        say(
+            f"  {preset}: {sum(timed.seconds.values()):.1f} s, most of them in {max(timed.seconds, key=timed.seconds.get)}"
+        )
+        pixels = {kind: pixels_of(content) for kind, content in contents.items() if kind != "sdc"}
+        size = len(contents["sdc"])
+        entries += [Entry(f"{preset}, {kind}", pixels[kind], size) for kind in ("decoded", "regenerated")]
+        for kind in contents.keys() - {"original"}:
+            path = Path(f"{output}_{preset}.sdc" if kind == "sdc" else f"{output}_{preset}_{kind}.png")
+            codec.write_whole(path, contents[kind], overwrite=True)
+    compared = compare(pixels["original"], entries, usable(BASELINES), size, lpips, lambda: None)
     drawn = io.BytesIO()
     Image.fromarray(sheet.draw_sheet(compared)).save(drawn, "PNG")
-    contents["side_by_side"] = drawn.getvalue()
-    for kind in contents.keys() - {"original"}:
-        path = Path(f"{output}.sdc" if kind == "sdc" else f"{output}_{kind}.png")
-        codec.write_whole(path, contents[kind], overwrite=True)
-    return compared
+    codec.write_whole(Path(f"{output}_side_by_side.png"), drawn.getvalue(), overwrite=True)
+    return [(entry, f"{perceive(pixels['original'], entry.pixels):.{DIGITS}f}") for entry in compared.entries]
+
+
+def usable(names: tuple[str, ...]) -> list[str]:
+    """The baselines that this machine can write."""
+    return [name for name in names if baselines.missing(name) is None]
+
+
+def pixels_of(file: bytes) -> np.ndarray:
+    """(H, W, 3) uint8 of an image file."""
+    return np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
+
+
+def perceive(original: np.ndarray, restored: np.ndarray) -> float:
+    pair = [torch.tensor(x).permute(2, 0, 1)[None] / 255 for x in (original, restored)]
+    return piq.haarpsi(*pair, data_range=1.0).item()
 
 
 def collect(prompt: dict, outputs: dict) -> dict[str, dict]:

@@ -1,4 +1,5 @@
 import copy
+import itertools
 import json
 import os
 import re
@@ -68,11 +69,16 @@ def test_demo_leaves_every_file_and_the_figures(tmp_path):
     command = [sys.executable, REPO / "run.py", *own, "demo", photo, "--output", output, "--steps", "5"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    images = [f"photo_{role}.png" for role in ("decoded", "regenerated", "side_by_side")]
-    assert sorted(path.name for path in output.iterdir()) == sorted(["photo.sdc", *images])
-    assert len({Image.open(output / name).size for name in images[:2]}) == 1
-    size = (output / "photo.sdc").stat().st_size
-    for role in ("decoded", "regenerated"):
-        (row,) = re.findall(rf"photo, {role} +(\d+) +[\d.]+ +([\d.]+) +([\d.]+) ", done.stdout)
-        assert int(row[0]) == size and 15 < float(row[1]) < 60 and 0.3 < float(row[2]) <= 1
+    files = [f"photo_{preset}.sdc" for preset in demo.PRESETS]
+    images = [f"photo_{preset}_{role}.png" for preset in demo.PRESETS for role in ("decoded", "regenerated")]
+    assert sorted(path.name for path in output.iterdir()) == sorted([*files, *images, "photo_side_by_side.png"])
+    assert len({Image.open(output / name).size for name in images}) == 1
+    perceived = {}
+    for preset, role in itertools.product(demo.PRESETS, ("decoded", "regenerated")):
+        (row,) = re.findall(rf"photo, {preset}, {role} +(\d+) +[\d.]+ +([\d.]+) +([\d.]+) .* ([\d.]+)\n", done.stdout)
+        assert int(row[0]) == (output / f"photo_{preset}.sdc").stat().st_size
+        assert 15 < float(row[1]) < 60 and 0.3 < float(row[2]) <= 1
+        perceived[preset, role] = float(row[3])
+    assert perceived["paper", "decoded"] < perceived["best", "decoded"] < 1
+    assert "photo, JPEG" in done.stdout
     assert "swapped LoadImage" in done.stdout and "small ones that come with the pack" in done.stdout
