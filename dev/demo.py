@@ -143,9 +143,8 @@ def process(client: Client, shipped: tuple, wanted: dict, output: Path, lpips) -
         timed = TimedRun(client, {node_id: node["class_type"] for node_id, node in prompt.items()})
         files = collect(prompt, asyncio.run(timed.run(prompt, shipped[1])))
         contents = {kind: client.view(file) for kind, file in files.items()}
-        say(
-            f"  {preset}: {sum(timed.seconds.values()):.1f} s, most of them in {max(timed.seconds, key=timed.seconds.get)}"
-        )
+        slowest = max(timed.seconds, key=timed.seconds.get)
+        say(f"  {preset}: {sum(timed.seconds.values()):.1f} s, most of them in {slowest}")
         pixels = {kind: pixels_of(content) for kind, content in contents.items() if kind != "sdc"}
         size = len(contents["sdc"])
         entries += [Entry(f"{preset}, {kind}", pixels[kind], size) for kind in ("decoded", "regenerated")]
