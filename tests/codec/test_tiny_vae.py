@@ -35,3 +35,15 @@ def test_sides_are_filled_up_with_the_last_row_and_column():
     narrow = np.full((13, 9, 3), 200, np.uint8)
     filled = np.full((16, 16, 3), 200, np.uint8)
     np.testing.assert_array_equal(tiny_vae.encode_pixels(narrow), tiny_vae.encode_pixels(filled))
+
+
+@pytest.mark.parametrize("size", [(40, 56), (33, 21)])
+def test_numpy_gives_what_torch_gives(size, monkeypatch):
+    image = drawing(*size)
+    latent = tiny_vae.encode_pixels(image)
+    images = [tiny_vae.decode_latent(latent, scale) for scale in (8, 4, 2)]
+    monkeypatch.setattr(tiny_vae, "torch", None)
+    np.testing.assert_allclose(tiny_vae.encode_pixels(image), latent, atol=1e-3)
+    for scale, by_torch in zip((8, 4, 2), images, strict=True):
+        by_numpy = tiny_vae.decode_latent(latent, scale)
+        assert by_numpy.shape == by_torch.shape and np.abs(by_numpy.astype(int) - by_torch).max() <= 1
