@@ -19,6 +19,7 @@ try:
 except ImportError:  # numpy does it, in several times the time
     torch = None  # type: ignore[assignment]
 
+WEIGHTS = plain.WEIGHTS
 LATENT_FORMAT = "SD1.x"  # the latent space it knows
 SCALE = 0.18215  # between ComfyUI's LATENT and the latents of the networks, whose variance is about 1
 TILE = 96  # latents a side that are worked on at once, so that a large image needs no more memory than a small one
