@@ -18,8 +18,11 @@ const LATENT_FORMATS = [
 const UNKNOWN_FORMAT = { name: "unknown", channels: undefined, factor: 8 } // number 0, of any number of channels
 const FRAMES = "T".charCodeAt(0) // tag of the section that belongs to the header
 const SEQUENCE_CODER = 3
-const CODER_NAMES = ["fixed", "zstd", "learned", "image sequence"]
-const REQUIRED = ["PI", "PI", "L", "A"]
+const ARCHIVE_CODER = 4
+const CODER_NAMES = ["fixed", "zstd", "learned", "image sequence", "archive"]
+const REQUIRED = ["PI", "PI", "L", "A", "N"]
+const OF_FILES = [0, 1, 2, 3, 4] // coders
+const OF_IMAGES = [0, 1, 2, 4]
 
 const isLower = (tag) => tag >= "a" && tag <= "z"
 
@@ -78,7 +81,7 @@ function checkOrder(tags, coder, coders) {
   })
   const names = tags.map((tag) => String.fromCharCode(tag))
   const needed = names.filter((name) => !isLower(name))
-  const known = [...new Set(`T${REQUIRED.slice(0, coders).join("")}`)].sort()
+  const known = [...new Set(`T${coders.map((number) => REQUIRED[number]).join("")}`)].sort()
   const unknown = needed.filter((name) => !known.includes(name)).sort()
   if (unknown.length) {
     throw unsupported(
@@ -86,8 +89,8 @@ function checkOrder(tags, coder, coders) {
         `${known.slice(0, -1).join(", ")} and ${known.at(-1)}, update it`,
     )
   }
-  if (coder >= coders) {
-    const all = CODER_NAMES.slice(0, coders).map((name, number) => `${number} (${name})`)
+  if (!coders.includes(coder)) {
+    const all = coders.map((number) => `${number} (${CODER_NAMES[number]})`)
     throw unsupported(
       `the file uses coder ${coder}, which came after this reader; it knows ${all.slice(0, -1).join(", ")} and ` +
         `${all.at(-1)}, update it`,
@@ -170,7 +173,7 @@ function parseFile(data, maxPixels) {
     header.frames = payload.length === 2 ? littleEndian(payload, 0, 2) : 0
   }
   header.format = checkHeader(header, maxPixels)
-  checkOrder(sections.map(([tag]) => tag), header.coder, REQUIRED.length)
+  checkOrder(sections.map(([tag]) => tag), header.coder, OF_FILES)
   if ((header.coder === SEQUENCE_CODER) !== header.images > 1) {
     throw formatError(
       `the header says ${header.images} images by coder ${header.coder}; coder ${SEQUENCE_CODER} is for 2 to 255 ` +
@@ -228,7 +231,7 @@ function splitPart(part, shared) {
   if (coder === SEQUENCE_CODER || tags.includes("A".charCodeAt(0))) {
     throw formatError("it is an image sequence itself, and an image sequence holds images alone")
   }
-  checkOrder(tags, coder, SEQUENCE_CODER)
+  checkOrder(tags, coder, OF_IMAGES)
   const own = new Map(found.map(([tag, payload]) => [String.fromCharCode(tag), payload]))
   const twice = [...own.keys()].filter((tag) => shared.has(tag)).sort()
   if (twice.length) throw formatError(`it has a section '${twice[0]}', and so has the whole file`)
@@ -264,19 +267,37 @@ class MetadataReader {
   }
 }
 
+function parseStored(coder, sections, header, resources) {
+  if (coder === ARCHIVE_CODER) return archived()
+  if (coder === 2) return parseLearned(sections.get("L"), header, resources)
+  return parsePalette(coder, sections.get("P"), sections.get("I"), header)
+}
+
+// What the archive coder stores is not looked into.
+function archived() {
+  const problem =
+    "The image is stored by coder 4 (archive), which this page does not decode. Load SDC in ComfyUI does, and " +
+    "python -m codec."
+  return {
+    describe: "archive coder",
+    problem,
+    decode() {
+      throw unsupported(problem)
+    },
+  }
+}
+
 // { header, images }, each image { coder, metadata, vae, stored }; raises SdcError.
 // `resources` has dictionary(id) and weights(id), each of which gives undefined for what is not there.
 function loadFile(data, resources, maxPixels = 16384 ** 2) {
   const { header, sections } = parseFile(data, maxPixels)
   const image = ({ coder, sections }, metadata) => {
-    if (header.frames > 1) {
+    if (header.frames > 1 && coder !== ARCHIVE_CODER) {
       throw formatError(`section T says ${header.frames} frames; what coder ${coder} stores has one`)
     }
     return {
       coder: CODER_NAMES[coder],
-      stored: coder === 2
-        ? parseLearned(sections.get("L"), header, resources)
-        : parsePalette(coder, sections.get("P"), sections.get("I"), header),
+      stored: parseStored(coder, sections, header, resources),
       metadata: metadata(sections),
       vae: sections.get("v")?.length === 8 ? sections.get("v") : undefined,
     }

@@ -181,12 +181,13 @@
 
   function describe(own, number) {
     const image = own.images[number]
-    const bits = (8 * own.bytes) / (own.images.length * own.width * own.height)
+    const bits = (8 * own.bytes) / (own.images.length * (own.frames ?? 1) * own.width * own.height)
+    const frames = own.frames > 1 ? `, ${own.frames} frames` : ""
     const count = own.images.length > 1 ? `${own.images.length} images of ` : ""
     element("name").textContent = own.name
     element("about").textContent =
       `${count}${own.width} x ${own.height} pixels, ${own.bytes} bytes, ${bits.toFixed(3)} bits per pixel\n` +
-      `${own.latentFormat} latent, ${image.describe}`
+      `${own.latentFormat} latent${frames}, ${image.describe}`
     const place = element("metadata")
     place.replaceChildren()
     const values = new Map(image.metadata)

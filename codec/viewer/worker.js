@@ -25,6 +25,7 @@ const calls = {
       bytes: bytes.length,
       width: header.width,
       height: header.height,
+      frames: header.frames,
       latentFormat: header.format.name,
       latent: [header.channels, header.latentHeight, header.latentWidth],
       factor: header.format.factor,
@@ -75,6 +76,7 @@ const calls = {
 function problemOf(stored) {
   const { header } = opened
   const { name, factor } = header.format
+  if (stored.problem) return stored.problem
   const pixels = Math.max(header.width * header.height, header.latentHeight * header.latentWidth * factor ** 2)
   if (pixels > MAX_DECODED) {
     return `The image has ${(pixels / 1e6).toFixed(0)} megapixels, and this page decodes up to ${MAX_DECODED / 1e6}.`
