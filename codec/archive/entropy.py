@@ -102,7 +102,7 @@ def place_on_ladder(scales: np.ndarray) -> np.ndarray:
         steps -= 4 * (127 + MIN_OCTAVE)
     else:
         steps = ((scales.view(np.int64) >> 50) - 4 * (1023 + MIN_OCTAVE)).astype(np.int32)
-    return np.maximum(steps, 0, steps)
+    return np.maximum(steps, 0, out=steps)
 
 
 def scale_of(step: int) -> int:

@@ -143,8 +143,8 @@ def round_prediction(scaled: np.ndarray, largest: int) -> np.ndarray:
     """Return p for 256 p, in place: half is rounded up, and what no integer reaches is cut off."""
     scaled += 128
     scaled *= 1 / 256
-    np.floor(scaled, scaled)
-    return np.clip(scaled, -largest, largest, scaled)
+    np.floor(scaled, out=scaled)
+    return np.clip(scaled, -largest, largest, out=scaled)
 
 
 def near_magnitudes(magnitudes: np.ndarray) -> np.ndarray:
