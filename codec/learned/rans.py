@@ -3,6 +3,7 @@
 Plain Python integers: a symbol takes less than a microsecond or so, and there are as many as twenty thousand.
 """
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
@@ -55,18 +56,22 @@ class Writer:
 
     def __init__(self, tables: Tables):
         self.tables = tables
-        self.spans: list[tuple[int, int]] = []
+        # Where each symbol begins in its table, and its frequency. Of a large image there are millions.
+        self.starts, self.sizes = array("I"), array("I")
 
     def put(self, indices: Iterable[int], values: Iterable[int]) -> None:
         """Append symbols, each coded by the table of its index."""
-        cumulative, reach, spans = self.tables.cumulative, self.tables.reach, self.spans
+        cumulative, reach = self.tables.cumulative, self.tables.reach
+        add_start, add_size = self.starts.append, self.sizes.append
         for index, value in zip(indices, values, strict=True):
             c, k = cumulative[index], reach[index]
             s = value + k
             if 0 <= s <= 2 * k:
-                spans.append((c[s], c[s + 1] - c[s]))
+                add_start(c[s])
+                add_size(c[s + 1] - c[s])
             else:
-                spans.append((c[-2], c[-1] - c[-2]))
+                add_start(c[-2])
+                add_size(c[-1] - c[-2])
                 self._escape(abs(value) - k, value < 0)
 
     def _escape(self, beyond: int, negative: bool) -> None:
@@ -80,14 +85,16 @@ class Writer:
 
     def _raw(self, value: int, bits: int) -> None:
         if bits:
-            self.spans.append((value << (BITS - bits), 1 << (BITS - bits)))
+            self.starts.append(value << (BITS - bits))
+            self.sizes.append(1 << (BITS - bits))
 
     def bytes(self) -> bytes:
         """Return the payload of all symbols so far."""
         x, words = LOWEST, []
-        for end in range(len(self.spans), 0, -BLOCK):
+        for end in range(len(self.starts), 0, -BLOCK):
             poll()
-            for start, size in reversed(self.spans[max(0, end - BLOCK) : end]):
+            block = slice(max(0, end - BLOCK), end)
+            for start, size in zip(reversed(self.starts[block]), reversed(self.sizes[block]), strict=True):
                 if x >= size << 16:
                     words.append(x & 0xFFFF)
                     x >>= 16
