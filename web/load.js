@@ -14,7 +14,8 @@ function fileWidget(node) {
 }
 
 // The name of a subgraph's input that leads to the file of a Load SDC inside.
-function promotedFile({ subgraph } = {}) {
+function promotedFile(node) {
+  const subgraph = node?.subgraph
   const leadsToFile = (linkId) => {
     const link = subgraph.getLink?.(linkId) ?? subgraph.links?.get?.(linkId)
     const inner = link && subgraph.getNodeById(link.target_id)
