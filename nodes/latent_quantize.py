@@ -111,7 +111,8 @@ class SDCLatentQuantize(io.ComfyNode):
                     tooltip=(
                         "The latent format of the VAE that made the latent, stored in the file so that it can be "
                         "decoded with the right VAE. auto takes it from the VAE or MODEL connected to vae. SD2.x uses "
-                        "the VAE of SD1.x. unknown stores any latent, and you have to remember its VAE."
+                        "that of SD1.x, Z-Image and Chroma that of Flux, Qwen-Image and Wan Wan21; docs/models.md "
+                        "lists all models. unknown stores any latent, and you have to remember its VAE."
                     ),
                 ),
                 io.Image.Input(
@@ -119,7 +120,8 @@ class SDCLatentQuantize(io.ComfyNode):
                     optional=True,
                     tooltip=(
                         "The image that was connected to VAE Encode, for its original size; nothing else is used. VAE "
-                        "Encode crops images to multiples of 8. Without it, the size of the latent times 8 is stored."
+                        "Encode crops images to multiples of 8, or 16 for FLUX.2. Without it, the size of what the "
+                        "latent decodes to is stored."
                     ),
                 ),
                 io.Float.Input(
