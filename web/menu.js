@@ -94,9 +94,9 @@ async function compress(node) {
     connect(image, encoder, "IMAGE")
   }
   const slot = slotOf(encoder.inputs, "VAE")
-  const fromOutside = encoder.inputs[slot].link != null && !sourceOf(encoder, slot)
+  const fromOutside = encoder.isInputConnected(slot) && !sourceOf(encoder, slot)
   const vae = fromOutside ? undefined : (vaeAbove(encoder) ?? vaeIn(graph) ?? addVae(graph, encoder))
-  if (vae && encoder.inputs[slot].link == null) connect(vae, encoder, "VAE")
+  if (vae && !encoder.isInputConnected(slot)) connect(vae, encoder, "VAE")
   const quantize = add(graph, "SDCLatentQuantize", rightOf(encoder))
   const save = add(graph, "SDCSave", rightOf(quantize))
   connect([encoder, 0], quantize, "LATENT")

@@ -1,15 +1,13 @@
 // SD Latent Quantize: grays the settings that the chosen preset does not use. The node's schema says which it uses.
 import { app } from "../../scripts/app.js"
 
-const settingsOf = (nodeData) => nodeData.input?.required?.preset?.[1]?.sdc_settings
-
 function grayUnused(node, settings) {
-  const preset = node.widgets?.find((widget) => widget.name === "preset")?.value
-  const used = settings[preset]
-  if (!used) return // a preset of another version
+  const preset = node.widgets.find((widget) => widget.name === "preset")?.value
+  // A preset from a link, as in a blueprint, is not known here, and one of another version is not known at all.
+  const used = node.isInputConnected(node.findInputSlot("preset")) ? undefined : settings[preset]
   const known = new Set(Object.values(settings).flat())
   for (const widget of node.widgets.filter(({ name }) => known.has(name))) {
-    widget.disabled = !used.includes(widget.name)
+    widget.disabled = used ? !used.includes(widget.name) : false
     widget.options.disabled = widget.disabled // read by older front ends when Vue draws nodes
   }
   node.setDirtyCanvas(true, true)
@@ -17,25 +15,19 @@ function grayUnused(node, settings) {
 
 app.registerExtension({
   name: "sdc.presets",
-  beforeRegisterNodeDef(nodeType, nodeData) {
-    const settings = settingsOf(nodeData)
+  nodeCreated(node) {
+    const settings = node.constructor.nodeData?.input?.required?.preset?.[1]?.sdc_settings
     if (!settings) return
-    const onNodeCreated = nodeType.prototype.onNodeCreated
-    nodeType.prototype.onNodeCreated = function (...args) {
-      onNodeCreated?.apply(this, args)
-      const preset = this.widgets.find((widget) => widget.name === "preset")
-      const callback = preset.callback
-      preset.callback = (...args) => {
-        const result = callback?.apply(preset, args)
-        grayUnused(this, settings)
+    const preset = node.widgets.find((widget) => widget.name === "preset")
+    // After each of these another preset may be chosen.
+    for (const [owner, name] of [[preset, "callback"], [node, "onConfigure"], [node, "onConnectionsChange"]]) {
+      const before = owner[name]
+      owner[name] = function (...args) {
+        const result = before?.apply(this, args)
+        grayUnused(node, settings)
         return result
       }
-      grayUnused(this, settings)
     }
-    const onConfigure = nodeType.prototype.onConfigure
-    nodeType.prototype.onConfigure = function (...args) {
-      onConfigure?.apply(this, args)
-      grayUnused(this, settings)
-    }
+    grayUnused(node, settings)
   },
 })

@@ -22,11 +22,13 @@ function addStatus(node) {
   text.style.cssText = `font: 12px/${LINE_HEIGHT}px sans-serif; color: var(--input-text); white-space: pre-wrap; overflow-wrap: anywhere; max-height: ${MAX_LINES * LINE_HEIGHT}px; overflow-y: auto`
   content.append(images, text)
   frame.append(content)
-  // Long lines wrap, so the height is known only after layout; before that, count lines.
+  // Long lines wrap, so the height is known only after layout; before that, count lines. A frame that is much narrower
+  // than its node has not its width yet: the front end gives it one after it has asked for the height.
+  const isLaidOut = () => frame.offsetWidth > node.size[0] / 2 && content.offsetHeight > 0
   const estimate = () =>
     LINE_HEIGHT * Math.min(MAX_LINES, text.textContent.split("\n").length) +
     (images.childElementCount ? IMAGE_HEIGHT + MARGIN : 0)
-  const height = () => (content.offsetHeight || estimate()) + 2 * MARGIN
+  const height = () => (isLaidOut() ? content.offsetHeight : estimate()) + 2 * MARGIN
   const widget = node.addDOMWidget("sdc_status", "sdc_status", frame, {
     margin: MARGIN,
     serialize: false, // a saved workflow holds settings, not the last result
@@ -42,7 +44,7 @@ function addStatus(node) {
     last = height()
     fit(node, shrunk)
   }
-  new ResizeObserver(() => content.offsetHeight && widget.sdcFit()).observe(content) // 0 while it is hidden
+  new ResizeObserver(() => isLaidOut() && widget.sdcFit()).observe(content)
   return widget
 }
 
@@ -75,10 +77,10 @@ export function show(node, lines, images = []) {
 
 app.registerExtension({
   name: "sdc.status",
-  beforeRegisterNodeDef(nodeType, nodeData) {
-    if (!nodeData.name.startsWith("SDC") || WITH_IMAGES.includes(nodeData.name)) return
-    const onExecuted = nodeType.prototype.onExecuted
-    nodeType.prototype.onExecuted = function (output) {
+  nodeCreated(node) {
+    if (!node.comfyClass?.startsWith("SDC") || WITH_IMAGES.includes(node.comfyClass)) return
+    const onExecuted = node.onExecuted
+    node.onExecuted = function (output) {
       onExecuted?.call(this, output)
       show(this, output?.text ?? [])
     }

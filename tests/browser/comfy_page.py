@@ -20,6 +20,16 @@ UNRELATED = re.compile(
 UNRELATED_WHEN_OLD = re.compile(r"/favicon\.ico|\[Jobs API\]|Proxy\.onChange")
 NEW = (1, 47)  # the front end from which on no allowance is made
 TIMEOUT = 180_000  # ms: the machine may be busy
+# What the pack does that the front end calls deprecated becomes an error of the console.
+WATCH_DEPRECATIONS = """() => {
+    LiteGraph.alwaysRepeatWarnings = true
+    LiteGraph.onDeprecationWarning = [message => {
+        if (new Error().stack.includes('/comfyui-sdc/')) console.error(`deprecated: ${message}`)
+    }]
+}"""
+
+SHOWN = """() => app.graph.nodes.filter(node => ['PreviewImage', 'SaveImage'].includes(node.type)).every(node =>
+    node.imgs?.length && node.imgs.every(image => image.naturalWidth))"""  # in the classic canvas
 
 HELPERS = """window.sdc = {
     node: id => app.canvas.graph.getNodeById(id),
@@ -56,6 +66,7 @@ class ComfyPage:
     def open(self):
         self.page.goto(self.server.url)
         self.wait("() => window.app?.canvas && LiteGraph.registered_node_types.SDCSave")
+        self.run(WATCH_DEPRECATIONS)
         version = self.run("() => window.__COMFYUI_FRONTEND_VERSION__")
         self.is_old = tuple(map(int, version.split(".")[:2])) < NEW
         if self.is_old:
@@ -81,11 +92,13 @@ class ComfyPage:
         self.page.keyboard.press("Escape")
         self.run(
             """() => {
-                const last = app.graph.last_node_id
+                const { id, last_node_id } = app.graph
                 app.graph.clear()
-                app.graph.last_node_id = last // the front end keeps the widget values of a node under its id
+                // The front end keeps the values of a widget, and the errors of a run, under these.
+                Object.assign(app.graph, { id, last_node_id })
                 app.extensionManager.toast.removeAll?.()
-                const closing = '[role=alert] button[aria-label=Close], button[aria-label="Close dialog"]'
+                const closing = ':is([role=alert], [role=status]) button[aria-label=Close], ' +
+                    'button[aria-label="Close dialog"], [aria-label="Toggle properties panel"][aria-pressed=true]'
                 for (const close of document.querySelectorAll(closing)) close.click()
                 app.extensionManager.sidebarTab.activeSidebarTabId = null
                 app.canvas.ds.scale = 1; app.canvas.ds.offset = [0, 0]; app.canvas.setDirty(true, true)
@@ -243,8 +256,14 @@ class ComfyPage:
         """Drop console errors that a test has provoked: the browser reports every answer of 400 as one."""
         self.problems[:] = [problem for problem in self.problems if not any(text in problem for text in texts)]
 
+    def toasts(self, text: str = ""):
+        """Messages that can be closed and hold a text, but for what the page says about a run or missing models."""
+        roles = self.page.get_by_role("alert").or_(self.page.get_by_role("status"))
+        about_a_run = self.page.get_by_role("button", name=re.compile("details", re.IGNORECASE))
+        return roles.filter(has=self.page.get_by_role("button", name="Close"), has_not=about_a_run, has_text=text)
+
     def toast(self, text: str):
-        self.page.locator(".p-toast-message", has_text=text).first.wait_for()
+        self.toasts(text).first.wait_for()
 
     def error_box(self, text: str):
         """Wait until the page reports a text about a run that failed, opening the details as its user would."""

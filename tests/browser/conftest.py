@@ -1,4 +1,8 @@
-"""A real Chromium at a real ComfyUI. With SDC_SCREENSHOTS=FOLDER each test leaves a screenshot there."""
+"""A real Chromium at a real ComfyUI. With SDC_SCREENSHOTS=FOLDER each test leaves a screenshot there.
+
+Every test runs on ComfyUI's own front end. What a newer one may break runs on the newest as well, which SDC_FRONT_END
+names, in a second server and page: `@pytest.mark.front_ends(*BOTH)`.
+"""
 
 import json
 import os
@@ -27,6 +31,31 @@ SETTINGS = {
 }
 
 
+OWN, NEWEST = BOTH = ("own", "newest") if "SDC_FRONT_END" in os.environ else ("own", "own")
+
+
+def pytest_generate_tests(metafunc):
+    if "front_end" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("front_ends")
+        names = dict.fromkeys(marker.args if marker else [OWN])
+        metafunc.parametrize("front_end", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def front_end(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def server(request, front_end, make_server):
+    """The server of all tests, or its like with the newest front end."""
+    if front_end == "own":
+        yield request.getfixturevalue("server")
+        return
+    with make_server(arguments=["--front-end-root", os.environ["SDC_FRONT_END"]]) as newest:
+        yield newest
+
+
 @pytest.fixture(scope="session")
 def chromium():
     path = browser.find_or_install()
@@ -48,7 +77,9 @@ def session_page(server, chromium):
     """One page for all tests: loading the front end takes longer than most of them."""
     if SCREENSHOTS:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    return open_page(chromium, server)
+    page = open_page(chromium, server)
+    yield page
+    page.page.close()
 
 
 @pytest.fixture(scope="module", params=["canvas", "vue"])

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from .conftest import BOTH
+
 BLUEPRINTS = {
     "SDC Compress": {"VAEEncode", "SDCLatentQuantize", "SDCSave"},
     "SDC Decompress": {"CLIPTextEncode", "SDCRegenerate"},
@@ -34,12 +36,33 @@ def wire_models(page, models: int, node: int):
 
 
 @pytest.mark.parametrize("name", ["SDC Compress", "SDC Decompress", "SDC Decompress File"])
+@pytest.mark.front_ends(*BOTH)
 def test_a_blueprint_is_added_from_the_search(canvas_page, name):
     node = add(canvas_page, name)
     title, types = canvas_page.run("id => [sdc.node(id).title, sdc.node(id).subgraph.nodes.map(n => n.type)]", node)
     assert title == name and set(types) == BLUEPRINTS[name]
 
 
+@pytest.mark.front_ends(*BOTH)
+def test_what_the_preset_custom_needs_can_be_set_in_a_blueprint(page):
+    """On its face, and nothing inside is grayed by a preset that does not count."""
+    image, models = page.add("LoadImage", (100, 100)), page.add("SDCLoadTinyModels", (100, 500))
+    node = add(page, "SDC Compress", (650, 200))
+    page.connect(image, "IMAGE", node, "pixels")
+    page.connect(models, "VAE", node, "vae")
+    page.set(node, "preset", "custom")
+    page.set(node, "colors", 5)
+    (inner,) = page.run(
+        "id => sdc.node(id).subgraph.nodes.filter(n => n.type === 'SDCLatentQuantize').map(n => n.id)", node
+    )
+    gray = "([id, inner]) => sdc.node(id).subgraph.getNodeById(inner).widgets.filter(w => w.disabled).map(w => w.name)"
+    assert page.run(gray, [node, inner]) == []
+    assert not page.run("id => sdc.node(id).widgets.filter(w => w.disabled || w.computedDisabled).length", node)
+    (text,) = (shown["text"] for shown in page.execute().values() if "files" in shown)
+    assert "5 colors" in text[0]
+
+
+@pytest.mark.front_ends(*BOTH)
 def test_what_one_blueprint_compresses_the_next_one_regenerates(page):
     """Chained by SDC."""
     if page.is_old:

@@ -1,5 +1,9 @@
 """Compress with SDC in the nodes' menu, and finding nodes by what people type."""
 
+import pytest
+
+from .conftest import BOTH
+
 COMPRESSED = {
     ("VAEEncode", "SDCLatentQuantize", "latent"),
     ("SDCLatentQuantize", "SDCSave", "sdc"),
@@ -22,6 +26,7 @@ def links(page) -> set[tuple]:
     return {tuple(link) for link in found}
 
 
+@pytest.mark.front_ends(*BOTH)
 def test_compress_adds_and_wires_the_nodes(page):
     node = page.add("LoadImage", (100, 200))
     page.menu(node, "Compress with SDC")
@@ -61,6 +66,7 @@ def test_compress_takes_the_vae_that_has_made_the_image(canvas_page):
     assert page.run(source, [encode, "vae"]) == page.run(source, [quantize, "vae"]) == own != other
 
 
+@pytest.mark.front_ends(*BOTH)
 def test_where_the_vae_comes_from_outside_the_user_is_asked_for_the_latent_format(page):
     image, encode = page.add("LoadImage", (100, 200)), page.add("VAEEncode", (500, 200))
     page.connect(image, "IMAGE", encode, "pixels")
@@ -101,6 +107,7 @@ def test_a_node_without_an_image_has_no_such_item(canvas_page):
     page.page.keyboard.press("Escape")
 
 
+@pytest.mark.front_ends(*BOTH)
 def test_search_finds_what_people_type(canvas_page):
     page = canvas_page
     found_by = {

@@ -1,5 +1,9 @@
 """SD Latent Quantize grays what the chosen preset does not use."""
 
+import pytest
+
+from .conftest import BOTH
+
 GRAY = {
     "best": {"colors", "dither", "dither_strength", "seed"},
     "fine": {"colors", "dither", "dither_strength", "bits_per_pixel", "max_bytes", "quality"},
@@ -16,6 +20,7 @@ def grayed(page, node: int) -> set[str]:
     return {name for name in names if name in set().union(*GRAY.values())}  # the seed has a second widget
 
 
+@pytest.mark.front_ends(*BOTH)
 def test_what_a_preset_does_not_use_is_grayed(page):
     node = page.add("SDCLatentQuantize")
     assert grayed(page, node) == GRAY["best"]  # the preset that a new node has

@@ -6,6 +6,8 @@ import time
 import pytest
 import sdc_pack.codec as codec
 
+from .conftest import BOTH
+
 
 @pytest.fixture
 def add_saver(sdc_file, input_folder):
@@ -20,6 +22,7 @@ def add_saver(sdc_file, input_folder):
     return add
 
 
+@pytest.mark.front_ends(*BOTH)
 def test_the_file_is_shown_and_downloaded_and_is_there_when_its_tab_comes_back(page, add_saver, sdc_file):
     _, save = add_saver(page, "show.sdc")
     page.execute()
@@ -56,6 +59,7 @@ def test_each_thumbnail_comes_once(canvas_page, add_saver):
         assert len([url for url in requests if "/sdc/thumbnail" in url and "once" in url]) == drawn
 
 
+@pytest.mark.front_ends(*BOTH)
 def test_the_file_is_shown_and_downloaded_in_the_assets_view(canvas_page, add_saver):
     page = canvas_page
     if page.is_old:
@@ -93,6 +97,7 @@ def test_history_has_the_documented_shape(canvas_page, add_saver, sdc_file):
     assert canvas_page.server.client.view(file) == sdc_file("same.sdc").read_bytes()
 
 
+@pytest.mark.front_ends(*BOTH)
 def test_a_missing_and_a_damaged_file_are_reported(page, add_saver, input_folder):
     load, _ = add_saver(page, "gone.sdc")
     page.status(load, "96x64")
