@@ -29,7 +29,9 @@ async function refreshLists() {
 async function install() {
   if (!(await confirm())) return
   const toasts = app.extensionManager.toast
-  const progress = { severity: "info", summary: "SDC", detail: t("Writing {size} MB …", { size: MEGABYTES }) }
+  // Front end 1.58 cannot take a message back, so this one goes by itself.
+  const detail = t("Writing {size} MB …", { size: MEGABYTES })
+  const progress = { severity: "info", summary: "SDC", detail, life: 10000 }
   toasts.add(progress)
   try {
     const { written } = await installTinyModels()
@@ -42,7 +44,7 @@ async function install() {
   } catch (error) {
     warn(t("The tiny models could not be installed: {reason}", { reason: error.message }))
   } finally {
-    toasts.remove(progress)
+    toasts.remove?.(progress)
   }
 }
 

@@ -144,7 +144,6 @@ def test_closing_the_dialog_does_nothing_at_all(page, sdc_file, photograph, inpu
         assert not (input_folder / name).exists()
 
 
-@pytest.mark.front_ends(*BOTH)
 def test_twenty_files_ask_once_and_lie_next_to_each_other(page, sdc_file, photograph):
     stem = f"many-{page.is_vue()}"
     files = [sdc_file(f"{stem}{number}.sdc", **({"workflow": WORKFLOW} if number % 2 else {})) for number in range(20)]
