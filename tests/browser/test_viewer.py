@@ -28,7 +28,7 @@ GOLDEN = sorted((ROOT / "tests" / "fixtures").glob("*.sdc"))
 PLACES = 2000  # of a latent of the learned codec, which this test decodes if it is damaged
 NEWER = "which came after this reader"  # coders and sections that the page does not know
 LEFT_OUT = "stored by coder 4 (archive), which this page does not decode"
-DAMAGED = 400
+DAMAGED = 200
 
 # In the page: [message of the error] or [null, [latent, metadata] of each image]
 READ = """([content, places]) => {
