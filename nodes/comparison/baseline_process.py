@@ -36,10 +36,9 @@ def search(name: str, pixels: np.ndarray, max_bytes: int, check: Callable[[], No
     if name not in baselines.QUICK and pixels.shape[0] * pixels.shape[1] < LARGE:
         return encode_baseline_to_size(name, pixels, max_bytes, check)
     sizes = [str(number) for number in (*pixels.shape[:2], max_bytes)]
-    options = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
     process = subprocess.Popen(
         [sys.executable, "-c", CHILD, baselines.__file__, name, *sizes],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
     )  # fmt: skip
     try:
         given: bytes | None = np.ascontiguousarray(pixels).tobytes()
