@@ -102,10 +102,12 @@ def test_latent_formats_compare_the_presets_with_the_autoencoder(bench, tmp_path
     Image.fromarray(skimage.data.astronaut()[:128, 160:288]).save(tmp_path / "larger.png")
     larger = "--images", str(tmp_path / "larger.png")
     rows = bench("latent_formats", "--latent-formats", "Flux", *larger)["Latent formats"]
-    assert list(rows) == ["Flux, taef1 alone", "Flux, preset best", "Flux, preset clean", "Flux, preset fine"]
-    alone, best, clean, fine = rows.values()
+    alone, best, clean, fine, again, with_vae, avif = rows.values()
+    assert list(rows)[0] == "Flux, taef1 alone" and list(rows)[-1] == "Flux, AVIF of as many bytes"
     assert alone[0] == "-" and int(best[0]) < int(clean[0]) <= int(fine[0])
     assert float(clean[1]) < float(alone[1])
+    assert again[0] == with_vae[0] != best[0] and float(best[1]) < float(again[1]) < float(with_vae[1])
+    assert int(avif[0]) > 0
 
 
 def test_sizes_of_metadata_are_those_of_the_sections(bench):
