@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 
 import numpy as np
@@ -36,23 +37,26 @@ def search(name: str, pixels: np.ndarray, max_bytes: int, check: Callable[[], No
     if name not in baselines.QUICK and pixels.shape[0] * pixels.shape[1] < LARGE:
         return encode_baseline_to_size(name, pixels, max_bytes, check)
     sizes = [str(number) for number in (*pixels.shape[:2], max_bytes)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", CHILD, baselines.__file__, name, *sizes],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-    )  # fmt: skip
-    try:
-        given: bytes | None = np.ascontiguousarray(pixels).tobytes()
-        while True:
-            check()
-            try:
-                found, _ = process.communicate(given, timeout=LOOK)
-                break
-            except subprocess.TimeoutExpired:
-                given = None  # it goes on with what it was given
-    except BaseException:
-        process.kill()
-        process.communicate()
-        raise
+    # By a file, since `communicate` that has timed out once does not go on writing to a pipe.
+    with tempfile.TemporaryFile() as given:
+        given.write(np.ascontiguousarray(pixels).tobytes())
+        given.seek(0)
+        process = subprocess.Popen(
+            [sys.executable, "-c", CHILD, baselines.__file__, name, *sizes],
+            stdin=given, stdout=subprocess.PIPE, creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )  # fmt: skip
+        try:
+            while True:
+                check()
+                try:
+                    found, _ = process.communicate(timeout=LOOK)
+                    break
+                except subprocess.TimeoutExpired:
+                    continue
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
     head, _, data = found.partition(b"\n")
     if process.returncode or not head:
         raise BaselineError(f"{name} ended with exit code {process.returncode}")
