@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import tempfile
+import tracemalloc
 from functools import partial
 from pathlib import Path
 
@@ -89,6 +90,7 @@ def compare(latent, latent_format, precision, times, others, autoencoder=None) -
         return image.num_bytes, lambda: codec.decode(codec.load(image.data))
 
     found = {OURS: error_bounded.measure(ours, latent, times), **others.measure(latent, step, times)}
+    found[OURS]["memory"] = allocated(ours, latent)
     found[HALF] = {"bytes": 2 * latent.size, "error": float(np.abs(latent.astype(np.float16) - latent).max())}
     for name in OTHERS:  # but for the last bit of a float
         assert found[name]["error"] <= step / 2 * (1 + 1e-4), name
@@ -97,6 +99,15 @@ def compare(latent, latent_format, precision, times, others, autoencoder=None) -
         before, after = (autoencoder.decode_exactly(each) for each in (latent, codec.decode(image)))
         found["dB"] = float(-10 * np.log10(np.square(before - after).mean()))
     return found
+
+
+def allocated(work, latent) -> float:
+    """MB that numpy holds at most on the way in and out; this process keeps too much of autoencoders to see it."""
+    tracemalloc.start()
+    work(latent)[1]()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 1e6
 
 
 def mosaic(latents: list[np.ndarray], side: int) -> np.ndarray:
