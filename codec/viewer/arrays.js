@@ -58,20 +58,7 @@ class Resources {
   }
 
   weights(id) {
-    return this.get("learned", id, (arrays) => {
-      const code = arrays.code ? hex(arrays.code.values) : id
-      const shared = arrays.code ? this.weights(code)?.arrays : undefined
-      const common = Object.entries(shared ?? {}).filter(([name]) => !/^[as]\./.test(name))
-      return new Weights({ ...Object.fromEntries(common), ...arrays }, code)
-    })
-  }
-
-  // Weights for this latent format that read what the weights of this code have written.
-  translation(code, latentFormat) {
-    const ids = Object.keys(this.packed).map((name) => name.split("/")).filter(([kind]) => kind === "learned")
-    return ids
-      .map(([, id]) => this.weights(id))
-      .find((weights) => weights.code === code && weights.latentFormat === latentFormat && weights.canDecode)
+    return this.get("learned", id, (arrays) => new Weights(arrays))
   }
 
   decoder() {

@@ -250,16 +250,13 @@ function parseLearned(section, header, resources) {
   return {
     describe: `learned codec, quality ${Math.round(1 + (section[4] * 99) / 255)}`,
     weights: id,
-    code: weights.code,
-    // The latent that these weights make of it, or others that share their code: (C, H, W) of `weights`' format.
-    decode(progress, by = weights) {
-      if (!by.canDecode) {
+    // The latent, (C, H, W).
+    decode(progress) {
+      if (!weights.canDecode) {
         throw unsupported(`this page has no weights ${id} of the learned codec; ComfyUI with the pack decodes the file`)
       }
-      const decoding = new LearnedDecoding(by, section[4], rows, columns, progress)
-      const found = decoding.decode(payload)
-      const scale = side / (PATCH_PIXELS / LATENT_FORMATS.find(({ name }) => name === by.latentFormat).factor)
-      return cropLatent(found, Math.ceil(latentHeight / scale), Math.ceil(latentWidth / scale))
+      const decoding = new LearnedDecoding(weights, section[4], rows, columns, progress)
+      return cropLatent(decoding.decode(payload), latentHeight, latentWidth)
     },
   }
 }

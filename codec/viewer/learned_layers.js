@@ -46,9 +46,8 @@ class Layer {
 }
 
 class Weights {
-  constructor(arrays, code) {
+  constructor(arrays) {
     this.arrays = arrays
-    this.code = code
     this.latentFormat = arrays.latent_format
     this.channels = arrays.channels.values[0]
     this.groups = [...arrays.groups.values]

@@ -39,15 +39,7 @@ const calls = {
   latent({ number }, progress) {
     const { header } = opened
     const { stored } = opened.images[number]
-    let { latentHeight: height, latentWidth: width } = header
-    let latent
-    if (header.format.name === "SD1.x") latent = stored.decode(progress)
-    else {
-      latent = stored.decode(progress, resources.translation(stored.code, "SD1.x"))
-      const scale = header.format.factor / PIXELS
-      ;[height, width] = [height * scale, width * scale]
-    }
-    return { latent, height, width }
+    return { latent: stored.decode(progress), height: header.latentHeight, width: header.latentWidth }
   },
 
   // Of the file's own latent format; for comparing.
@@ -82,7 +74,6 @@ function problemOf(stored) {
     return `The image has ${(pixels / 1e6).toFixed(0)} megapixels, and this page decodes up to ${MAX_DECODED / 1e6}.`
   }
   if (name === "SD1.x") return undefined
-  if (stored.code && resources.translation(stored.code, "SD1.x")) return undefined
   return (
     `The file holds a latent of ${name}, and the small decoder of this page knows SD1.x alone. ` +
     "Load SDC in ComfyUI shows it, with a VAE of that model."

@@ -8,7 +8,6 @@ import random
 import re
 import struct
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -130,32 +129,6 @@ def test_damaged_files_are_refused_for_the_reason_that_the_codec_gives(read, dam
         reasons.add(re.sub(r"\d+", "", alike(reason) or ""))
         taken += error is None
     assert len(reasons) > 25 and taken > DAMAGED / 20
-
-
-def test_a_file_of_weights_that_share_a_code_is_shown_by_those_for_sd1(blank):
-    """Translations: the page decodes the coefficients to the latent of SD1.x, and to their own."""
-    path = ROOT / "tests/fixtures/v1_learned_odd_sides.sdc"
-    data = path.read_bytes()
-    own = bytes.fromhex("0badc0de")
-    arrays = resources.everything()
-    base = arrays[f"learned/{data[24:28].hex()}"]
-    synthesis = {name: value for name, value in base.items() if name.startswith("s.")}
-    about = {"latent_format": "SDXL", "channels": base["channels"], "code": np.frombuffer(data[24:28], np.uint8)}
-    translation = base64.b64encode(resources.pack_arrays({**about, **synthesis})).decode()
-    body = data[:8] + bytes([2]) + data[9:24] + own + data[28:-4]
-    relabeled = body + struct.pack("<I", zlib.crc32(body))
-    latents = blank.evaluate(
-        """([packed, content]) => {
-            const resources = new Resources(packed)
-            const { stored } = loadFile(fromBase64(content), resources).images[0]
-            const by = resources.translation(stored.code, 'SD1.x')
-            return [by.latentFormat, [...stored.decode(undefined, by)], [...stored.decode()]] }""",
-        [{**viewer.packed(), f"learned/{own.hex()}": translation}, base64.b64encode(relabeled).decode()],
-    )
-    expected = codec.decode(codec.load(data)).ravel()
-    assert latents[0] == "SD1.x"
-    for latent in latents[1:]:
-        np.testing.assert_array_equal(np.array(latent, np.float32), expected)
 
 
 def test_what_the_page_brings_along_is_what_the_pack_has(blank):
