@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import sdc_pack.codec as codec
 from PIL import Image
-from playwright.sync_api import sync_playwright
 from sdc_pack.codec import container, viewer
 from sdc_pack.codec.command_line.image_files import decode_to_file
 from sdc_pack.codec.viewer import resources
@@ -282,17 +281,18 @@ def test_tiles_and_threads_make_one_image(view):
         assert "WebAssembly, 2 threads" in page.locator("#status").inner_text()
 
 
-def test_webgpu_gives_what_webassembly_gives(tmp_path):
+def test_webgpu_gives_what_webassembly_gives(chromium, tmp_path):
     """By Chromium's GPU in software. Each layer once: the page itself compares the two before it uses a GPU."""
     options = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
-    with sync_playwright() as playwright:
-        page = playwright.chromium.launch(executable_path=browser.find_or_install(), args=options).new_page()
-        page.set_default_timeout(300_000)
-        (tmp_path / "blank.html").write_text("<!doctype html>", encoding="utf-8")
-        page.goto((tmp_path / "blank.html").as_uri())  # WebGPU is for secure contexts, as files are
-        page.add_script_tag(content=viewer.worker_script())
-        name = """async packed => (await makeGpuDecoder(new Resources(packed).decoder(), true))?.constructor.name"""
-        assert page.evaluate(name, viewer.packed()) == "WebGPU"
+    launched = chromium.browser.browser_type.launch(executable_path=browser.find_or_install(), args=options)
+    page = launched.new_page()
+    page.set_default_timeout(300_000)
+    (tmp_path / "blank.html").write_text("<!doctype html>", encoding="utf-8")
+    page.goto((tmp_path / "blank.html").as_uri())  # WebGPU is for secure contexts, as files are
+    page.add_script_tag(content=viewer.worker_script())
+    name = """async packed => (await makeGpuDecoder(new Resources(packed).decoder(), true))?.constructor.name"""
+    assert page.evaluate(name, viewer.packed()) == "WebGPU"
+    launched.close()
 
 
 def test_save_sdc_and_load_sdc_open_the_viewer(canvas_page, sdc_file, input_folder):
