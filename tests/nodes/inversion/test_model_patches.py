@@ -86,8 +86,8 @@ def trip(prompt, control_net):
         up = SDCDDIMInvert.execute(model, prompt("a cat"), latent, steps, cfg, strength, **settings, **words)
         noise, sigmas, inverted = up.result
         down = SDCRegenerateCanny.PREPARE_CLASS_CLONE({}).execute(
-            back or model, prompt("a cat"), control_net, torch.zeros(1, 64, 96, 3), inverted, noise, sigmas, 100, 200,
-            canny_strength=0.0, start_percent=0.0, end_percent=1.0, cfg=cfg, **words,
+            back or model, prompt("a cat"), torch.zeros(1, 64, 96, 3), inverted, noise, sigmas, 100, 200,
+            control_net=control_net, canny_strength=0.0, start_percent=0.0, end_percent=1.0, cfg=cfg, **words,
         )  # fmt: skip
         return down.result[0]["samples"], up.ui["text"], down.ui["text"]
 
