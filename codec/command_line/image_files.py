@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..autoencoder.images import decode_image, encode_image
 from ..autoencoder.srgb import WHITE, to_srgb
 from ..encoder import encode
 from ..errors import SdcArgumentError, SdcUnsupportedError
@@ -48,6 +47,8 @@ def encode_file(
             pixels, notes = to_srgb(image, background)
     except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as error:
         raise SdcArgumentError(f"cannot be read as an image: {error}") from None
+    from ..autoencoder.images import encode_image  # here, for where there is torch it imports that
+
     settings = {}
     if mask is not None:
         settings["mask"] = _mask(mask, pixels.shape[1], pixels.shape[0])
@@ -63,6 +64,8 @@ def decode_to_file(image: EncodedImage, suffix: str) -> bytes:
     write.
     """
     image_module = _pillow()
+    from ..autoencoder.images import decode_image
+
     pixels = decode_image(image)
     kinds = image_module.registered_extensions()
     kind = kinds.get(suffix.lower())

@@ -167,7 +167,7 @@ def test_images_are_frozen_hashable_and_short_to_print(smooth_latent):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"latent": np.zeros((1, 4, 8, 8))}, "batch axis"),
+        ({"latent": np.zeros((1, 4, 8, 8))}, "which come first"),
         ({"latent": np.zeros((8, 8))}, "shape"),
         ({"latent": np.zeros((3, 8, 8))}, "4 channels"),
         ({"latent": np.zeros((4, 8, 8)), "latent_format": "Flux"}, "16 channels"),
@@ -180,7 +180,7 @@ def test_images_are_frozen_hashable_and_short_to_print(smooth_latent):
         ({"latent": np.zeros((4, 8, 8), complex)}, "complex"),
         ({"latent": np.zeros((4, 8, 8), bool)}, "bool"),
         ({"latent": "latent.npy"}, "latent"),
-        ({"preset": "tiny"}, "best, fine, clean, paper, custom"),
+        ({"preset": "tiny"}, "best, fine, clean, paper, archive, custom"),
         ({"max_bytes": 900}, "the preset custom does not use max_bytes"),
         ({"colors": 1}, "colors is 1"),
         ({"colors": 4097}, "2 to 4096"),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import sdc_codec as codec
 from PIL import Image, ImageCms
+from sdc_codec.autoencoder.images import encode_image
 from sdc_codec.autoencoder.srgb import WHITE, to_srgb
 from sdc_codec.command_line import image_files
 
@@ -160,7 +161,9 @@ def test_the_image_lies_where_the_format_says(height, width):
 
 def test_a_trimmed_image_is_the_one_that_vae_encode_trims():
     pixels = np.random.default_rng(0).integers(0, 256, (29, 45, 3), np.uint8)
-    np.testing.assert_array_equal(image_files._trim(pixels), pixels[2:26, 2:42])
+    found = [encode_image(each, FINE) for each in (pixels, pixels[2:26, 2:42])]
+    np.testing.assert_array_equal(*map(codec.decode, found))
+    assert (found[0].width, found[0].height) == (45, 29)
 
 
 def test_the_learned_codec_keeps_to_a_size_and_what_is_painted_white(photograph):

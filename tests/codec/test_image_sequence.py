@@ -180,7 +180,7 @@ def test_a_file_by_hand_reads_as_the_specification_says(build_file, small_sectio
         ({"parts": {1: b"\0P\xff\0\0"}}, codec.SdcFormatError, "image 2 of 2: its section at byte 1 needs 260"),
         ({"parts": {1: b"\3P\0\0\0I\0\0\0"}}, codec.SdcFormatError, "image 2 of 2: it is an image sequence itself"),
         ({"parts": {1: b"\0A\0\0\0"}}, codec.SdcFormatError, "image 2 of 2: it is an image sequence itself"),
-        ({"parts": {1: b"\4P\0\0\0I\0\0\0"}}, codec.SdcUnsupportedError, "image 2 of 2: the file uses coder 4"),
+        ({"parts": {1: b"\5P\0\0\0I\0\0\0"}}, codec.SdcUnsupportedError, "image 2 of 2: the file uses coder 5"),
         ({"parts": {1: b"\0P\0\0\0I\0\0\0Q\0\0\0"}}, codec.SdcUnsupportedError, "2 of 2: .* section 'Q'"),
         ({"parts": {1: b"\0P\0\0\0I\0\0\0v\0\0\0"}}, codec.SdcFormatError, "a section 'v', and so has the whole"),
         ({"parts": {1: b"\0P\0\0\0I\0\0\0z\0\0\0z\0\0\0"}}, codec.SdcFormatError, "2 of 2: .*at most once"),

@@ -11,6 +11,7 @@ import sdc_pack.nodes as nodes_package
 import torch
 from comfy.model_management import InterruptProcessingException, interrupt_current_processing
 from comfy_api.v0_0_2 import io
+from PIL import Image
 
 # What only wraps its inputs up, or works out a list of numbers.
 INSTANT = {"SDCInversionSigmas", "SDCInversionSampler", "SDCInvertedNoise", "SDCExactSampler"}
@@ -21,7 +22,7 @@ LOOKS = {
     "SDCLatentQuantize": PASSES * COUNT, "SDCSave": PASSES * COUNT, "SDCLoad": PASSES * COUNT,
     "SDCLoadFolder": PASSES * COUNT, "SDCContactSheet": PASSES * COUNT, "SDCDecode": PASSES * COUNT,
     "SDCRegenerate": PASSES * COUNT, "SDCDDIMInvert": 3, "SDCRegenerateCanny": 3, "SDCCompare": COUNT,
-    "SDCLoadTinyModels": 2,
+    "SDCLoadTinyModels": 2, "SDCLoadImageFolder": COUNT,
 }  # fmt: skip
 
 
@@ -45,6 +46,7 @@ def inputs(images, model, small, vae, control_net, prompt, comfyui_folders):
     """Inputs of each node, by its id: a batch, or a folder of several files."""
     for number, image in enumerate(images):
         (comfyui_folders / "input" / f"{number}.sdc").write_bytes(image.data)
+        Image.new("RGB", (16, 8)).save(comfyui_folders / "input" / f"{number}.png")
     (comfyui_folders / "input" / "sequence.sdc").write_bytes(codec.join_images(images))
     pixels = torch.rand(COUNT, 64, 64, 3, generator=torch.Generator().manual_seed(0))
     samples = torch.from_numpy(np.stack([codec.decode(image) for image in images]))
@@ -77,6 +79,9 @@ def inputs(images, model, small, vae, control_net, prompt, comfyui_folders):
             "baseline_bytes": 0, "lpips_network": "alex", "filename_prefix": "a",
         },
         "SDCLoadTinyModels": {},
+        "SDCLoadImageFolder": {
+            "place": "input", "folder": "", "pattern": "?.png", "order": "name", "index": 0, "limit": 0,
+        },
     }  # fmt: skip
 
 

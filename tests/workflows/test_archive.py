@@ -17,7 +17,7 @@ from .test_workflows import NODES
 
 NEEDED = {
     "__init__.py", "nodes", "codec", "bulk", "workflows", "subgraphs", "web", "locales", "weights", "docs",
-    "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "CHANGELOG.md",
+    "sdc_pillow", "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "CHANGELOG.md",
 }  # fmt: skip
 
 

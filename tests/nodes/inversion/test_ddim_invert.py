@@ -256,8 +256,8 @@ def test_latent_of_another_size_is_refused_with_both_shapes(model, prompt, laten
 
 def test_latent_of_no_image_is_refused(model, prompt):
     nested = comfy.nested_tensor.NestedTensor([torch.ones(1, 4, 8, 8), torch.ones(1, 8, 16)])
-    for samples in (nested, torch.ones(1, 4, 2, 8, 8)):
-        with pytest.raises(ValueError, match="SDC needs images"):
+    for samples, message in ((nested, "nested"), (torch.ones(1, 4, 2, 8, 8), "frames")):
+        with pytest.raises(ValueError, match=message):
             invert(model, prompt(""), {"samples": samples})
 
 
