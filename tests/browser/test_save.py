@@ -56,7 +56,7 @@ def test_each_thumbnail_comes_once(canvas_page, add_saver):
         assert page.images(save) == [[96, 64]]
         source = page.run("id => sdc.status(id).querySelector('img').src", save)
         assert ("/sdc/thumbnail" in source) == bool(drawn) and file["filename"].removesuffix(".sdc") in source
-        assert len([url for url in requests if "/sdc/thumbnail" in url and "once" in url]) == drawn
+        assert len([url for url in requests if "/sdc/thumbnail" in url and "once_" in url]) == drawn
 
 
 @pytest.mark.front_ends(*BOTH)
