@@ -192,7 +192,13 @@ class ComfyPage:
 
     def point_on(self, node: int) -> list[float]:
         """A point of the page on a node's title."""
-        return self.run("id => { const [x, y] = sdc.node(id).pos; return sdc.toPage(x + 60, y - 12) }", node)
+        return self.run(
+            """id => { const node = sdc.node(id), { pos: [x, y] } = node
+                       // What ran before may have moved the view.
+                       if (!document.elementFromPoint(...sdc.toPage(x + 60, y - 12))) app.canvas.centerOnNode(node)
+                       return sdc.toPage(x + 60, y - 12) }""",
+            node,
+        )
 
     def click_widget(self, node: int, name: str, label: str):
         """Click a button on a node, wherever the renderer draws it."""
