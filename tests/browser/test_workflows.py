@@ -98,7 +98,7 @@ def test_a_template_opens_whole_and_without_overlaps(page, name, front_end):
         return
     assert scale >= 0.6  # from here on the canvas shows titles, widgets and notes
     check_prompt(page, name)
-    # Models in files of their own have stand-ins in tests/nodes/test_family_templates.py alone.
+    # Of models in files of their own, tests/nodes/test_family_templates.py alone has random ones.
     if front_end != NEWEST or any(node["type"] == "UNETLoader" for node in workflow["nodes"]):
         return
     use_random_models(page, steps=4)  # of which strength 0.6 leaves the two that the exact pair needs
