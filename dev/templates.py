@@ -26,7 +26,7 @@ from .server import Server
 REPO = Path(__file__).resolve().parents[1]
 WORKFLOWS = REPO / "workflows"
 VERSION = re.search(r'^version = "(.+)"$', (REPO / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
-SAMPLE = REPO / "web" / "sample" / "sdc_cat.jpg"
+SAMPLES = REPO / "web" / "sample"
 TINY = {"ckpt_name": "sdc-tiny.safetensors", "control_net_name": "sdc-tiny-canny.safetensors"}
 TIMEOUT = 240_000  # ms: the machine may be busy
 SIDE, FOOTER_HEIGHT, LABEL_HEIGHT, FONT_SIZE = 512, 40, 26, 17
@@ -51,6 +51,10 @@ THUMBNAILS = {
     ),
     "sdc_compress": Thumbnail(
         {"original": "Original", "from {size}": "What the file holds"}, "compress · by the small models of the pack"
+    ),
+    "sdc_keep_a_part_finer": Thumbnail(
+        {"without a mask": "Without the mask", "finer where it was painted": "With the mask"},
+        "a part kept finer, at the same size", columns=2,
     ),
     "sdc_full_pipeline": Thumbnail(
         {
@@ -98,9 +102,11 @@ def open_page(settings: dict):
     chromium = browser.find_or_install()
     with tempfile.TemporaryDirectory(prefix="sdc-templates-", ignore_cleanup_errors=True) as folder:
         base = Path(folder)
-        for place in (base / "input", base / "input" / "sdc_sample"):
-            place.mkdir()
-            shutil.copy(SAMPLE, place)
+        (base / "input").mkdir()
+        for image in (*SAMPLES.glob("*.jpg"), *SAMPLES.glob("*.webp")):
+            shutil.copy(image, base / "input")
+        (base / "input" / "sdc_sample").mkdir()
+        shutil.copy(SAMPLES / "sdc_cat.jpg", base / "input" / "sdc_sample")
         say("Starting ComfyUI")
         with (
             Server(
