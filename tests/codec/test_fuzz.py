@@ -20,6 +20,7 @@ from dev import memory
 
 MAX_MEMORY = 64 << 20  # bytes beyond what is held before and the latent
 MAX_TIME = 8  # times what the largest sound file takes
+TRIES = 5  # at what seems to take longer
 LEARNED_PLACES = 1 << 16  # of a latent, for which the learned codec may take as long as that file
 ARCHIVE_ELEMENTS = 1 << 18  # the same of the archive coder
 COMPARED_PLACES = 64 * 64  # of a latent; the second decoder is slow, and slower by far for the learned codec
@@ -30,12 +31,10 @@ class Reader:
     """Reads files, holds each to the bounds, and counts the checks that refused them."""
 
     def __init__(self):
-        self.seen, self.seconds = Counter(), math.inf
-        for data in [*damage.GOLDEN, damage.MAX_SOUND_FILE]:  # weights and dictionaries are kept, and no file's own
-            started = time.thread_time()
+        self.seen = Counter()
+        for data in damage.GOLDEN:  # weights and dictionaries are kept, and no file's own
             self.read(data)
-            seconds = time.thread_time() - started
-        self.seconds = seconds
+        self.seconds, _ = self.timed(damage.MAX_SOUND_FILE)
         self.reset()
 
     def reset(self):
@@ -45,14 +44,23 @@ class Reader:
 
     def __call__(self, data):
         """(image, digest of a small latent) for each in a file; None where it is refused."""
-        started = time.thread_time()
-        found, largest, times = self.read(data)
-        assert time.thread_time() - started < MAX_TIME * times * self.seconds
+        seconds, (found, largest, times) = self.timed(data)
         beyond = memory.high_water() - self.held
         assert beyond - largest < MAX_MEMORY
-        if beyond > 8 << 20:
+        slow = seconds > MAX_TIME * times * self.seconds
+        if slow:  # perhaps since the machine was busy: both again, by turns, and what each takes at best
+            pairs = [(self.timed(data)[0], self.timed(damage.MAX_SOUND_FILE)[0]) for _ in range(TRIES)]
+            taken, largest_takes = map(min, zip(*pairs, strict=True))
+            assert taken < MAX_TIME * times * largest_takes
+        if slow or beyond > 8 << 20:
             self.reset()
         return found
+
+    def timed(self, data):
+        """Processor seconds that a file takes, and what `read` gives."""
+        started = time.thread_time()
+        found = self.read(data)
+        return time.thread_time() - started, found
 
     def read(self, data):
         """What a call gives, bytes of the largest latent, and how many times as long as other files it may take."""
