@@ -249,12 +249,14 @@ def test_memory_and_seconds_are_those_of_the_call():
     script = (
         "import json, sys, time; sys.path.insert(0, sys.argv[1])\n"
         "from benchmarks.harness import timing\n"
-        "print(json.dumps(timing.both_ways(lambda: sum(bytearray(50_000_000)), lambda _: time.sleep(0.05))))"
+        "start = time.perf_counter()\n"
+        "figures = timing.both_ways(lambda: sum(bytearray(50_000_000)), lambda _: time.sleep(0.05))\n"
+        "print(json.dumps({**figures, 'all': time.perf_counter() - start}))"
     )
     done = subprocess.run([sys.executable, "-c", script, str(measurements.REPO)], check=True, capture_output=True)
     figures = json.loads(done.stdout)
     assert 45e6 < figures["encode_memory"] < 60e6 and figures["decode_memory"] < 5e6
-    assert 0.05 <= figures["decode_seconds"] < 5
+    assert 0.05 <= figures["decode_seconds"] < figures["all"]
 
 
 def test_mosaic_repeats_its_tiles():

@@ -210,34 +210,50 @@ def test_large_uploads_wait_outside_of_memory(comfyui_folders, monkeypatch):
     assert len(most) == 12 and max(most) <= routes.MAX_UPLOADS
 
 
-def test_uploads_that_stall_keep_nobody_else_from_the_routes_and_end(file, monkeypatch):
-    """As many as there is room for, each of which sends one byte and no more."""
-    stalled = asyncio.Event()
-    monkeypatch.setattr(routes, "MAX_UPLOAD_TIME", 2)
+def stalled_uploads(client, count: int, end: asyncio.Event) -> list:
+    """Uploads that send one byte, and no more before the end."""
 
     async def dribble():
         yield b"\x93"
-        await stalled.wait()
+        await end.wait()
+
+    return [asyncio.ensure_future(client.post("/sdc/inspect", data=dribble())) for _ in range(count)]
+
+
+def test_uploads_that_stall_keep_nobody_else_from_the_routes(file):
+    """As many as there is room for."""
 
     async def talk(client):
-        waiting = [
-            asyncio.ensure_future(client.post("/sdc/inspect", data=dribble())) for _ in range(routes.MAX_UPLOADS)
-        ]
+        end = asyncio.Event()
+        waiting = stalled_uploads(client, routes.MAX_UPLOADS, end)
         await asyncio.sleep(0.2)  # all of them are being received
         async with client.get("/sdc/info", params={"file": file}) as response:
             info = await response.json()
         assert not any(upload.done() for upload in waiting)
-        async with client.post("/sdc/inspect", data=encoded().data) as response:  # once there is room
-            inspected = await response.json()
-        ended = [await (await upload).json() for upload in waiting]
-        stalled.set()
-        return info, inspected, ended
+        end.set()
+        return info, [await (await upload).json() for upload in waiting]
 
-    info, inspected, ended = with_client(talk)
-    assert info["width"] == 256 and inspected["width"] == 96
-    assert [answer["error"] for answer in ended] == [
-        "The upload took more than 2 seconds. Try again."
-    ] * routes.MAX_UPLOADS
+    info, ended = with_client(talk)
+    assert info["width"] == 256 and all("the file has 1 bytes" in answer["error"] for answer in ended)
+
+
+def test_an_upload_that_stalls_ends_and_makes_room(comfyui_folders, monkeypatch):
+    """One more than there is room for, and one that is sent whole after them."""
+
+    async def talk(client):
+        end = asyncio.Event()
+        with monkeypatch.context() as patched:
+            patched.setattr(routes, "MAX_UPLOAD_TIME", 0.2)
+            waiting = stalled_uploads(client, routes.MAX_UPLOADS + 1, end)
+            ended = [await (await upload).json() for upload in waiting]
+        async with client.post("/sdc/inspect", data=encoded().data) as response:
+            inspected = await response.json()
+        end.set()
+        return inspected, [answer["error"] for answer in ended]
+
+    inspected, ended = with_client(talk)
+    assert inspected["width"] == 96
+    assert ended == ["The upload took more than 0.2 seconds. Try again."] * (routes.MAX_UPLOADS + 1)
 
 
 def test_an_upload_that_says_it_is_too_large_is_not_received(comfyui_folders, monkeypatch):
