@@ -1,5 +1,6 @@
 """The way of the jobs through Ray Data. Ray starts workers and replaces them, gives work out and holds it back."""
 
+import _thread
 import contextlib
 import logging
 import os
@@ -7,8 +8,9 @@ import secrets
 import shutil
 import signal
 import tempfile
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from . import BulkError, worker
 
@@ -18,6 +20,7 @@ ATTEMPTS = 4
 PATIENCE = {"RAY_raylet_start_wait_time_s": "45", "RAY_agent_register_timeout_ms": "60000"}
 RETRIES = 2  # of what a worker was at when it ended
 RESTARTS = 5  # of a worker; then Ray makes a new one, unless it has never come up
+MAX_STARTS = 12  # of processes of Ray's, for each worker, in which none of them has done an image
 MAX_TOGETHER = 64  # images that are given out at once; fewer where there are few, so that all workers end together
 
 
@@ -120,10 +123,52 @@ def work_through(jobs: list[dict], settings: dict, workers: int, each: dict) -> 
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
             max_restarts=RESTARTS, max_task_retries=RETRIES, **each,
         )  # fmt: skip
-        for row in results.iter_rows():
+        for row in while_workers_live(results.iter_rows(), workers):
             if row["broken"]:
                 raise BulkError(f"The workers cannot start: {row['error']}")
             waiting.pop(row["target"], None)
             yield row
     for job in waiting.values():
         yield {**job, "error": "its worker ended, each time that it was tried", "seconds": 0.0}
+
+
+def while_workers_live(rows: Iterable[dict], workers: int) -> Iterator[dict]:
+    """`rows`, until on this machine process after process of Ray's ends and none comes: that is for want of memory.
+
+    Where memory is short Ray ends its processes and starts them anew, without end, those in which it keeps its own
+    books among them; no setting limits that.
+
+    Raises
+    ------
+    BulkError
+        If `MAX_STARTS` processes for each of the `workers` were seen since the last row.
+    """
+    import psutil
+
+    seen: set[int] = set()
+    ended = threading.Event()
+
+    def watch():
+        while not ended.wait(0.5):
+            seen.update(process.pid for process in psutil.Process().children(recursive=True))
+            if len(seen) >= MAX_STARTS * (workers + 1):
+                _thread.interrupt_main()  # which waits for Ray
+                return
+
+    watcher = threading.Thread(target=watch, name="watch over Ray", daemon=True)
+    watcher.start()
+    try:
+        for row in rows:
+            seen.clear()
+            yield row
+    except KeyboardInterrupt:
+        if watcher.is_alive():  # somebody pressed Ctrl-C
+            raise
+        memory = psutil.virtual_memory()
+        raise BulkError(
+            f"Ray has ended its workers again and again, and none has done an image: memory is short, with "
+            f"{(memory.total - memory.available) / 1e9:.1f} of {memory.total / 1e9:.1f} GB in use.\n"
+            "Close other programs or choose fewer --workers, and start again: what is done stays done."
+        ) from None
+    finally:
+        ended.set()
