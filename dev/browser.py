@@ -1,16 +1,12 @@
 """A Chromium for the browser tests: one that is installed, else the system's package, else Playwright's own."""
 
-import getpass
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from filelock import FileLock
-
-from .environment import SetupError, say
+from . import packages
+from .environment import SetupError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 PLACES = (
@@ -37,8 +33,7 @@ def find_or_install() -> str:
     """
     if path := os.environ.get("SDC_CHROMIUM") or find():
         return path
-    # One process at a time: an installer that meets another one's lock fails.
-    with FileLock(Path(tempfile.gettempdir(), f"sdc-chromium-{getpass.getuser()}.lock")):
+    with packages.one_at_a_time():
         tried = []
         for install in (None, install_package, install_playwright):
             if install:
@@ -63,22 +58,8 @@ def find() -> str | None:
 
 
 def install_package() -> str:
-    """Debian's and Ubuntu's package, where we are root (a container, a fresh virtual machine)."""
-    if not shutil.which("apt-get") or os.geteuid() != 0:
-        return "apt-get: only as root on Debian or Ubuntu"
-    wait = ["-o", "DPkg::Lock::Timeout=600"]  # for another installer
-    return "\n".join(run("apt-get", *wait, *arguments) for arguments in (["update"], ["install", "-y", "chromium"]))
+    return packages.install("chromium")
 
 
 def install_playwright() -> str:
-    return run(sys.executable, "-m", "playwright", "install", "chromium")
-
-
-def run(*command: str) -> str:
-    say(f"No Chromium here: {' '.join(command)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"{command[0]}: {error}"
-    return f"{' '.join(command)}: exit code {done.returncode}\n{(done.stdout + done.stderr)[-1000:]}"
+    return packages.run(sys.executable, "-m", "playwright", "install", "chromium")

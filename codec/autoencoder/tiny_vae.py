@@ -19,13 +19,7 @@ try:
 except ImportError:  # numpy does it, in several times the time
     torch = None  # type: ignore[assignment]
 
-WEIGHTS = plain.WEIGHTS
-LATENT_FORMAT = "SD1.x"  # the latent space it knows
-SCALE = 0.18215  # between ComfyUI's LATENT and the latents of the networks, whose variance is about 1
-TILE = 96  # latents a side that are worked on at once, so that a large image needs no more memory than a small one
-REACH = 20  # latents beyond a tile that its pixels, or latents, still depend on
-# Pixels per latent of a small image -> the last layer of the decoder that it needs.
-PREFIXES = {2: 10, 4: 15}
+WEIGHTS, LATENT_FORMAT, SCALE, PREFIXES = plain.WEIGHTS, plain.LATENT_FORMAT, plain.SCALE, plain.PREFIXES
 
 
 @functools.cache
@@ -68,7 +62,7 @@ def encode_pixels(pixels: np.ndarray) -> np.ndarray:
     below, right = (-side % 8 for side in pixels.shape[:2])
     pixels = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge")
     run = plain.encode if torch is None else _by_torch(encoder())
-    latent = _tiled(lambda tile: run(tile.astype(np.float32) / 255), pixels, 8, 1)
+    latent = plain.tiled(lambda tile: run(tile.astype(np.float32) / 255), pixels, 8, 1)
     return np.ascontiguousarray(latent.transpose(2, 0, 1)) / np.float32(SCALE)
 
 
@@ -87,18 +81,9 @@ def decode_latent(latent: np.ndarray, scale: int = 8) -> np.ndarray:
     -------
     (scale * h, scale * w, 3) uint8 array
     """
-    run: Callable[[np.ndarray], np.ndarray]
-    if torch is not None:
-        run = _by_torch(decoder() if scale == 8 else small_decoder(scale))
-    elif scale == 8:
-        run = plain.decode
-    else:
-        run = functools.partial(plain.decode_small, scale=scale, last=PREFIXES[scale])
-
-    def pixels(tile):
-        return np.rint(run(tile).clip(0, 1) * 255).astype(np.uint8)
-
-    return _tiled(pixels, np.ascontiguousarray(latent.transpose(1, 2, 0)) * np.float32(SCALE), 1, scale)
+    if torch is None:
+        return plain.decode_latent(latent, scale)
+    return plain.decode_latent(latent, scale, _by_torch(decoder() if scale == plain.FACTOR else small_decoder(scale)))
 
 
 def _by_torch(network: "nn.Sequential") -> Callable[[np.ndarray], np.ndarray]:
@@ -109,22 +94,3 @@ def _by_torch(network: "nn.Sequential") -> Callable[[np.ndarray], np.ndarray]:
             return network(torch.from_numpy(x).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
 
     return run
-
-
-def _tiled(run: Callable, x: np.ndarray, before: int, after: int) -> np.ndarray:
-    """Run a network over (H, W, C), which has `before` pixels a latent and is to have `after`, tile by tile."""
-    height, width = (side // before for side in x.shape[:2])
-    rows = []
-    for top in range(0, height, TILE):
-        row = []
-        for left in range(0, width, TILE):
-            first_row, first_column = max(0, top - REACH), max(0, left - REACH)
-            tile = x[
-                first_row * before : (top + TILE + REACH) * before,
-                first_column * before : (left + TILE + REACH) * before,
-            ]
-            y = run(tile)
-            bottom, right = min(top + TILE, height) - first_row, min(left + TILE, width) - first_column
-            row.append(y[(top - first_row) * after : bottom * after, (left - first_column) * after : right * after])
-        rows.append(np.concatenate(row, 1))
-    return np.ascontiguousarray(np.concatenate(rows))

@@ -7,7 +7,7 @@ from ..autoencoder.srgb import WHITE
 from ..latent_formats import LATENT_FORMATS, UNKNOWN
 from ..palette import DITHERS
 from ..presets import DEFAULT, PRESETS
-from . import commands
+from . import commands, desktop
 
 DESCRIPTION = """Turns images into .sdc files and back, looks into them, checks them, and does the same for latents.
 
@@ -17,7 +17,8 @@ file of several images has numbers in its names.
 EXIT_CODES = """exit codes: 0 all went well; 1 at least one file could not be read or written; 2 the command line is
 wrong; 130 interrupted. Results go to standard output, messages and the progress bar to standard error. No file is
 overwritten without --force."""
-NEEDS_TORCH = "By the small autoencoder that comes with the codec, for SD 1.x; needs torch, pillow and safetensors."
+MAX_SIDE = 1024  # pixels of a thumbnail
+AUTOENCODER = "By the small autoencoder that comes with the codec, for SD 1.x; needs pillow, and is faster with torch."
 
 
 def make_parser():
@@ -33,7 +34,7 @@ def make_parser():
     command = add("info", commands.info, "say what .sdc files hold", "FILE.sdc")
     command.add_argument("--json", action="store_true", help="everything, as one line of JSON a file")
     command = add("encode", commands.encode_images, "make .sdc files of images", "IMAGE")
-    command.epilog = NEEDS_TORCH
+    command.epilog = AUTOENCODER
     _add_output(command, "beside the image")
     _add_encoding(command)
     command.add_argument(
@@ -46,15 +47,31 @@ def make_parser():
         "--background", type=_color, default=WHITE, metavar="RRGGBB", help="behind transparent parts (default: white)"
     )
     command = add("decode", commands.decode_images, "make images of .sdc files", "FILE.sdc")
-    command.epilog = NEEDS_TORCH + " Nothing is regenerated: that takes a model, in ComfyUI."
+    command.epilog = AUTOENCODER + " Nothing is regenerated: that takes a model, in ComfyUI."
     _add_output(command, "a .png beside the file")
     _add_limit(command)
+    command = add("thumbnail", commands.thumbnail, "make small images of .sdc files, quickly", "FILE.sdc")
+    command.epilog = (
+        "Shows the first image in a file. Needs pillow, and no torch. Refuses images above 4096x4096 and stops after "
+        f"{commands.MAX_SECONDS} seconds."
+    )
+    command.add_argument(
+        "--size", type=_side, default=256, metavar="N", help="most pixels of width and height (default: %(default)s)"
+    )
+    _add_output(command, "a .thumbnail.png beside the file")
     command = add("page", commands.page, "make web pages that show .sdc files in any browser", "FILE.sdc", "*")
     command.epilog = (
         "A page is one HTML file with all that it needs, the .sdc file too, and opens by a double click. Without "
         f"FILE.sdc it is a viewer for any file, {commands.VIEWER}."
     )
     _add_output(command, "a .html beside the file")
+    command = subparsers.add_parser("desktop", help="show .sdc files in file managers, on Linux")
+    command.description = (
+        "Install what makes file managers on Linux know .sdc files and show thumbnails of them, for this user alone, "
+        "or remove it again. docs/file-managers.md says which ones show them."
+    )
+    command.add_argument("action", choices=desktop.ACTIONS)
+    command.set_defaults(command=desktop.run)
     _add_limit(add("verify", commands.verify, "decode .sdc files and name those that are damaged", "FILE.sdc"))
     command = add("strip", commands.strip, "remove the metadata of .sdc files", "FILE.sdc")
     _add_output(command, "the file itself, which needs --force")
@@ -92,6 +109,13 @@ def _color(text):
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no color; give six hexadecimal digits such as ffffff") from None
     return red, green, blue
+
+
+def _side(text):
+    side = int(text)
+    if not 1 <= side <= MAX_SIDE:
+        raise argparse.ArgumentTypeError(f"{side} is not from 1 to {MAX_SIDE}")
+    return side
 
 
 def _add_encoding(command):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ..encoder import encode
 from ..errors import SdcArgumentError, SdcError, SdcLimitError
 from ..image import decode, relabeled, with_metadata
 from ..image_sequence import join_images, load_all
+from ..interruption import interruptible
 from ..metadata import BY_DICTIONARY, PLAIN
 from ..vae_identity import TAG
 from ..viewer import build_page
@@ -26,6 +28,7 @@ SECTION_NAMES = {
     BY_DICTIONARY: "metadata, by a dictionary",
 }
 MAX_MEGAPIXELS = 50  # that are decoded unless told otherwise: a file from a stranger can be small and take minutes
+MAX_SECONDS = 20  # of the processor that a thumbnail may take
 VIEWER = "sdc_viewer.html"
 SHOWN = 300  # letters of a text in the metadata
 
@@ -122,6 +125,25 @@ def decode_images(options):
 
     outputs = Outputs(options, [".sdc"])
     return for_each(options, [".sdc"], work, "decoded")
+
+
+def thumbnail(options):
+    """Of the first image alone, and in place where the output is there: services read the file that they opened."""
+    given = options.output.suffix if options.output and not options.output.is_dir() else ""
+    suffix = given or ".png"
+
+    def check(_share):
+        if time.process_time() > limit:
+            raise SdcLimitError(f"it takes more than {MAX_SECONDS} seconds to decode")
+
+    def work(name):
+        with interruptible(check):
+            file = image_files.thumbnail_file(read_input(name), options.size, suffix)
+        outputs.write(outputs.target(name, f".thumbnail{suffix}"), file, in_place=True)
+
+    limit = time.process_time() + MAX_SECONDS
+    outputs = Outputs(options, [".sdc"])
+    return for_each(options, [".sdc"], work, "drawn")
 
 
 def page(options):

@@ -9,6 +9,7 @@ from ..autoencoder.srgb import WHITE, to_srgb
 from ..encoder import encode
 from ..errors import SdcArgumentError, SdcUnsupportedError
 from ..image import EncodedImage
+from ..image_sequence import load_first
 
 
 def encode_file(
@@ -67,14 +68,31 @@ def decode_to_file(image: EncodedImage, suffix: str) -> bytes:
     from ..autoencoder.images import decode_image
 
     pixels = decode_image(image)
-    kinds = image_module.registered_extensions()
-    kind = kinds.get(suffix.lower())
+    return _file_of(image_module.fromarray(pixels), image_module.registered_extensions().get(suffix.lower()), suffix)
+
+
+def thumbnail_file(data: bytes, side: int, suffix: str) -> bytes:
+    """Draw the first image in a `.sdc` file with at most `side` pixels each way, as an image file.
+
+    It is a PNG where `suffix` does not name another of the usual kinds: some services give their files any name. Raises
+    what `thumbnail.draw` raises.
+    """
+    image_module = _pillow()
+    from ..autoencoder import thumbnail
+
+    image = thumbnail.draw(load_first(data, max_pixels=thumbnail.MAX_PIXELS), side)
+    image_module.preinit()  # to load all kinds takes longer than to draw a thumbnail
+    return _file_of(image, image_module.EXTENSION.get(suffix.lower(), "PNG"), suffix)
+
+
+def _file_of(image, kind: str | None, suffix: str) -> bytes:
+    image_module = _pillow()
     if kind not in image_module.SAVE:
         raise SdcArgumentError(
             f"Pillow cannot write {suffix or 'a file without an ending'}; choose .png, .jpg or .webp"
         )
     buffer = io.BytesIO()
-    image_module.fromarray(pixels).save(buffer, format=kind)
+    image.save(buffer, format=kind)
     return buffer.getvalue()
 
 

@@ -39,10 +39,10 @@ class Outputs:
             path = self.output or source.with_suffix(suffix)
         return path if number is None else path.with_name(f"{path.stem}_{number:05}{path.suffix}")
 
-    def write(self, target, data):
+    def write(self, target, data, in_place=False):
         if target in self.written:
             raise SdcArgumentError(f"two inputs would be written to {target}")
-        write_to(target, data, self.force)
+        write_to(target, data, self.force, in_place)
         if target != PIPE:
             self.written.add(target)
 
@@ -52,11 +52,14 @@ class Outputs:
             print(f"{target}: {image.num_bytes} bytes, {image.bits_per_pixel:.4f} bits per pixel")
 
 
-def write_to(target, data, force):
-    """Write to a path, or to standard output where it is PIPE."""
+def write_to(target, data, force, in_place=False):
+    """Write to a path, or to standard output where it is PIPE; with `in_place` into the file that is there."""
     if target == PIPE:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+        return
+    if in_place and force and target.is_file():
+        target.write_bytes(data)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     write_whole(target, data, overwrite=force)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sdc_codec.autoencoder import tiny_vae
+from sdc_codec.autoencoder import plain, tiny_vae
 
 
 def drawing(height, width):
@@ -26,7 +26,7 @@ def test_tiles_leave_no_seam(axes, monkeypatch):
     image = drawing(32, 480).transpose(axes)
     latent = tiny_vae.encode_pixels(image)
     whole = tiny_vae.decode_latent(latent)
-    monkeypatch.setattr(tiny_vae, "TILE", 16)
+    monkeypatch.setattr(plain, "TILE", 16)
     np.testing.assert_allclose(tiny_vae.encode_pixels(image), latent, atol=1e-4)
     assert np.abs(tiny_vae.decode_latent(latent).astype(int) - whole).max() <= 1
 
