@@ -268,23 +268,9 @@ class MetadataReader {
 }
 
 function parseStored(coder, sections, header, resources) {
-  if (coder === ARCHIVE_CODER) return archived()
+  if (coder === ARCHIVE_CODER) return parseArchive(sections.get("N"), header)
   if (coder === 2) return parseLearned(sections.get("L"), header, resources)
   return parsePalette(coder, sections.get("P"), sections.get("I"), header)
-}
-
-// What the archive coder stores is not looked into.
-function archived() {
-  const problem =
-    "The image is stored by coder 4 (archive), which this page does not decode. Load SDC in ComfyUI does, and " +
-    "python -m codec."
-  return {
-    describe: "archive coder",
-    problem,
-    decode() {
-      throw unsupported(problem)
-    },
-  }
 }
 
 // { header, images }, each image { coder, metadata, vae, stored }; raises SdcError.

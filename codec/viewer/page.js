@@ -182,7 +182,7 @@
   function describe(own, number) {
     const image = own.images[number]
     const bits = (8 * own.bytes) / (own.images.length * (own.frames ?? 1) * own.width * own.height)
-    const frames = own.frames > 1 ? `, ${own.frames} frames` : ""
+    const frames = own.frames > 1 ? ` of ${own.frames} frames${image.problem ? "" : " (the first is shown)"}` : ""
     const count = own.images.length > 1 ? `${own.images.length} images of ` : ""
     element("name").textContent = own.name
     element("about").textContent =

@@ -11,16 +11,23 @@ function halfToNumber(bits) {
   return exponent ? sign * 2 ** (exponent - 25) * (1024 + fraction) : sign * 2 ** -24 * fraction
 }
 
-// As Python writes a float that a binary16 can hold.
+const twoDigits = (text) => text.replace(/e([+-])(\d)$/, "e$10$2")
+
+// As Python writes a float.
 function pythonFloat(value) {
   if (Number.isNaN(value)) return "nan"
   if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf"
   if (Object.is(value, -0)) return "-0.0"
   const text = String(value)
-  if (value !== 0 && Math.abs(value) < 1e-4) {
-    return value.toExponential().replace(/e([+-])(\d)$/, "e$10$2")
-  }
+  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e16)) return twoDigits(value.toExponential())
   return /[.e]/.test(text) ? text : `${text}.0`
+}
+
+// As Python writes one above 0 with three digits, by ".3g".
+function pythonShort(value) {
+  const [digits, exponent] = value.toExponential(2).split("e")
+  if (exponent < -4 || exponent >= 3) return twoDigits(`${Number(digits)}e${exponent}`)
+  return String(Number(value.toPrecision(3)))
 }
 
 function parseEntries(payload, channels) {

@@ -30,16 +30,20 @@ const calls = {
       latent: [header.channels, header.latentHeight, header.latentWidth],
       factor: header.format.factor,
       images: images.map(({ coder, stored, metadata }) => ({
-        coder, describe: stored.describe, metadata: describeMetadata(metadata), problem: problemOf(stored),
+        coder, describe: stored.describe, metadata: describeMetadata(metadata), problem: problem(),
       })),
     }
   },
 
-  // The latent of an image as the small decoder takes it: (4, height, width).
+  // The latent of an image, or of the first frame of a video, as the small decoder takes it: (4, height, width).
   latent({ number }, progress) {
-    const { header } = opened
-    const { stored } = opened.images[number]
-    return { latent: stored.decode(progress), height: header.latentHeight, width: header.latentWidth }
+    const { channels, frames = 1, latentHeight: height, latentWidth: width } = opened.header
+    const decoded = opened.images[number].stored.decode(progress)
+    if (frames === 1) return { latent: decoded, height, width }
+    const area = height * width
+    const latent = new Float32Array(channels * area)
+    for (let c = 0; c < channels; c++) latent.set(decoded.subarray(c * frames * area, (c * frames + 1) * area), c * area)
+    return { latent, height, width }
   },
 
   // Of the file's own latent format; for comparing.
@@ -65,17 +69,16 @@ const calls = {
 }
 
 // Why there is no image to see, or undefined where there is one.
-function problemOf(stored) {
-  const { header } = opened
-  const { name, factor } = header.format
-  if (stored.problem) return stored.problem
-  const pixels = Math.max(header.width * header.height, header.latentHeight * header.latentWidth * factor ** 2)
+function problem() {
+  const { format, channels, frames = 1, width, height, latentWidth, latentHeight } = opened.header
+  const area = latentHeight * latentWidth * Math.max(format.factor ** 2, 2 * channels)
+  const pixels = frames * Math.max(width * height, area)
   if (pixels > MAX_DECODED) {
     return `The image has ${(pixels / 1e6).toFixed(0)} megapixels, and this page decodes up to ${MAX_DECODED / 1e6}.`
   }
-  if (name === "SD1.x") return undefined
+  if (format.name === "SD1.x") return undefined
   return (
-    `The file holds a latent of ${name}, and the small decoder of this page knows SD1.x alone. ` +
+    `The file holds a latent of ${format.name}, and the small decoder of this page knows SD1.x alone. ` +
     "Load SDC in ComfyUI shows it, with a VAE of that model."
   )
 }
