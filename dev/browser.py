@@ -1,8 +1,9 @@
-"""A Chromium for the browser tests: one that is installed, else the system's package, else Playwright's own."""
+"""Browsers for the browser tests: those that are installed, else the system's packages, else Playwright's Chromium."""
 
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from . import packages
@@ -13,6 +14,11 @@ PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     r"C:\Program Files\Google\Chrome\Application\chrome.exe",
     r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+)
+FIREFOX_NAMES = ("firefox", "firefox-esr")
+FIREFOX_PLACES = (
+    "/Applications/Firefox.app/Contents/MacOS/firefox",
+    r"C:\Program Files\Mozilla Firefox\firefox.exe",
 )
 PAGES = Path(__file__).parents[1] / "tests" / "browser"
 
@@ -31,30 +37,50 @@ def find_or_install() -> str:
 
     `SDC_CHROMIUM` names another. Raises SetupError that says what was tried.
     """
-    if path := os.environ.get("SDC_CHROMIUM") or find():
+    return _find_or_install("Chromium or Chrome", "SDC_CHROMIUM", find, [install_package, install_playwright])
+
+
+def find_or_install_firefox() -> str:
+    """The same for a Firefox, which `SDC_FIREFOX` names. Playwright's is another: one with a protocol of its own."""
+    return _find_or_install(
+        "Firefox", "SDC_FIREFOX", find_firefox, [lambda: packages.install(packages.ALONE, "firefox-esr")]
+    )
+
+
+def _find_or_install(
+    name: str, variable: str, find: Callable[[], str | None], installers: list[Callable[[], str]]
+) -> str:
+    if path := os.environ.get(variable) or find():
         return path
     with packages.one_at_a_time():
         tried = []
-        for install in (None, install_package, install_playwright):
+        for install in (None, *installers):
             if install:
                 tried.append(install())
             if path := find():
                 return path
     raise SetupError(
-        "Found no Chromium or Chrome for the browser tests, and could not install one:\n" + "\n".join(tried) + "\n"
-        "SDC_CHROMIUM=FILE names one; `python run.py test --ignore=tests/browser` does without."
+        f"Found no {name} for the browser tests, and could not install one:\n" + "\n".join(tried) + "\n"
+        f"{variable}=FILE names one; `python run.py test --ignore=tests/browser` does without."
     )
 
 
 def find() -> str | None:
     from playwright.sync_api import sync_playwright
 
-    for path in (*map(shutil.which, NAMES), *PLACES):
-        if path and Path(path).is_file():
-            return path
+    if path := _first_of(NAMES, PLACES):
+        return path
     with sync_playwright() as playwright:
         own = playwright.chromium.executable_path
     return own if Path(own).is_file() else None
+
+
+def find_firefox() -> str | None:
+    return _first_of(FIREFOX_NAMES, FIREFOX_PLACES)
+
+
+def _first_of(names: tuple[str, ...], places: tuple[str, ...]) -> str | None:
+    return next((path for path in (*map(shutil.which, names), *places) if path and Path(path).is_file()), None)
 
 
 def install_package() -> str:

@@ -11,6 +11,8 @@ from filelock import FileLock
 
 from .environment import SetupError, say
 
+ALONE = "--no-install-recommends"
+
 
 def one_at_a_time() -> FileLock:
     """Hold this while installing: an installer that meets another one's lock fails."""
@@ -25,7 +27,7 @@ def need(programs: dict[str, str]):
     with one_at_a_time():
         tried = ""
         if missing := _missing(programs):
-            tried = install(*dict.fromkeys(missing.values()))
+            tried = install(ALONE, *dict.fromkeys(missing.values()))
         if missing := _missing(programs):
             raise SetupError(
                 f"Found no {', '.join(missing)} for the tests. Install {' '.join(dict.fromkeys(missing.values()))}; "

@@ -15,6 +15,7 @@ def main(arguments: list[str], _settings: dict) -> int:
     os.environ["SDC_MODELS"] = str(models.prepare())
     if browser.needed(arguments):  # once, before there are several processes
         os.environ["SDC_CHROMIUM"] = browser.find_or_install()
+        os.environ["SDC_FIREFOX"] = browser.find_or_install_firefox()
         if metadata.version("comfyui-frontend-package") >= "1.47":  # as versions of two digits compare
             os.environ["SDC_FRONT_END"] = str(comfyui.fetch_front_end(Path(os.environ["SDC_CACHE"])))
     os.chdir(REPO)
