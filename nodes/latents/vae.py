@@ -64,13 +64,19 @@ def open_for(vae, images: list[codec.EncodedImage]) -> tuple[dict, list[str]]:
     """
     if vae is None:
         return to_latent(images), []
-    own = images[0].latent_format
-    wanted = own if is_of(vae, images) else format_of_vae(vae)
-    fits = wanted == own or wanted is None and vae.latent_channels == images[0].channels
-    if fits or not has_pixels(images):
+    if not has_another_format(vae, images):
         return to_latent(images), vae_notes(images, vae)
+    own, wanted = images[0].latent_format, format_of_vae(vae)
     note = f"Stored for {own}: decoded by the pack's small VAE and encoded by this {wanted or 'other'} VAE."
     return latent_of(vae, wanted, images), [note]
+
+
+def has_another_format(vae, images: list[codec.EncodedImage]) -> bool:
+    """Whether the latents of the images are not for this VAE, and the pack's small one can decode them."""
+    if not has_pixels(images) or is_of(vae, images):
+        return False
+    wanted = format_of_vae(vae)
+    return wanted != images[0].latent_format if wanted else vae.latent_channels != images[0].channels
 
 
 def is_of(vae, images: list[codec.EncodedImage]) -> bool:
@@ -89,8 +95,7 @@ def decode_by(vae, images: list[codec.EncodedImage]) -> tuple[torch.Tensor, list
         )
     if vae is None:
         return pixels_of(images), ["Decoded by the pack's small VAE."]
-    wanted = own if is_of(vae, images) else format_of_vae(vae)
-    if has_pixels(images) and (wanted != own if wanted else vae.latent_channels != images[0].channels):
+    if has_another_format(vae, images):
         return pixels_of(images), [f"Stored for {own}: decoded by the pack's small VAE, not by the connected one."]
     return restore_size(decode_latent(vae, to_latent(images), images), images), vae_notes(images, vae)
 
