@@ -33,7 +33,9 @@ LARGE = "16x256x256"  # of the latent that speed is measured on, in Flux's forma
 
 
 def add_arguments(parser):
-    parser.add_argument("--precision", type=int, default=16, metavar="N", help="of the preset (default: 16)")
+    parser.add_argument(
+        "--precision", type=float, metavar="N", help="of the preset (default: its own for each latent format)"
+    )
     parser.add_argument("--times", type=int, default=5, metavar="N", help="runs for the speed (default: 5)")
 
 

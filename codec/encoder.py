@@ -76,8 +76,9 @@ def encode(
     shared_palette : bool, optional
         For palettes: one palette for all latents, which `join_images` then stores once. False by default.
     precision : float, optional
-        For *archive*: steps of the quantizer to the standard deviation of the latent, 1 to 4096; 16 by default. No
-        element is off by more than half a step, nor by less than the 2^21th part of the largest.
+        For *archive*: steps of the quantizer to the standard deviation of the latent, 1 to 4096; by default
+        what keeps decoded images within about 45 dB: 80 for SDXL, 16 for Flux2, 32 for the others. No element is off
+        by more than half a step, nor by less than the 2^21th part of the largest.
     latent_format : str
         "SD1.x", "SDXL", "SD3" or "Flux"; or "unknown", with 1 to 256 channels and nothing known of the VAE.
     width, height : int, optional

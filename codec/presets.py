@@ -57,7 +57,7 @@ _ALL = (
     Preset("clean", "palette", {"colors": 64, "dither": "none", "dither_strength": 0.0}, _PALETTE),
     # 64 x 64 indices of 6 bits and 64 entries of 4 bytes are the 3.4 kB of the paper's Table 1.
     Preset("paper", "palette", {"colors": 64, "dither": "floyd-steinberg", "dither_strength": 1.0}, _PALETTE),
-    Preset("archive", "archive", {}, {"precision": 16.0}),
+    Preset("archive", "archive", {}, {"precision": None}),
     Preset("custom", "palette", {}, {"colors": 64, "dither": "floyd-steinberg", "dither_strength": 1.0, **_PALETTE}),
 )
 PRESETS = {preset.name: preset for preset in _ALL}

@@ -15,7 +15,7 @@ from .sockets.sdc import SDC, size_line
 # What the page grays by: which inputs each preset uses.
 USED = {name: list(preset.defaults) for name, preset in codec.PRESETS.items()}
 DEFAULTS = {name: value for preset in codec.PRESETS.values() for name, value in preset.defaults.items()}
-DEFAULTS |= {"max_bytes": 0, "quality": 0}
+DEFAULTS |= {"max_bytes": 0, "quality": 0, "precision": 0.0}
 ARCHIVE = "archive"  # the preset for latents of any kind
 LARGE = 2 * 10**6  # pixels; twice what SDXL, SD3 and Flux were made for
 
@@ -193,14 +193,14 @@ class SDCLatentQuantize(io.ComfyNode):
                 io.Float.Input(
                     "precision",
                     default=DEFAULTS["precision"],
-                    min=1.0,
+                    min=0.0,
                     max=4096.0,
                     step=1.0,
                     optional=True,
                     tooltip=(
                         "For archive: how exactly the latent is kept. No value is off by more than the standard "
                         "deviation divided by twice this. 4 takes about 2/3 of the bytes of 16, and 64 about 1.4 times "
-                        "as many."
+                        "as many. 0 takes what the latent format needs for an image that looks the same."
                     ),
                 ),
             ],
@@ -309,6 +309,8 @@ def settings_of(preset: codec.Preset, widgets: dict) -> dict:
     if "quality" in settings:
         rate = next(name for name in ("quality", "max_bytes", "bits_per_pixel") if settings[name])
         settings.update({name: settings[name] if name == rate else None for name in codec.presets.RATES})
+    if not settings.get("precision", True):
+        settings["precision"] = None
     if settings.get("mask") is not None:
         settings["mask"] = settings["mask"].float().clamp(0, 1).cpu().numpy()
     return settings

@@ -22,6 +22,9 @@ __all__ = ["ArchiveCoder", "ArchiveLatent"]
 
 CODER_ID, ARCHIVE = 4, "N"  # byte of the header, tag of the section
 MIN_PRECISION, MAX_PRECISION = 1, 4096
+# With these the decoded image has a PSNR of about 45 dB or more against that of the true latent, by the tiny
+# autoencoders (`bench archive`): some decoders make more of a small error than others.
+PRECISION, PRECISIONS = 32.0, {"SDXL": 80.0, "Flux2": 16.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +82,10 @@ class ArchiveCoder:
         max_payload: int | None,
         step: Callable[[], object],
     ) -> list[tuple[int, Payloads]]:
-        precision = checked_number("precision", settings["precision"], MIN_PRECISION, MAX_PRECISION)
+        precision = settings["precision"]
+        if precision is None:
+            precision = PRECISIONS.get(latent_format, PRECISION)
+        precision = checked_number("precision", precision, MIN_PRECISION, MAX_PRECISION)
         coded: list[tuple[int, Payloads]] = []
         for latent in latents:
             latent = latent.reshape(with_frames(latent.shape))

@@ -128,13 +128,12 @@ def _add_encoding(command):
     group.add_argument("--bytes", type=int, metavar="N", help="most bytes of each file, instead")
     group.add_argument("--quality", type=float, metavar="Q", help="1, coarse, to 100, fine, whatever the size")
     group = command.add_argument_group("with --preset archive")
-    precision = PRESETS["archive"].defaults["precision"]
     group.add_argument(
         "--precision",
         type=float,
         metavar="N",
         help="no value is off by more than the standard deviation of the latent divided by 2 N, 1 to 4096 "
-        f"(default: {precision:g})",
+        "(default: 80 for SDXL, 16 for Flux2, 32 for the others)",
     )
     group = command.add_argument_group("with --preset custom")
     custom = PRESETS["custom"].defaults

@@ -23,6 +23,16 @@ def archive(latent, precision=16, latent_format="unknown"):
     return codec.encode([latent], "archive", precision=precision, latent_format=latent_format)[0]
 
 
+@pytest.mark.parametrize(
+    ("latent_format", "channels", "precision"), [("SD1.x", 4, 32), ("SDXL", 4, 80), ("Flux2", 128, 16)]
+)
+def test_precision_is_that_of_the_latent_format_by_default(latent_format, channels, precision):
+    latent = RNG.normal(size=(channels, 9, 8)).astype(np.float32)
+    (image,) = codec.encode([latent], "archive", latent_format=latent_format)
+    assert image == archive(latent, precision, latent_format)
+    assert np.abs(codec.decode(image) - latent).max() == pytest.approx(latent.std() / precision / 2, rel=0.05)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (4, 1, 33, 50), (16, 5, 20, 7), (2, 23, 3, 1), (3, 2, 300, 170)])
 def test_every_place_is_in_one_block_and_its_neighbors_before(shape):
     known = np.zeros(shape, np.int64)

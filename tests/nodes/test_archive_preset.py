@@ -5,6 +5,7 @@ from pathlib import Path
 
 import comfy.sd
 import nodes as comfy_nodes
+import numpy as np
 import pytest
 import sdc_pack.codec as codec
 import torch
@@ -49,7 +50,8 @@ def through_a_file(latent, **settings):
 @pytest.mark.parametrize("frames", [16, 1])
 def test_a_wan_latent_is_decoded_as_before(wan_vae, frames):
     whole = load_file(WAN)["latent_tensor"][:, :, :frames].float()
-    loaded, (image,), output = through_a_file({"samples": whole, "batch_index": [4]}, latent_format="auto", vae=wan_vae)
+    latent = {"samples": whole, "batch_index": [4]}
+    loaded, (image,), output = through_a_file(latent, latent_format="auto", vae=wan_vae, precision=16)
     assert (image.latent_format, image.frames, loaded["samples"].shape) == ("Wan21", frames, whole.shape)
     assert (loaded["samples"] - whole).abs().max() <= whole.std(correction=0) / 32 * 1.0001
     assert output.result[1]["batch_index"] == [4]
@@ -59,7 +61,7 @@ def test_a_wan_latent_is_decoded_as_before(wan_vae, frames):
     (shown,) = comfy_nodes.VAEDecode().decode(wan_vae, part)
     (wanted,) = comfy_nodes.VAEDecode().decode(wan_vae, {"samples": whole[:, :, : min(frames, 3), :8, :8]})
     assert shown.shape == wanted.shape == ((9, 64, 64, 3) if frames > 1 else (1, 64, 64, 3))
-    assert 0 < (shown - wanted).square().mean() < 0.01 * wanted.var()
+    assert 0 < (shown - wanted).square().mean() < 0.003 * wanted.var()
 
 
 def test_decode_sdc_shows_every_frame(wan_vae):
@@ -84,7 +86,8 @@ def test_masks_and_other_presets_settings_are_told(latent):
     assert "noise_mask" not in output.result[1]
     told = " ".join(output.ui["text"])
     assert "noise mask is not stored" in told and "Not used by the preset archive: max_bytes" in told
-    assert "archive, error at most" in output.ui["text"][0]
+    error = np.float32(latent["samples"][0].numpy().std() / 32 / 2)  # by itself, for SD 1.x
+    assert f"archive, error at most {error:.3g}" in output.ui["text"][0]
     other = quantize(latent, preset="paper", colors=64, dither="floyd-steinberg", precision=4)
     assert other.ui["text"][-1].endswith("precision. Choose archive to use it.")
 
