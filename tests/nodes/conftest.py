@@ -1,3 +1,4 @@
+import functools
 import os
 from pathlib import Path
 
@@ -68,8 +69,14 @@ def control_net():
 
 @pytest.fixture(scope="session")
 def prompt(checkpoint):
-    """Encode words into CONDITIONING."""
-    return lambda text: nodes.CLIPTextEncode().encode(checkpoint[1], text)[0]
+    """Encode words into CONDITIONING, the same ones once: it takes as long as several calls of the model."""
+
+    @functools.cache
+    @torch.inference_mode()
+    def encode(text):
+        return nodes.CLIPTextEncode().encode(checkpoint[1], text)[0]
+
+    return lambda text: [[tensor, dict(options)] for tensor, options in encode(text)]
 
 
 @pytest.fixture
