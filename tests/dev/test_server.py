@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import requests
 from PIL import Image
 from skimage import data
 
 from dev import environment, random_models
-from dev.client import Client, ComfyError
+from dev.client import ComfyError
 from dev.environment import SetupError
-from dev.server import PACK_NAME, Server
+from dev.server import Server
 
 REPO = Path(environment.__file__).parents[1]
 
@@ -106,19 +105,6 @@ def test_failing_node_is_named_with_its_exception(server, names, photo):
 def test_random_models_are_the_same_every_time():
     first, second = random_models.controlnet(), random_models.controlnet()
     assert first.keys() == second.keys() and all((first[key] == second[key]).all() for key in first)
-
-
-def test_stopped_server_leaves_no_process_and_not_a_file(comfyui):
-    with Server(comfyui, Path(sys.executable), pack=REPO, cpu=True) as server:
-        family = [psutil.Process(server.process.pid)]
-        family += family[0].children(recursive=True)
-        assert (server.base / "custom_nodes" / PACK_NAME / "run.py").samefile(REPO / "run.py")
-        server.client.request("/system_stats")
-    assert not any(process.is_running() for process in family)
-    assert not server.base.exists()
-    assert (REPO / "run.py").exists()
-    with pytest.raises(requests.ConnectionError):
-        Client(server.url).request("/system_stats")
 
 
 def test_server_that_cannot_start_shows_its_log(comfyui, tmp_path):

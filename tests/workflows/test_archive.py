@@ -7,10 +7,13 @@ import subprocess
 import sys
 import zipfile
 
+import psutil
 import pytest
+import requests
 from sdc_pack.nodes.tiny import install
 
-from dev.server import Server
+from dev.client import Client
+from dev.server import PACK_NAME, Server
 
 from .conftest import ROOT, WORKFLOWS
 from .test_workflows import NODES
@@ -59,19 +62,37 @@ def test_links_and_images_of_its_pages_are_in_it(unzipped):
                 assert (page.parent / target).resolve().is_file(), f"{page.name}: {target}"
 
 
-def test_the_unzipped_archive_works(unzipped, tmp_path):
-    base = tmp_path / "base"
-    with Server(os.environ["SDC_COMFYUI"], sys.executable, pack=unzipped, base=base) as server:
-        found = {name for name in server.client.object_info() if name.startswith("SDC")}
-        templates = json.loads(server.client.request("/api/workflow_templates"))["comfyui-sdc"]
-        texts = json.loads(server.client.request("/i18n"))
-        blueprints = json.loads(server.client.request("/global_subgraphs"))
-        help_page = server.client.request("/extensions/comfyui-sdc/docs/SDCSave.md")
-        installed = json.loads(server.client.request("/sdc/tiny_models", b""))
-    assert found == NODES and sorted(templates) == WORKFLOWS
-    assert {"ja", "zh"} <= {language for language, entry in texts.items() if "SDCSave" in entry.get("nodeDefs", {})}
-    assert {entry["name"] for entry in blueprints.values()} >= {
+@pytest.fixture(scope="module")
+def ran(unzipped) -> tuple[Server, list[psutil.Process], dict]:
+    """A server with it that was stopped, the processes that there were, and what it answered."""
+    with Server(os.environ["SDC_COMFYUI"], sys.executable, pack=unzipped) as server:
+        family = [psutil.Process(server.process.pid)]
+        family += family[0].children(recursive=True)
+        assert (server.base / "custom_nodes" / PACK_NAME / "__init__.py").samefile(unzipped / "__init__.py")
+        asked = ("/api/workflow_templates", "/i18n", "/global_subgraphs")
+        answers = {path: json.loads(server.client.request(path)) for path in asked}
+        answers["nodes"] = {name for name in server.client.object_info() if name.startswith("SDC")}
+        answers["help"] = server.client.request("/extensions/comfyui-sdc/docs/SDCSave.md")
+        answers["installed"] = json.loads(server.client.request("/sdc/tiny_models", b""))
+    return server, family, answers
+
+
+def test_the_unzipped_archive_works(ran):
+    *_, answers = ran
+    assert answers["nodes"] == NODES and sorted(answers["/api/workflow_templates"]["comfyui-sdc"]) == WORKFLOWS
+    texts = answers["/i18n"].items()
+    assert {"ja", "zh"} <= {language for language, entry in texts if "SDCSave" in entry.get("nodeDefs", {})}
+    assert {entry["name"] for entry in answers["/global_subgraphs"].values()} >= {
         "SDC Compress", "SDC Decompress", "SDC Decompress File",
     }  # fmt: skip
-    assert help_page.startswith(b"# Save SDC")
-    assert sorted(installed["written"]) == sorted(install.NAMES.values())
+    assert answers["help"].startswith(b"# Save SDC")
+    assert sorted(answers["installed"]["written"]) == sorted(install.NAMES.values())
+
+
+def test_a_stopped_server_leaves_no_process_and_not_a_file(ran, unzipped):
+    server, family, _ = ran
+    assert not any(process.is_running() for process in family)
+    assert not server.base.exists()
+    assert (unzipped / "__init__.py").exists()  # what its folder had a link to
+    with pytest.raises(requests.ConnectionError):
+        Client(server.url).request("/system_stats")
