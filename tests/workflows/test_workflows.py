@@ -138,8 +138,10 @@ def test_full_pipeline(server, make_prompt):
     assert (decoded != regenerated).any()
 
 
-def test_demo_needs_no_model_and_leaves_files_of_one_number(server, make_prompt, astronaut):
-    prompt = make_prompt("sdc_demo_tiny", image=astronaut, megapixels=0.25)
+def test_demo_needs_no_model_and_leaves_files_of_one_number(server, make_prompt, astronaut, tmp_path):
+    # A part: made smaller instead, the photograph would be harder to store.
+    Image.open(astronaut).crop((128, 0, 384, 256)).save(tmp_path / "part.png")
+    prompt = make_prompt("sdc_demo_tiny", image=tmp_path / "part.png", megapixels=0.0625)
     assert not [node for node in prompt.values() if "LoaderSimple" in node["class_type"]]
     outputs = server.client.run(prompt)
     images = shown(server, prompt, outputs)
@@ -206,7 +208,7 @@ def test_a_part_under_the_mask_is_kept_finer_at_the_same_size(server, make_promp
     photograph = Image.fromarray(skimage.data.astronaut())
     photograph.putalpha(alpha)
     photograph.save(tmp_path / "masked.png")
-    prompt = make_prompt("sdc_keep_a_part_finer", image=tmp_path / "masked.png", megapixels=0.25)
+    prompt = make_prompt("sdc_keep_a_part_finer", image=tmp_path / "masked.png", megapixels=0.06)
     images = shown(server, prompt, server.client.run(prompt))
     height, width, _ = images["Original"].shape
     part = np.s_[: height // 2, width // 4 : 5 * width // 8]
@@ -332,13 +334,16 @@ def test_cancel_ends_a_long_run(server, make_prompt):
     assert server.client.run(make_prompt("sdc_compress"))
 
 
-def test_the_example_of_the_documents_runs(server, image, tmp_path, monkeypatch, capsys):
-    """As docs/api.md has it, but for the address and the name of the image."""
+def test_the_example_of_the_documents_runs(server, make_prompt, image, tmp_path, monkeypatch, capsys):
+    """As docs/api.md has it, but for the address and the name of the image; the workflow has smaller images."""
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     example = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
     example = example.replace("http://127.0.0.1:8188", server.url).replace("photo.png", image.as_posix())
     (tmp_path / "example.py").write_text(example, encoding="utf-8")
-    monkeypatch.chdir(ROOT)
+    (tmp_path / "workflows" / "api").mkdir(parents=True)
+    small = json.dumps(make_prompt("sdc_demo_tiny", megapixels=0.03))
+    (tmp_path / "workflows" / "api" / "sdc_demo_tiny.json").write_text(small, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     runpy.run_path(str(tmp_path / "example.py"))
     printed = capsys.readouterr().out
     assert "SDCSave" in printed and "SaveImage" in printed
