@@ -42,6 +42,7 @@ def main(arguments: list[str], settings: dict) -> int:
     parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="default: a photograph that is at hand")
     parser.add_argument("--output", type=Path, default=Path("sdc-demo"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--steps", type=int, metavar="N", help="fewer steps are faster (default: as in the workflow)")
+    parser.add_argument("--megapixels", type=float, metavar="X", help="size that images get (default: the same)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a real SD 1.x checkpoint")
     parser.add_argument("--controlnet", type=Path, metavar="FILE", help="a real Canny ControlNet for it")
     options = parser.parse_args(arguments)
@@ -52,6 +53,8 @@ def main(arguments: list[str], settings: dict) -> int:
         parser.error("--checkpoint and --controlnet go together: a ControlNet serves the models it was made for")
     if options.steps is not None and options.steps < 1:
         parser.error("--steps must be 1 or more")
+    if options.megapixels is not None and not 0.01 <= options.megapixels <= 16:  # as ComfyUI's node has it
+        parser.error("--megapixels must be from 0.01 to 16")
     try:
         return run(options, settings["comfyui"], settings["shared"])
     except (ComfyError, ValueError) as error:
@@ -63,7 +66,8 @@ def run(options, comfyui: Path, shared: Path) -> int:
     shipped, workflow = (
         json.loads((REPO / "workflows" / path).read_text("utf-8")) for path in (f"api/{name}.json", f"{name}.json")
     )
-    wanted, folders = {"steps": options.steps} if options.steps else {}, []
+    wanted = {name: value for name in ("steps", "megapixels") if (value := getattr(options, name)) is not None}
+    folders = []
     if options.checkpoint:
         wanted |= {"ckpt_name": options.checkpoint.name, "control_net_name": options.controlnet.name}
         chosen = {"checkpoints": options.checkpoint, "controlnet": options.controlnet}

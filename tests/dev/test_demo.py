@@ -61,12 +61,24 @@ def test_images_of_one_name_get_results_of_their_own(tmp_path):
 
 
 def test_demo_leaves_every_file_and_the_figures(tmp_path):
-    """The whole command as a person gives it, with few steps: a real server, the shipped workflow, the tiny models."""
+    """The whole command as a person gives it, with few steps and pixels: real server, shipped workflow, tiny models."""
     photo = tmp_path / "photo.png"
     Image.fromarray(skimage.data.astronaut()[:260, 100:364]).save(photo)
     output = tmp_path / "out"
     own = ["--comfyui", os.environ["SDC_COMFYUI"], "--python", sys.executable]
-    command = [sys.executable, REPO / "run.py", *own, "demo", photo, "--output", output, "--steps", "5"]
+    command = [
+        sys.executable,
+        REPO / "run.py",
+        *own,
+        "demo",
+        photo,
+        "--output",
+        output,
+        "--steps",
+        "4",
+        "--megapixels",
+        "0.06",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     files = [f"photo_{preset}.sdc" for preset in demo.PRESETS]
