@@ -10,8 +10,7 @@ from safetensors.torch import load_file
 from sdc_pack.codec.autoencoder import tiny_vae
 from sdc_pack.nodes.tiny import install
 
-from benchmarks.harness.comfy import call
-from benchmarks.harness.regenerator import BEST
+from benchmarks.harness.regenerator import BEST, Regenerator
 
 SHARED = Path(os.environ["SDC_SHARED"])
 
@@ -90,35 +89,28 @@ def test_text_encoder_answers_every_prompt_alike(loaded):
 
 
 @pytest.fixture(scope="module")
-def regenerated(loaded, controlnet) -> list[tuple]:
+def regenerated() -> list[tuple]:
     """(original, decoded, regenerated) of photographs of scikit-image, (H, W, 3) uint8: the paper's preset, then the
-    settings of the shipped workflow, through the nodes."""
+    settings of the shipped workflow, through the nodes, with the narrow networks."""
     import nodes
     import skimage.data
     from sdc_pack import codec
     from sdc_pack.nodes.comparison import metrics
-    from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
-    from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
 
-    model, clip, vae = loaded
+    regenerator = Regenerator(install.NAMES["checkpoint"], install.NAMES["controlnet"])
+
+    def decode(latent):
+        image = nodes.VAEDecode().decode(regenerator.vae, {"samples": torch.from_numpy(latent)[None]})[0]
+        return metrics.to_pixels(image[0])
+
     found = []
     with torch.inference_mode():
-        empty = nodes.CLIPTextEncode().encode(clip, "")[0]
         for original in (skimage.data.astronaut(), skimage.data.chelsea()[2:298, 1:449]):
             image = torch.from_numpy(original / np.float32(255))[None]
-            latent = nodes.VAEEncode().encode(vae, image)[0]["samples"]
-            file = codec.encode([latent[0].numpy()], "paper")[0]
-            samples = {"samples": torch.from_numpy(codec.decode(file))[None]}
-            decoded = nodes.VAEDecode().decode(vae, samples)[0]
-            noise, sigmas, inverted = call(
-                SDCDDIMInvert, model=model, positive=empty, latent=samples, steps=BEST.steps, strength=BEST.strength
-            )[:3]
-            painted = call(
-                SDCRegenerateCanny, model=model, positive=empty, control_net=controlnet, image=decoded,
-                latent=inverted, noise=noise, sigmas=sigmas, canny_strength=BEST.canny_strength,
-            )[0]  # fmt: skip
-            images = decoded, nodes.VAEDecode().decode(vae, painted)[0]
-            found.append((original, *(metrics.to_pixels(shown[0]) for shown in images)))
+            latent = nodes.VAEEncode().encode(regenerator.vae, image)[0]["samples"]
+            stored = codec.decode(codec.encode([latent[0].numpy()], "paper")[0])
+            decoded = decode(stored)
+            found.append((original, decoded, decode(regenerator.run(stored, decoded, BEST)[0])))
     return found
 
 
