@@ -1,7 +1,6 @@
 """The small autoencoder in numpy alone: what torch does with `network`, for machines that have no torch.
 
-Arrays are (H, W, C) float32. A convolution lays out the neighborhoods of some thousand places at a time, which stay in
-the processor's cache, and multiplies them by all weights at once.
+Arrays are (H, W, C) float32.
 """
 
 import functools
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .features import Features, conv, transformed
+
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 LATENT_FORMAT = "SD1.x"  # the latent space it knows
 FACTOR = 8  # pixels per latent
@@ -19,7 +20,6 @@ TILE = 96  # latents a side that are worked on at once, so that a large image ne
 REACH = 20  # latents beyond a tile that its pixels, or latents, still depend on
 # Pixels per latent of a small image -> the last layer of the decoder that it needs.
 PREFIXES = {2: 10, 4: 15}
-CHUNK = 1024  # places whose neighborhoods are laid out at once
 # Layers by their names in a file of weights: "conv" with bias, "block" of three convolutions, "half" and "twice" the
 # size by a convolution without bias. What is not named holds no weights.
 ENCODER = {
@@ -75,20 +75,20 @@ def decode_latent(
 
 def encode(pixels: np.ndarray) -> np.ndarray:
     """(H, W, 3) in 0..1 -> (H / 8, W / 8, 4), scaled latents."""
-    return _run(pixels, ENCODER, read_weights("sdc_tiny_vae_encoder.safetensors"))
+    return _run(pixels, ENCODER, "sdc_tiny_vae_encoder.safetensors")
 
 
 def decode(latent: np.ndarray) -> np.ndarray:
     """(h, w, 4) scaled latents -> (8 h, 8 w, 3), about 0..1 and not clamped."""
-    return _run(np.tanh(latent / 3) * 3, DECODER, read_weights("sdc_tiny_vae_decoder.safetensors"))
+    return _run(np.tanh(latent / 3) * 3, DECODER, "sdc_tiny_vae_decoder.safetensors")
 
 
 def decode_small(latent: np.ndarray, scale: int) -> np.ndarray:
     """(h, w, 4) scaled latents -> (scale h, scale w, 3), from the layers of the decoder up to the last one needed."""
     layers = {number: kind for number, kind in DECODER.items() if number <= PREFIXES[scale]}
-    features = _run(np.tanh(latent / 3) * 3, layers, read_weights("sdc_tiny_vae_decoder.safetensors"))
     colors = read_weights("sdc_tiny_vae_previews.safetensors")
-    return conv(features, colors[f"{scale}.weight"], colors[f"{scale}.bias"])
+    last = colors[f"{scale}.weight"], colors[f"{scale}.bias"]
+    return _run(np.tanh(latent / 3) * 3, layers, "sdc_tiny_vae_decoder.safetensors", last)
 
 
 def tiled(run: Callable, x: np.ndarray, before: int, after: int) -> np.ndarray:
@@ -110,42 +110,37 @@ def tiled(run: Callable, x: np.ndarray, before: int, after: int) -> np.ndarray:
     return np.ascontiguousarray(np.concatenate(rows))
 
 
-def _run(x: np.ndarray, layers: dict[int, str], weights: dict[str, np.ndarray]) -> np.ndarray:
-    for number, kind in layers.items():
+def _run(
+    x: np.ndarray, layers: dict[int, str], file: str, last: tuple[np.ndarray, np.ndarray] | None = None
+) -> np.ndarray:
+    """Run layers of a file of weights over (h, w, c), and `last`, weights and bias of one more, after them."""
+    weights = read_weights(file)
+    (number, kind), *others = layers.items()
+    x = conv(x, weights[f"{number}.weight"], weights[f"{number}.bias"])
+    if kind == "relu conv":
+        np.maximum(x, 0, out=x)
+    features = Features.of(x)
+    spare = features.like(), features.like()
+    for number, kind in others:
         if kind == "block":
-            y = x
-            for part in (0, 2, 4):
-                y = conv(y, weights[f"{number}.conv.{part}.weight"], weights[f"{number}.conv.{part}.bias"])
-                if part < 4:
-                    np.maximum(y, 0, out=y)
-            y += x
-            x = np.maximum(y, 0, out=y)
-            continue
-        if kind == "twice":
-            x = x.repeat(2, 0).repeat(2, 1)
-        x = conv(x, weights[f"{number}.weight"], weights.get(f"{number}.bias"), 2 if kind == "half" else 1)
-        if kind == "relu conv":
-            np.maximum(x, 0, out=x)
-    return x
+            if not features.fits(spare[0]):
+                spare = features.like(), features.like()
+            parts = [prepared(file, f"{number}.conv.{part}") for part in (0, 2, 4)]
+            features.convolve(*parts[0], spare[0])
+            spare[0].convolve(*parts[1], spare[1])
+            spare[1].convolve(*parts[2], features, add=True)
+        elif kind == "twice":
+            features = features.enlarge(weights[f"{number}.weight"])
+        elif kind == "half":
+            features = Features.of(conv(features.to_array(), weights[f"{number}.weight"], None, 2))
+        else:
+            last = weights[f"{number}.weight"], weights[f"{number}.bias"]
+    assert last
+    return features.read(*last)
 
 
-def conv(x: np.ndarray, weights: np.ndarray, bias: np.ndarray | None, stride: int = 1) -> np.ndarray:
-    """3x3 convolution of (h, w, inputs) with zeros around, by (outputs, inputs, 3, 3) weights."""
-    outputs, inputs = weights.shape[:2]
-    matrix = np.ascontiguousarray(weights.transpose(2, 3, 1, 0).reshape(9 * inputs, outputs))
-    height, width = (-(-side // stride) for side in x.shape[:2])
-    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
-    y = np.empty((height, width, outputs), np.float32)
-    rows = max(1, CHUNK // width)
-    patches = np.empty((min(rows, height), width, 9, inputs), np.float32)
-    for top in range(0, height, rows):
-        count = min(rows, height - top)
-        for tap in range(9):
-            i, j = divmod(tap, 3)
-            first = top * stride + i
-            patches[:count, :, tap] = padded[first : first + count * stride : stride, j : j + width * stride : stride]
-        part = patches[:count].reshape(count * width, 9 * inputs) @ matrix
-        y[top : top + count] = part.reshape(count, width, outputs)
-    if bias is not None:
-        y += bias
-    return y
+@functools.cache
+def prepared(file: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of a convolution as `Features.convolve` takes them, and its bias."""
+    weights = read_weights(file)
+    return transformed(weights[f"{name}.weight"]), weights[f"{name}.bias"]

@@ -16,7 +16,7 @@ try:
     from torch import nn
 
     from .network import WIDTH, make_decoder, make_encoder
-except ImportError:  # numpy does it, in several times the time
+except ImportError:  # numpy does it, in more time
     torch = None  # type: ignore[assignment]
 
 WEIGHTS, LATENT_FORMAT, SCALE, PREFIXES = plain.WEIGHTS, plain.LATENT_FORMAT, plain.SCALE, plain.PREFIXES

@@ -37,7 +37,7 @@ def test_sides_are_filled_up_with_the_last_row_and_column():
     np.testing.assert_array_equal(tiny_vae.encode_pixels(narrow), tiny_vae.encode_pixels(filled))
 
 
-@pytest.mark.parametrize("size", [(40, 56), (33, 21)])
+@pytest.mark.parametrize("size", [(40, 56), (33, 21), (8, 3)])
 def test_numpy_gives_what_torch_gives(size, monkeypatch):
     image = drawing(*size)
     latent = tiny_vae.encode_pixels(image)
