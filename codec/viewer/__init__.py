@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 # In the order in which they need each other.
 WORKER = (
     "errors", "zstd_tables", "xxh64", "zstd", "json", "file", "palette", "arrays", "learned_layers", "learned",
-    "archive_entropy", "archive_blocks", "archive", "plan", "kernel", "wasm", "webgpu", "worker",
+    "archive_entropy", "archive_blocks", "archive", "component", "plan", "kernel", "wasm", "webgpu", "worker",
 )  # fmt: skip
 TITLE = "SDC viewer"
 

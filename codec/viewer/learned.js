@@ -250,6 +250,7 @@ function parseLearned(section, header, resources) {
   return {
     describe: `learned codec, quality ${Math.round(1 + (section[4] * 99) / 255)}`,
     weights: id,
+    canDecode: weights.canDecode,
     // The latent, (C, H, W).
     decode(progress) {
       if (!weights.canDecode) {

@@ -81,8 +81,25 @@
     if (bottom < canvas.height) copy(0, bottom - 1, canvas.width, 1, 0, bottom, canvas.width, canvas.height - bottom)
   }
 
+  // Draw what is seen of another model's latent onto a canvas of the image's true size.
+  async function drawComponent(own, number, canvas, note) {
+    const { pixels, height, width } = await helpers[0].call("component", { number }, note)
+    const small = document.createElement("canvas")
+    small.width = width
+    small.height = height
+    small.getContext("2d").putImageData(new ImageData(pixels, width), 0, 0)
+    const across = shownSize(own.width, own.factor * width)
+    const down = shownSize(own.height, own.factor * height)
+    const context = canvas.getContext("2d")
+    const [wide, high] = [across[1] / own.factor, down[1] / own.factor]
+    context.drawImage(small, 0, 0, wide, high, across[0], down[0], across[1], down[1])
+    fillEdges(context, across, down)
+    return { name: "main component of the latent", threads: 1 }
+  }
+
   // Decode an image onto a canvas of its true size.
   async function decode(own, number, canvas, note) {
+    if (own.images[number].gray) return drawComponent(own, number, canvas, note)
     const { latent, height, width } = await helpers[0].call("latent", { number }, (share) => note(share / 4))
     const scale = 8 // pixels a latent element
     const { name, tiles } = await helpers[0].call("image", { latent, height, width })
@@ -124,14 +141,15 @@
   }
 
   async function draw(own, number) {
-    const { problem } = own.images[number]
+    const { problem, gray } = own.images[number]
     element("problem").hidden = !problem
     element("problem").textContent = problem ?? ""
-    element("image").hidden = element("note").hidden = Boolean(problem)
+    element("note").hidden = Boolean(problem)
+    element("image").hidden = Boolean(problem) && !gray
     element("progress").hidden = true
     element("save").disabled = true
     element("status").textContent = ""
-    if (problem) return
+    if (problem && !gray) return
     const kept = own.kept.get(number)
     const canvas = kept ?? newCanvas(own)
     canvas.id = "image"
@@ -182,7 +200,7 @@
   function describe(own, number) {
     const image = own.images[number]
     const bits = (8 * own.bytes) / (own.images.length * (own.frames ?? 1) * own.width * own.height)
-    const frames = own.frames > 1 ? ` of ${own.frames} frames${image.problem ? "" : " (the first is shown)"}` : ""
+    const frames = own.frames > 1 ? ` of ${own.frames} frames${image.problem && !image.gray ? "" : " (the first is shown)"}` : ""
     const count = own.images.length > 1 ? `${own.images.length} images of ` : ""
     element("name").textContent = own.name
     element("about").textContent =
@@ -258,7 +276,8 @@
     await show(0)
     // The others of the strip, as long as nobody asks for one of them.
     for (let number = 1; number < own.images.length && file === own; number++) {
-      if (own.images[number].problem || own.kept.has(number)) continue
+      const { problem, gray } = own.images[number]
+      if ((problem && !gray) || own.kept.has(number)) continue
       running = running.then(async () => {
         if (file !== own || own.kept.has(number)) return
         const canvas = newCanvas(own)

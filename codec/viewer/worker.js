@@ -30,12 +30,18 @@ const calls = {
       latent: [header.channels, header.latentHeight, header.latentWidth],
       factor: header.format.factor,
       images: images.map(({ coder, stored, metadata }) => ({
-        coder, describe: stored.describe, metadata: describeMetadata(metadata), problem: problem(),
+        coder, describe: stored.describe, metadata: describeMetadata(metadata), ...problem(stored),
       })),
     }
   },
 
-  // The latent of an image, or of the first frame of a video, as the small decoder takes it: (4, height, width).
+  // What is shown of a latent that is not of SD1.x: pixels (RGBA), one an element.
+  component({ number }, progress) {
+    const { latent, height, width } = calls.latent({ number }, progress)
+    return { pixels: mainComponent(latent, opened.header.channels, height * width), height, width }
+  },
+
+  // The latent of an image, or of the first frame of a video, (channels, height, width).
   latent({ number }, progress) {
     const { channels, frames = 1, latentHeight: height, latentWidth: width } = opened.header
     const decoded = opened.images[number].stored.decode(progress)
@@ -68,19 +74,25 @@ const calls = {
   },
 }
 
-// Why there is no image to see, or undefined where there is one.
-function problem() {
+// { problem, gray }: why there is no image to see, where there is none, and whether to show its latent's main component.
+function problem(stored) {
   const { format, channels, frames = 1, width, height, latentWidth, latentHeight } = opened.header
   const area = latentHeight * latentWidth * Math.max(format.factor ** 2, 2 * channels)
   const pixels = frames * Math.max(width * height, area)
   if (pixels > MAX_DECODED) {
-    return `The image has ${(pixels / 1e6).toFixed(0)} megapixels, and this page decodes up to ${MAX_DECODED / 1e6}.`
+    return {
+      problem: `The image has ${(pixels / 1e6).toFixed(0)} megapixels, and this page decodes up to ${MAX_DECODED / 1e6}.`,
+    }
   }
-  if (format.name === "SD1.x") return undefined
-  return (
-    `The file holds a latent of ${format.name}, and the small decoder of this page knows SD1.x alone. ` +
-    "Load SDC in ComfyUI shows it, with a VAE of that model."
-  )
+  if (format.name === "SD1.x") return {}
+  const gray = stored.canDecode !== false
+  return {
+    gray,
+    problem:
+      `The file holds a latent of ${format.name}, and the small decoder of this page knows SD1.x alone. ` +
+      "Load SDC in ComfyUI shows it, with a VAE of that model." +
+      (gray ? " Below is the main component of the latent, in gray." : ""),
+  }
 }
 
 // [name, text] of each value, in the order of the file, and the workflow as a file.
@@ -91,7 +103,7 @@ function describeMetadata(metadata) {
 self.onmessage = async ({ data: { id, call, ...values } }) => {
   try {
     const result = await calls[call](values, (progress) => self.postMessage({ id, progress }))
-    const buffer = result?.buffer ?? result?.latent?.buffer
+    const buffer = result?.buffer ?? result?.latent?.buffer ?? result?.pixels?.buffer
     self.postMessage({ id, result }, buffer ? [buffer] : [])
   } catch (error) {
     self.postMessage({ id, error: { kind: error.kind, message: error.message } })

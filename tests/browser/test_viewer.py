@@ -15,7 +15,7 @@ import pytest
 import sdc_pack.codec as codec
 from PIL import Image
 from sdc_pack.codec import container, viewer
-from sdc_pack.codec.autoencoder import tiny_vae
+from sdc_pack.codec.autoencoder import thumbnail, tiny_vae
 from sdc_pack.codec.command_line.image_files import decode_to_file
 from sdc_pack.codec.viewer import resources
 
@@ -262,10 +262,19 @@ def test_files_are_dropped_and_chosen_and_several_images_are_a_strip(view, sever
     drop(page, "archive.sdc", archive.data)
     page.locator("#about", has_text="latent of 3 frames (the first is shown), archive, error at most 0.").wait_for()
     assert_same_image(shown(page), tiny_vae.decode_latent(codec.decode(archive)[:, 0]))
-    other = codec.encode([np.zeros((16, 8, 8), np.float32)], "custom", latent_format="Flux", metadata={"prompt": "a"})
-    drop(page, "flux.sdc", other[0].data)
+    latent = np.concatenate([codec.decode(image) for image in (*several, several[0])])
+    (other,) = codec.encode([latent], "archive", latent_format="Flux", metadata={"prompt": "a"})
+    drop(page, "flux.sdc", other.data)
     page.get_by_text("holds a latent of Flux, and the small decoder of this page knows SD1.x alone").wait_for()
-    assert page.locator("#prompt").inner_text() == "a" and not page.locator("#image").is_visible()
+    gray, expected = shown(page)[4::8, 4::8, 0], thumbnail.by_main_component(codec.decode(other))[..., 0]
+    assert abs(np.corrcoef(gray.ravel(), expected.ravel())[0, 1]) > 0.99  # of either sign
+    assert page.locator("#prompt").inner_text() == "a" and not page.locator("#note").is_visible()
+    if SCREENSHOTS:
+        page.screenshot(path=SCREENSHOTS / "viewer_flux.png")
+    (other,) = codec.encode([latent], quality=10, latent_format="Flux")
+    drop(page, "learned.sdc", other.data)
+    page.locator("#about", has_text="Flux latent, learned codec").wait_for()
+    assert page.locator("#problem").is_visible() and not page.locator("#image").is_visible()
 
 
 def test_tiles_and_threads_make_one_image(view):
