@@ -34,6 +34,11 @@ SETTINGS = {
 OWN, NEWEST = BOTH = ("own", "newest") if "SDC_FRONT_END" in os.environ else ("own", "own")
 
 
+def shipped(name: str) -> dict:
+    """The workflow of a template."""
+    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def pytest_generate_tests(metafunc):
     if "front_end" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("front_ends")

@@ -11,13 +11,13 @@ from sdc_pack.nodes.tiny import install
 from dev.server import Server
 
 from .comfy_page import SHOWN
-from .conftest import BOTH, ROOT, open_page
+from .conftest import BOTH, ROOT, open_page, shipped
 
 
 @pytest.mark.front_ends(*BOTH)
 def test_a_missing_model_is_reported(canvas_page):
     page = canvas_page
-    page.open_template("sdc_full_pipeline")
+    page.load(shipped("sdc_full_pipeline"))
     page.queue()
     if page.is_old:  # it only draws a red frame around the nodes
         page.wait("() => app.graph.nodes.filter(node => node.has_errors).length === 2")

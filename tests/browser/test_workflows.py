@@ -1,13 +1,11 @@
 """The shipped workflows in the page: listed, opened in both renderers, run, canceled."""
 
-import json
-
 import pytest
 
 from dev.random_models import NAMES as RANDOM_MODELS
 
 from .comfy_page import SHOWN
-from .conftest import BOTH, NEWEST, ROOT
+from .conftest import BOTH, NEWEST, ROOT, shipped
 
 WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 TALLER = 24  # pixels by which a line more or less on a node may change it
@@ -19,10 +17,6 @@ OPEN = """async name => {
     return { scale: app.canvas.ds.scale, size: [app.graph.nodes.length, app.graph.links.size],
              missing: app.graph.nodes.filter(n => !LiteGraph.registered_node_types[n.type]).map(n => n.type) }
 }"""
-
-
-def shipped(name: str) -> dict:
-    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(autouse=True)
