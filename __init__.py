@@ -8,6 +8,7 @@ async def comfy_entrypoint():
     from server import PromptServer
 
     from .nodes.compare import SDCCompare
+    from .nodes.compress_folder import SDCCompressFolder
     from .nodes.contact_sheet import SDCContactSheet
     from .nodes.ddim_invert import SDCDDIMInvert
     from .nodes.decode import SDCDecode
@@ -33,6 +34,7 @@ async def comfy_entrypoint():
                 SDCLoad,
                 SDCLoadFolder,
                 SDCLoadImageFolder,
+                SDCCompressFolder,
                 SDCContactSheet,
                 SDCDecode,
                 SDCRegenerate,

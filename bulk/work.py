@@ -1,7 +1,6 @@
 """What a worker does with one image: ComfyUI's own loaders and the pack's own nodes, in this process."""
 
 import io
-import json
 import time
 
 import comfy.controlnet
@@ -18,7 +17,7 @@ from ..nodes.images.sizes import restore_size
 from ..nodes.latent_quantize import SDCLatentQuantize
 from ..nodes.latents.arrays import to_latent
 from ..nodes.metadata.embedding import embed_metadata
-from ..nodes.metadata.prompt_graph import Found, find_generation
+from ..nodes.metadata.image_files import generation_of_file
 from ..nodes.regenerate import SDCRegenerate
 from ..nodes.tiny import models as tiny
 from . import tiles
@@ -147,23 +146,6 @@ def run_node(node, **inputs) -> tuple:
     known = {each.id: getattr(each, "default", None) for each in node.define_schema().inputs}
     defaults = {key: value for key, value in known.items() if value is not None}
     return node.execute(**{**defaults, **inputs}).result
-
-
-def generation_of_file(opened: Image.Image) -> Found:
-    """How ComfyUI made a PNG, by the graph that it keeps inside; nothing where there is none.
-
-    A graph with several Save nodes is in the files of all of them and does not say which one is this, so they have to
-    agree.
-    """
-    try:
-        graph = json.loads(opened.info["prompt"])
-        savers = [key for key, node in graph.items() if "Save" in node["class_type"]]
-        found, *others = [find_generation(graph, saver) for saver in savers]
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
-        return Found({})
-    if any(other.values != found.values for other in others):
-        return Found({}, reason="which of the Save nodes in its graph has written it is not known")
-    return found
 
 
 def png(image: torch.Tensor) -> bytes:

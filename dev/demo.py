@@ -62,7 +62,7 @@ def main(arguments: list[str], settings: dict) -> int:
 
 
 def run(options, comfyui: Path, shared: Path) -> int:
-    name = "sdc_full_pipeline" if options.checkpoint else "sdc_demo_tiny"
+    name = "sdc_full_pipeline" if options.checkpoint else "sdc_regenerate"
     shipped, workflow = (
         json.loads((REPO / "workflows" / path).read_text("utf-8")) for path in (f"api/{name}.json", f"{name}.json")
     )
@@ -119,6 +119,22 @@ def find_images(paths: list[Path], folder: Path) -> dict[str, Path]:
     return found
 
 
+def with_previews(shipped: dict) -> dict:
+    """The prompt with previews of what is compared here, in the place of the workflow's own comparison."""
+    compared = [node_id for node_id, node in shipped.items() if node["class_type"] == "SDCCompare"]
+    kept = {
+        node_id: copy.deepcopy(node)
+        for node_id, node in shipped.items()
+        if node_id not in compared and node["inputs"].get("images", [None])[0] not in compared
+    }
+    if compared:
+        outputs = {"ImageScaleToTotalPixels": 0, "SDCRegenerate": 1}  # the original and the decoded image
+        for node_id in [node_id for node_id, node in kept.items() if node["class_type"] in outputs]:
+            output = outputs[kept[node_id]["class_type"]]
+            kept[f"preview {node_id}"] = {"class_type": "PreviewImage", "inputs": {"images": [node_id, output]}}
+    return kept
+
+
 def swap(prompt: dict, wanted: dict) -> list[str]:
     """Give inputs of these names other values where no node is connected, "image" only where it is a file's name.
 
@@ -142,7 +158,7 @@ def process(client: Client, shipped: tuple, wanted: dict, output: Path, lpips) -
     """
     entries: list[Entry] = []
     for preset, settings in PRESETS.items():
-        prompt = copy.deepcopy(shipped[0])
+        prompt = with_previews(shipped[0])
         settings = {} if "ckpt_name" in wanted else settings
         for line in swap(prompt, {**settings, **wanted, "preset": preset}):
             say(f"  {line}")

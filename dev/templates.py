@@ -41,20 +41,42 @@ class Thumbnail:
     footer: str
     columns: int = 2
     settings: dict = field(default_factory=dict)  # for the tiny models, where those of the workflow are for big ones
+    only: tuple[str, ...] = ()  # classes of the nodes that run; all where there are none
+    crop: tuple[float, float, float, float] = (0, 0, 1, 1)  # of each preview: left, top, right, bottom
 
 
+PACK = "by the small models of the pack"
+HELD = "What the file holds"
 PARTIAL = {"strength": 0.15, "steps": 13, "canny_strength": 1.0}
-# The images of the others are drawn by hand: they show what the tiny models cannot draw, or what no preview shows.
+ROWS = (0, 0.12, 1, 0.72)  # of the sheet of SDC Compare: the images, and the zoom
+COMPRESSED = ("LoadImage", "ImageScaleToTotalPixels", "VAEEncode", "SDCLatentQuantize", "SDCSave")
+FAMILIES = {"sdxl": "SDXL", "sd3": "SD 3.5", "flux": "Flux", "z_image": "Z-Image", "qwen_image": "Qwen-Image"}
+# That of sdc_generated_art is drawn by hand: the small models cannot draw a lighthouse. Labels stand below the images:
+# the page paints a badge over the upper left corner.
 THUMBNAILS = {
     "sdc_demo_tiny": Thumbnail(
-        {"original": "Original", "from {size}": "Regenerated"}, "start here · by the small models of the pack"
+        {"original, {size}, and a JPEG of that size": "Original, SDC, and JPEG of the same size"},
+        f"start here · {PACK}", columns=1, crop=ROWS,
     ),
-    "sdc_compress": Thumbnail(
-        {"original": "Original", "from {size}": "What the file holds"}, "compress · by the small models of the pack"
+    "sdc_regenerate": Thumbnail(
+        {"original, decoded from {size}, and regenerated": "Original, decoded and regenerated"},
+        f"remove artifacts · {PACK}", columns=1, crop=ROWS,
+    ),
+    "sdc_compress": Thumbnail({"original": "Original", "from {size}": "What the file holds"}, f"compress · {PACK}"),
+    "sdc_decompress": Thumbnail(
+        {"600x400 from 3.1 kB": "What the file holds"}, f"open a .sdc file · {PACK}", columns=1,
+    ),
+    "sdc_compress_a_folder": Thumbnail(
+        {"a file of each": "What the files hold"}, f"your output folder in one go · {PACK}", columns=1,
+        settings={"columns": 2},
+    ),
+    "sdc_folder_to_folder": Thumbnail(
+        {"what is in output/SDC": "What is in the folder"}, f"open a whole folder · {PACK}", columns=1,
+        settings={"columns": 3}, only=("SDCLoadFolder", "SDCContactSheet", "PreviewImage"),
     ),
     "sdc_keep_a_part_finer": Thumbnail(
         {"without a mask": "Without the mask", "finer where it was painted": "With the mask"},
-        "a part kept finer, at the same size", columns=2,
+        "a part kept finer, at the same size",
     ),
     "sdc_full_pipeline": Thumbnail(
         {
@@ -66,16 +88,25 @@ THUMBNAILS = {
     "sdc_experiment": Thumbnail(
         {f"{strength} · {canny}": f"strength {strength} · canny {canny}"
          for canny in ("0.3", "1") for strength in ("0.15", "0.3", "0.6")},
-        "strength and canny, side by side · by the small models of the pack", columns=3,
+        f"strength and canny, side by side · {PACK}", columns=3,
     ),
     "sdc_table1": Thumbnail(
         {"next to JPEG, WebP and AVIF of {size}": "Table 1"},
-        "the paper's Table 1 · by small models, strength 0.15", columns=1, settings=PARTIAL,
+        "the paper's Table 1 · by small models, strength 0.15", columns=1, settings=PARTIAL, crop=ROWS,
     ),
     "sdc_regenerate_stock_nodes": Thumbnail(
         {"Regenerate with Canny": "Regenerate with Canny", "stock nodes": "Stock nodes"},
-        "the same from stock nodes · by the small models of the pack", settings={"canny_strength": 1.0},
+        f"the same from stock nodes · {PACK}", settings={"canny_strength": 1.0},
     ),
+    "sdc_change_the_prompt": Thumbnail(
+        {"\u201ca photograph of a raccoon\u201d becomes what you write": HELD},
+        "change an image with a prompt · needs SD 1.x", columns=1, only=COMPRESSED,
+    ),
+    **{
+        # Best stores all of them through the small VAE of the pack, so this is what the file holds.
+        f"sdc_{name}": Thumbnail({"original": "Original", "from {size}": HELD}, f"with {title}", only=COMPRESSED)
+        for name, title in FAMILIES.items()
+    },
 }  # fmt: skip
 
 
@@ -90,7 +121,7 @@ def main(names: list[str], settings: dict) -> int:
             write(source, serialize(page))
             write(WORKFLOWS / "api" / source.name, submitted(page))
             if name in names and name in THUMBNAILS:  # which takes minutes
-                found = run_tiny(name, THUMBNAILS[name].settings, server)
+                found = run_tiny(name, THUMBNAILS[name].settings, server, THUMBNAILS[name].only)
                 draw(THUMBNAILS[name], found).save(WORKFLOWS / f"{name}.jpg", quality=88)
             say(name)
     return 0
@@ -106,7 +137,8 @@ def open_page(settings: dict):
         for image in (*SAMPLES.glob("*.jpg"), *SAMPLES.glob("*.webp")):
             shutil.copy(image, base / "input")
         (base / "input" / "sdc_sample").mkdir()
-        shutil.copy(SAMPLES / "sdc_cat.jpg", base / "input" / "sdc_sample")
+        for image in SAMPLES.glob("*.jpg"):
+            shutil.copy(image, base / "input" / "sdc_sample")
         say("Starting ComfyUI")
         with (
             Server(
@@ -133,7 +165,8 @@ def load(page, workflow: dict):
 def serialize(page) -> dict:
     # As text: what is undefined, Playwright would turn into null, which the front end's own schema refuses.
     workflow = json.loads(page.evaluate("() => JSON.stringify(app.graph.serialize())"))
-    workflow["extra"] = {}  # where the view was, and which versions
+    # Without where the view was, and which versions; what App mode shows stays.
+    workflow["extra"] = {key: workflow["extra"][key] for key in ("linearData",) if key in workflow["extra"]}
     for node in workflow["nodes"]:
         if node["type"].startswith("SDC"):
             node["properties"] |= {"cnr_id": "comfyui-sdc", "ver": VERSION}
@@ -155,7 +188,10 @@ def run_tiny(name: str, values: dict, server: Server, only: tuple[str, ...] = ()
     Returns title of a preview -> its image, and "bytes": those of the file that was written.
     """
     prompt = json.loads((WORKFLOWS / "api" / f"{name}.json").read_text(encoding="utf-8"))
-    prompt = {node_id: node for node_id, node in prompt.items() if not only or node["class_type"] in only}
+    if only == COMPRESSED:
+        prompt = compressed_alone(prompt)
+    elif only:
+        prompt = {node_id: node for node_id, node in prompt.items() if node["class_type"] in only}
     swap(prompt, TINY | values)
     found: dict = {}
     for node_id, output in server.client.run(prompt).items():
@@ -168,8 +204,30 @@ def run_tiny(name: str, values: dict, server: Server, only: tuple[str, ...] = ()
     return found
 
 
+def compressed_alone(prompt: dict) -> dict:
+    """The nodes of COMPRESSED with the small VAE of the pack, and previews of the original and of the file."""
+    kept = {node_id: node for node_id, node in prompt.items() if node["class_type"] in COMPRESSED}
+    (scale,), (save,) = (
+        [node_id for node_id, node in kept.items() if node["class_type"] == kind]
+        for kind in ("ImageScaleToTotalPixels", "SDCSave")
+    )
+    for node in kept.values():
+        if "vae" in node["inputs"]:
+            node["inputs"]["vae"] = ["tiny", 2]
+    nodes = {
+        "tiny": ("SDCLoadTinyModels", {}, ""),
+        "decode": ("SDCDecode", {"sdc": [save, 0], "vae": ["tiny", 2]}, ""),
+        "original": ("PreviewImage", {"images": [scale, 0]}, "Original"),
+        "held": ("PreviewImage", {"images": ["decode", 0]}, HELD),
+    }
+    return kept | {
+        name: {"class_type": kind, "inputs": inputs, "_meta": {"title": title}}
+        for name, (kind, inputs, title) in nodes.items()
+    }
+
+
 def draw(thumbnail: Thumbnail, found: dict) -> Image.Image:
-    """The previews with their labels above them, in a grid, and the footer below."""
+    """The previews with their labels below them, in a grid, and the footer below all."""
     rows = -(-len(thumbnail.previews) // thumbnail.columns)
     width, height = SIDE // thumbnail.columns, (SIDE - FOOTER_HEIGHT) // rows
     sheet = Image.new("RGB", (SIDE, SIDE), BACKGROUND)
@@ -177,8 +235,11 @@ def draw(thumbnail: Thumbnail, found: dict) -> Image.Image:
     for number, (label, title) in enumerate(thumbnail.previews.items()):
         label = label.format(size=f"{found.get('bytes', 0) / 1000:.1f} kB")
         left, top = number % thumbnail.columns * width, number // thumbnail.columns * height
-        sheet.paste(ImageOps.fit(found[title], (width - 4, height - LABEL_HEIGHT - 2)), (left + 2, top + LABEL_HEIGHT))
-        pen.text((left + 6, top + LABEL_HEIGHT // 2), label, FOREGROUND, font(width, label), anchor="lm")
+        size = found[title].size
+        part = found[title].crop([round(share * size[side % 2]) for side, share in enumerate(thumbnail.crop)])
+        sheet.paste(ImageOps.fit(part, (width - 4, height - LABEL_HEIGHT - 2)), (left + 2, top + 2))
+        middle = top + height - LABEL_HEIGHT // 2
+        pen.text((left + 6, middle), label, FOREGROUND, font(width, label), anchor="lm")
     pen.text((SIDE // 2, SIDE - FOOTER_HEIGHT // 2), thumbnail.footer, FOREGROUND, font(SIDE, thumbnail.footer), "mm")
     return sheet
 

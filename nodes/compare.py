@@ -13,7 +13,7 @@ from . import CATEGORY
 from .comparison import baselines, metrics
 from .comparison.entries import Entry, compare, to_batches
 from .comparison.sheet import draw_sheet
-from .comparison.table import to_csv, to_markdown
+from .comparison.table import in_one_line, to_csv, to_markdown
 from .files.paths import save_under
 from .progress import cancelable
 from .sockets.sdc import SDC
@@ -167,7 +167,12 @@ class SDCCompare(io.ComfyNode):
             table,
             ui={
                 "files": [ui.SavedResult(filename, subfolder, io.FolderType.output)],
-                "text": [f"{filename}: all metrics", *notes],
+                "text": [
+                    *(in_one_line(each) for each in compared[:1]),
+                    f"{filename}: all metrics",
+                    *notes,
+                    *([about_lpips] if lpips is None else []),
+                ],
             },
         )
 

@@ -5,7 +5,7 @@ from comfy_api.v0_0_2 import io
 from . import CATEGORY, plain_errors
 from .inversion.euler import MAX_REFINE
 from .inversion.image_to_noise import DDIM, EXACT_PAIR, image_to_noise
-from .sockets.sdc import SDC
+from .sockets.sdc import SDC, USES_STRENGTH
 
 
 class SDCDDIMInvert(io.ComfyNode):
@@ -115,6 +115,7 @@ class SDCDDIMInvert(io.ComfyNode):
                     "auto_strength",
                     default=False,
                     optional=True,
+                    extra_dict=USES_STRENGTH,
                     tooltip=(
                         "Adds just enough noise to cover the compression damage, which is estimated from the file: "
                         "removes artifacts and changes as little as possible. Needs sdc; strength is then ignored."

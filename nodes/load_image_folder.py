@@ -1,8 +1,5 @@
 """Load Image Folder: outputs are lists, so ComfyUI runs what follows once for each image, and names go along."""
 
-import math
-import os
-
 import comfy.model_management
 import torch
 from comfy_api.v0_0_2 import io
@@ -10,7 +7,8 @@ from PIL import Image
 
 from ..codec.autoencoder.srgb import SUFFIXES, to_srgb
 from . import CATEGORY
-from .files.folders import ORDERS, PLACES, choose_files, prefix_of
+from .files.folder_inputs import check_choice, order_inputs, place_inputs, state_of
+from .files.folders import choose_files, prefix_of
 from .files.listing import find_listed
 
 MAX_LINES = 20
@@ -27,43 +25,8 @@ class SDCLoadImageFolder(io.ComfyNode):
             "that follow run once for each. Connect name to the file name of Save SDC to keep the names.",
             search_aliases=["sdc", "batch", "folder", "directory", "list", "load many", "load images", "compress"],
             inputs=[
-                io.Combo.Input(
-                    "place",
-                    options=list(PLACES),
-                    default="input",
-                    tooltip="input: the folder for uploads. output: the folder that Save Image writes to.",
-                ),
-                io.String.Input(
-                    "folder",
-                    default="",
-                    tooltip="A subfolder, with / between names; its own subfolders are included. Empty: everything.",
-                ),
-                io.String.Input(
-                    "pattern",
-                    default="*",
-                    tooltip="Which files: * matches any characters, ? one. cat*.png: PNG files that start with cat.",
-                ),
-                io.Combo.Input(
-                    "order",
-                    options=list(ORDERS),
-                    default="name",
-                    tooltip="By name, or by the time when the files were written.",
-                ),
-                io.Int.Input(
-                    "index",
-                    default=0,
-                    min=0,
-                    max=10**6,
-                    tooltip="The first image to load, in that order; 0 is the first one.",
-                ),
-                io.Int.Input(
-                    "limit",
-                    default=0,
-                    min=0,
-                    max=10**6,
-                    tooltip="Maximum number of images; 0 for all. All stay in memory: load thousands in parts, with "
-                    "index.",
-                ),
+                *place_inputs("input", "", "*", "cat*.png"),
+                *order_inputs("images"),
             ],
             outputs=[
                 io.Image.Output(
@@ -79,22 +42,11 @@ class SDCLoadImageFolder(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, folder, pattern):
-        if folder is None or pattern is None:  # linked to a node that has not run yet
-            return True
-        try:
-            choose_files("input", folder, pattern, "name", 0, 1, SUFFIXES)
-        except ValueError as error:
-            return str(error)
-        return True
+        return check_choice(folder, pattern)
 
     @classmethod
     def fingerprint_inputs(cls, place, folder, pattern, order, index, limit):
-        try:
-            files = choose_files(place, folder, pattern, order, index, limit, SUFFIXES)
-            states = [os.stat(find_listed(file)) for file in files]
-        except (ValueError, OSError):
-            return math.nan  # equal to nothing, so the node runs and raises the error
-        return [(file, state.st_mtime_ns, state.st_size) for file, state in zip(files, states, strict=True)]
+        return state_of(place, folder, pattern, order, index, limit, SUFFIXES)
 
     @classmethod
     def execute(cls, place, folder, pattern, order, index, limit) -> io.NodeOutput:

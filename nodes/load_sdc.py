@@ -85,4 +85,4 @@ class SDCLoad(io.ComfyNode):
         values = first.metadata.get("prompt", ""), first.width, first.height, *generation_values(first)
         latent, notes = open_for(vae, images)
         lines = about_file(images, num_bytes) + notes
-        return io.NodeOutput(latent, images, *values, ui={"text": lines})
+        return io.NodeOutput(latent, images, *values, ui={"text": lines, "sdc_file": [file]})

@@ -1,14 +1,14 @@
 """Load SDC Folder: outputs are lists, so ComfyUI runs what follows once for each file."""
 
-import math
 import os
 
 from comfy_api.v0_0_2 import io
 
 from .. import codec
 from . import CATEGORY
-from .files.folders import ORDERS, PLACES, choose_files
-from .files.listing import find_listed, load_listed
+from .files.folder_inputs import check_choice, order_inputs, place_inputs, state_of
+from .files.folders import choose_files
+from .files.listing import load_listed
 from .latents.arrays import to_latent
 from .metadata.outputs import generation_outputs, generation_values
 from .progress import steps
@@ -29,43 +29,8 @@ class SDCLoadFolder(io.ComfyNode):
             "each. An image sequence is loaded as a batch.",
             search_aliases=["sdc", "batch", "folder", "directory", "list", "load many", "decompress"],
             inputs=[
-                io.Combo.Input(
-                    "place",
-                    options=list(PLACES),
-                    default="output",
-                    tooltip="output: the folder that Save SDC writes to. input: the folder for uploads.",
-                ),
-                io.String.Input(
-                    "folder",
-                    default="SDC",
-                    tooltip="A subfolder, with / between names; its own subfolders are included. Empty: everything.",
-                ),
-                io.String.Input(
-                    "pattern",
-                    default="*.sdc",
-                    tooltip="Which files: * matches any characters, ? one. cat*.sdc: all names that start with cat.",
-                ),
-                io.Combo.Input(
-                    "order",
-                    options=list(ORDERS),
-                    default="name",
-                    tooltip="By name, or by the time when the files were written.",
-                ),
-                io.Int.Input(
-                    "index",
-                    default=0,
-                    min=0,
-                    max=10**6,
-                    tooltip="The first file to open, in that order; 0 is the first one.",
-                ),
-                io.Int.Input(
-                    "limit",
-                    default=0,
-                    min=0,
-                    max=10**6,
-                    tooltip="Maximum number of files; 0 for all. All images stay in memory: load thousands of files in "
-                    "parts, with index.",
-                ),
+                *place_inputs("output", "SDC", "*.sdc", "cat*.sdc"),
+                *order_inputs("files"),
                 io.Int.Input(
                     "max_megapixels",
                     default=36,
@@ -90,22 +55,11 @@ class SDCLoadFolder(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, folder, pattern):
-        if folder is None or pattern is None:  # linked to a node that has not run yet
-            return True
-        try:
-            choose_files("input", folder, pattern, "name", 0, 1)
-        except ValueError as error:
-            return str(error)
-        return True
+        return check_choice(folder, pattern)
 
     @classmethod
     def fingerprint_inputs(cls, place, folder, pattern, order, index, limit, max_megapixels=36):
-        try:
-            files = choose_files(place, folder, pattern, order, index, limit)
-            states = [os.stat(find_listed(file)) for file in files]
-        except (ValueError, OSError):
-            return math.nan  # equal to nothing, so the node runs and raises the error
-        return [(file, state.st_mtime_ns, state.st_size) for file, state in zip(files, states, strict=True)]
+        return state_of(place, folder, pattern, order, index, limit)
 
     @classmethod
     def execute(cls, place, folder, pattern, order, index, limit, max_megapixels=36) -> io.NodeOutput:

@@ -9,7 +9,7 @@ from .inversion.image_to_noise import image_to_noise
 from .latents.vae import decode_latent, open_for
 from .regeneration.edges import canny_edges
 from .regeneration.noise_to_image import noise_to_image
-from .sockets.sdc import SDC
+from .sockets.sdc import SDC, USES_STRENGTH
 
 
 class SDCRegenerate(io.ComfyNode):
@@ -55,6 +55,7 @@ class SDCRegenerate(io.ComfyNode):
                     "auto_strength",
                     default=True,
                     optional=True,
+                    extra_dict=USES_STRENGTH,
                     tooltip="Adds just enough noise to cover the compression damage: removes artifacts and changes as "
                     "little as possible. Off: uses strength.",
                 ),

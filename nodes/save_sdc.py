@@ -7,6 +7,7 @@ from . import CATEGORY, plain_errors
 from .files.saving import APART, TOGETHER, fill_in, pack_files, write_file
 from .latents.arrays import to_latent
 from .metadata.embedding import embed_metadata
+from .metadata.loaded_file import find_loaded_file
 from .metadata.outputs import load_sdc_outputs
 from .metadata.prompt_graph import find_generation
 from .previews.thumbnail import save_thumbnail
@@ -77,7 +78,8 @@ class SDCSave(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="The original image, to compare its PNG with; it is not stored.",
+                    tooltip="The original image, to compare the size with that of its PNG where the file that it was "
+                    "loaded from is not known; it is not stored.",
                 ),
                 io.Boolean.Input(
                     "thumbnail",
@@ -103,6 +105,8 @@ class SDCSave(io.ComfyNode):
                 io.Latent.Output(
                     "decoded", display_name="LATENT", tooltip="The latent as read back from the file, for VAE Decode."
                 ),
+                # Of any type, since the combo inputs of nodes accept no text.
+                io.AnyType.Output("file", tooltip="The name of the file, for Load SDC; the first one of a batch."),
             ],
         )
 
@@ -122,7 +126,9 @@ class SDCSave(io.ComfyNode):
         ]
         # Everything that can fail comes before the first file.
         files = pack_files([encoded for encoded, _ in embedded], batch)
-        compared = [file.times_smaller(image, check_cancel) for file in files]
+        # An image file with several frames became several files, of which each is a part of it.
+        loaded = find_loaded_file(cls.hidden.prompt, cls.hidden.unique_id) if len(files) == 1 else None
+        compared = [file.compared(loaded, image, check_cancel) for file in files]
         written, results, images, lines = [], [], [], []
         to_write = list(zip(fill_in(filename_prefix, files), files, compared, strict=True))
         for prefix, file, comparison in steps(to_write):
@@ -136,4 +142,6 @@ class SDCSave(io.ComfyNode):
         lines += dict.fromkeys(note for _, notes in embedded for note in notes)
         # The first image that a job lists is the one that stands for it.
         shown = {"images": images} if images else {}
-        return io.NodeOutput(written, to_latent(written), ui={**shown, "files": results, "text": lines})
+        first = results[0]
+        name = "/".join(filter(None, (first["subfolder"], first["filename"]))) + " [output]"
+        return io.NodeOutput(written, to_latent(written), name, ui={**shown, "files": results, "text": lines})

@@ -3,7 +3,7 @@ import { t } from "./i18n.js"
 
 const FRAME =
   "color: var(--input-text); background: var(--comfy-menu-bg); border: 1px solid var(--border-color); " +
-  "border-radius: 8px; padding: 16px; max-width: 480px; font: 14px/1.4 sans-serif"
+  "border-radius: 8px; padding: 16px; max-width: 480px; max-height: 80vh; overflow-y: auto; font: 14px/1.4 sans-serif"
 const BUTTON =
   "color: inherit; background: var(--comfy-input-bg); border: 1px solid var(--border-color); " +
   "border-radius: 6px; padding: 6px 12px; font: inherit; cursor: pointer"

@@ -27,15 +27,22 @@ function promotedFile(node) {
 
 export const takesFiles = (node) => Boolean(fileWidget(node))
 
+// The file that a Load SDC opens: the chosen one, or where another node gives it, the one of the last run.
+function fileOf(node) {
+  return node.isInputConnected?.(node.findInputSlot("file")) ? node.sdcFile : fileWidget(node)?.value
+}
+
 async function describe(node) {
   if (node.comfyClass !== "SDCLoad") return
-  const file = fileWidget(node)?.value
+  const file = fileOf(node)
   if (!file || !isSdc({ name: splitName(file).filename })) return show(node, []) // the list is empty and says so
   try {
     const found = await info(file)
-    if (fileWidget(node).value === file) show(node, found.lines, [thumbnail({ ...found, file })])
+    if (fileOf(node) !== file) return
+    node.sdcModel = found.has_settings ? found.model : undefined // for its menu
+    show(node, found.lines, [thumbnail({ ...found, file })])
   } catch (error) {
-    if (fileWidget(node).value === file) show(node, [`⚠ ${error.message}`])
+    if (fileOf(node) === file) show(node, [`⚠ ${error.message}`])
   }
 }
 
@@ -171,13 +178,19 @@ app.registerExtension({
     const onExecuted = node.onExecuted
     node.onExecuted = function (output) {
       onExecuted?.call(this, output)
+      node.sdcFile = output?.sdc_file?.[0]
       describe(node) // the file may have changed since it was chosen
+    }
+    const onConnectionsChange = node.onConnectionsChange
+    node.onConnectionsChange = function (...values) {
+      onConnectionsChange?.apply(this, values)
+      describe(node)
     }
     describe(node)
   },
 
   getNodeMenuItems(node) {
-    const file = node.comfyClass === "SDCLoad" && fileWidget(node)?.value
+    const file = node.comfyClass === "SDCLoad" && fileOf(node)
     if (!file || !isSdc({ name: splitName(file).filename })) return []
     return [
       null,

@@ -2,18 +2,10 @@
 import { app } from "../../scripts/app.js"
 import { chooseDialog } from "./dialog.js"
 import { warn } from "./files.js"
+import { add, below, connect, listOf, rightOf, slotOf, sourceOf, vaeIn, widgetOf } from "./graph.js"
 import { t } from "./i18n.js"
 
-const GAP = 60
-const MIN_WIDTH = 280 // before Vue has drawn a node, it is wider than it says
-
-const slotOf = (slots, type) => slots?.findIndex((slot) => slot.type === type) ?? -1
-
-// What is wired to an input, [node, output]; undefined for an input that is free or fed from outside the subgraph.
-function sourceOf(node, input) {
-  const from = input >= 0 && node.getInputNode(input)
-  return from ? [from, node.getInputLink(input).origin_slot] : undefined
-}
+const TINY = "SDCLoadTinyModels"
 
 // Where an image comes from: this node or, if it only shows images, the node before it.
 function imageSource(node) {
@@ -37,35 +29,22 @@ function vaeAbove(node) {
   return undefined
 }
 
-// A VAE that is in the graph already: the loader of a VAE, else that of a checkpoint.
-function vaeIn(graph) {
-  const nodes = graph.nodes.filter((node) => slotOf(node.outputs, "VAE") >= 0)
-  const vae = nodes.find((node) => node.type === "VAELoader") ?? nodes[0]
-  return vae && [vae, slotOf(vae.outputs, "VAE")]
+// The checkpoint whose VAE is to be used, TINY for the models of the pack; undefined after Esc.
+function chooseModel() {
+  const checkpoints = listOf("CheckpointLoaderSimple", "ckpt_name")
+  if (checkpoints.length < 2) return checkpoints[0] ?? TINY
+  return chooseDialog({
+    title: t("Which model is this for?"),
+    message: t("No VAE is in this graph yet. Choose the checkpoint whose VAE compresses the image."),
+    answers: [[TINY, t("The tiny models of the pack")], ...checkpoints.map((name) => [name, name])],
+  })
 }
 
-const rightOf = (node) => [node.pos[0] + Math.max(node.size[0], MIN_WIDTH) + GAP, node.pos[1]]
-const below = (node) => [node.pos[0], node.pos[1] + node.size[1] + 2 * GAP]
-
-function add(graph, type, pos) {
-  const node = LiteGraph.createNode(type)
-  node.pos = pos // before it is in the graph: Vue as ComfyUI 0.16.3 has it does not notice it afterwards
-  graph.add(node)
-  return node
-}
-
-function addVae(graph, encoder) {
-  const loader = add(graph, "CheckpointLoaderSimple", below(encoder))
+function addVae(graph, model, encoder) {
+  const loader = add(graph, model === TINY ? TINY : "CheckpointLoaderSimple", below(encoder))
+  if (model !== TINY) widgetOf(loader, "ckpt_name").value = model
   return [loader, slotOf(loader.outputs, "VAE")]
 }
-
-// To the first input that takes this type.
-function connect([from, output], to, type) {
-  const input = to.inputs.findIndex((slot) => String(slot.type).split(",").includes(type))
-  from.connect(output, to, input)
-}
-
-const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name)
 
 // The latent format is stored in the file. The node derives it from the VAE; where the VAE comes from outside the
 // subgraph, the user is asked.
@@ -88,22 +67,29 @@ async function setLatentFormat(quantize, vae) {
 async function compress(node) {
   const graph = node.graph
   const image = imageSource(node)
-  let encoder = node
-  if (node.type !== "VAEEncode") {
-    encoder = add(graph, "VAEEncode", rightOf(node))
-    connect(image, encoder, "IMAGE")
-  }
-  const slot = slotOf(encoder.inputs, "VAE")
-  const fromOutside = encoder.isInputConnected(slot) && !sourceOf(encoder, slot)
-  const vae = fromOutside ? undefined : (vaeAbove(encoder) ?? vaeIn(graph) ?? addVae(graph, encoder))
-  if (vae && !encoder.isInputConnected(slot)) connect(vae, encoder, "VAE")
+  const isEncoder = node.type === "VAEEncode"
+  const slot = slotOf(node.inputs, "VAE")
+  const fromOutside = isEncoder && node.isInputConnected(slot) && !sourceOf(node, slot)
+  let vae = fromOutside ? undefined : (vaeAbove(node) ?? vaeIn(graph))
+  const model = fromOutside || vae ? undefined : await chooseModel()
+  if (!fromOutside && !vae && !model) return // Esc: nothing is added
+
+  const encoder = isEncoder ? node : add(graph, "VAEEncode", rightOf(node))
+  if (!isEncoder) connect(image, encoder, "IMAGE")
+  if (model) vae = addVae(graph, model, encoder)
+  if (vae && !encoder.isInputConnected(slotOf(encoder.inputs, "VAE"))) connect(vae, encoder, "VAE")
   const quantize = add(graph, "SDCLatentQuantize", rightOf(encoder))
   const save = add(graph, "SDCSave", rightOf(quantize))
+  const decode = add(graph, "SDCDecode", rightOf(save))
+  const preview = add(graph, "PreviewImage", below(decode))
   connect([encoder, 0], quantize, "LATENT")
   connect([quantize, 0], save, "SDC")
+  connect([save, 0], decode, "SDC")
+  connect([decode, 0], preview, "IMAGE")
+  if (vae) connect(vae, decode, "VAE")
   // Its true size, and the PNG that the file is compared with.
   for (const target of image ? [quantize, save] : []) connect(image, target, "IMAGE")
-  app.canvas.selectItems?.([quantize, save])
+  app.canvas.selectItems?.([quantize, save, decode, preview])
   app.canvas.setDirty(true, true)
   await setLatentFormat(quantize, vae)
 }

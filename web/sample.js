@@ -2,14 +2,21 @@
 import { api } from "../../scripts/api.js"
 import { app } from "../../scripts/app.js"
 
-// By the class of the node that loads it: the widget; and by the value of that, the file and its subfolder of the input
-// folder. The masked one is transparent where it is painted over, as the mask editor saves images.
+// By the class of the node that loads them: the widget; and by the value of that, the files. A name with a folder goes
+// there. The masked one is transparent where it is painted over, as the mask editor saves images.
 const SAMPLES = {
   LoadImage: {
     widget: "image",
-    files: { "sdc_cat.jpg": ["sdc_cat.jpg", ""], "sdc_cat_masked.webp": ["sdc_cat_masked.webp", ""] },
+    files: {
+      "sdc_astronaut.jpg": ["sdc_astronaut.jpg"],
+      "sdc_raccoon.jpg": ["sdc_raccoon.jpg"],
+      "sdc_raccoon_masked.webp": ["sdc_raccoon_masked.webp"],
+    },
   },
-  SDCLoadImageFolder: { widget: "folder", files: { sdc_sample: ["sdc_cat.jpg", "sdc_sample"] } },
+  SDCCompressFolder: {
+    widget: "folder",
+    files: { sdc_sample: ["sdc_astronaut", "sdc_cat", "sdc_raccoon"].map((name) => `sdc_sample/${name}.jpg`) },
+  },
 }
 
 const uploads = {} // by the value of a widget: the upload that is under way or done
@@ -20,7 +27,8 @@ function isListed(type, value) {
   return [options, more?.options].some((names) => Array.isArray(names) && names.includes(value))
 }
 
-async function putIntoInput(name, subfolder) {
+async function putIntoInput(path) {
+  const [name, subfolder = ""] = path.split("/").reverse()
   const image = await fetch(new URL(`./sample/${name}`, import.meta.url))
   const body = new FormData()
   body.append("image", new File([await image.blob()], name))
@@ -37,7 +45,7 @@ app.registerExtension({
     for (const { type, widgets_values: values } of graph?.nodes ?? []) {
       for (const value of samplesOf(type)) {
         if (!values?.includes?.(value) || isListed(type, value)) continue
-        uploads[value] ??= putIntoInput(...SAMPLES[type].files[value])
+        uploads[value] ??= Promise.all(SAMPLES[type].files[value].map(putIntoInput))
         await uploads[value].catch(() => delete uploads[value]) // the page will say that the image is missing
       }
     }

@@ -5,6 +5,7 @@ const ORDER = [
   "sdc_demo_tiny",
   "sdc_compress",
   "sdc_decompress",
+  "sdc_regenerate",
   "sdc_keep_a_part_finer",
   "sdc_generated_art",
   "sdc_compress_a_folder",

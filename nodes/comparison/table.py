@@ -22,6 +22,19 @@ def show(value: float | None, form: str) -> str:
     return "–" if value is None else "\u221e" if math.isinf(value) else format(value, form)
 
 
+def in_one_line(comparison: Comparison) -> str:
+    """'decoded: PSNR 24.10, SSIM 0.713 · JPEG: PSNR 20.90, SSIM 0.532', with LPIPS where it is known."""
+    shown = [
+        ", ".join(
+            f"{name} {show(entry.figures[key], form)}"
+            for key, (name, form) in metrics.COLUMNS.items()
+            if key != "ms_ssim" and entry.figures.get(key) is not None
+        )
+        for entry in comparison.entries
+    ]
+    return " · ".join(f"{entry.name}: {figures}" for entry, figures in zip(comparison.entries, shown, strict=True))
+
+
 def to_markdown(batch: list[Comparison], notes: list[str]) -> str:
     """A table for each image, then the notes."""
     blocks = []

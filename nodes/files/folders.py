@@ -40,15 +40,24 @@ def choose_files(
     """
     if len(pattern) > MAX_PATTERN:
         raise ValueError(f"pattern has {len(pattern)} characters; at most {MAX_PATTERN} are allowed.")
-    start = clean(folder)
-    root = folder_paths.get_output_directory() if place == "output" else folder_paths.get_input_directory()
-    inside = [name for name in files_in(root, suffixes) if name.startswith(start)]
+    start, root = clean(folder), root_of(place)
+    inside = files_under(place, folder, suffixes)
     exact = (pattern or "*").lower().replace("[", "[[]")  # to fnmatch, [ begins a set of characters
     wanted = [name for name in inside if fnmatch.fnmatchcase(name[len(start) :].lower(), exact)]
     if order != "name":
         wanted.sort(key=lambda name: changed(os.path.join(root, name)), reverse=order == "newest first")
     chosen = wanted[index : index + limit if limit else None]
     return [f"{name} [output]" if place == "output" else name for name in chosen]
+
+
+def root_of(place: str) -> str:
+    return folder_paths.get_output_directory() if place == "output" else folder_paths.get_input_directory()
+
+
+def files_under(place: str, folder: str, suffixes: tuple[str, ...] = SDC) -> list[str]:
+    """All files with these suffixes in a folder and its subfolders, by their names within the place."""
+    start = clean(folder)
+    return [name for name in files_in(root_of(place), suffixes) if name.startswith(start)]
 
 
 def prefix_of(file: str) -> str:

@@ -29,21 +29,40 @@ class OutputFile(NamedTuple):
             return size_line(self.images[0])
         return f"{count} images in {size_words(num_bytes)}, {size_words(round(num_bytes / count))} each"
 
-    def times_smaller(self, original: torch.Tensor | None, check: Callable[[], object]) -> str:
-        """How many times smaller the file is than raw 8-bit pixels, and than PNGs of the originals if they are known.
+    def compared(
+        self, loaded: tuple[str, int] | None, original: torch.Tensor | None, check: Callable[[], object]
+    ) -> str:
+        """How many times smaller the file is than what the user had before: one number, and of what.
 
-        `check` is called again and again while such a PNG is made; its exceptions end that.
-        `original` is an IMAGE (B, H, W, C); where it has fewer images than the batch, its last one counts for the rest.
+        That is the file that the image was loaded from, else a PNG of the original, else its raw 8-bit pixels.
+
+        Parameters
+        ----------
+        loaded : (str, int) or None
+            Name and size in bytes of that file.
+        original : Tensor or None
+            IMAGE (B, H, W, C); where it has fewer images than the batch, its last one counts for the rest.
+        check : callable
+            Called again and again while the PNGs are made; its exceptions end that.
         """
         first, num_bytes = self.images[0], len(self.data)
-        raw = 3 * len(self.images) * first.width * first.height
-        line = f"{raw / num_bytes:.0f}x smaller than the raw pixels"
+        if loaded is not None:
+            name, size = loaded
+            return f"{times(size, num_bytes)} than {name} ({size_words(size)})"
         if original is None:
-            return line
+            raw = 3 * len(self.images) * first.width * first.height
+            return f"{times(raw, num_bytes)} than the raw pixels"
         indices = [min(index, len(original) - 1) for index in range(self.start, self.start + len(self.images))]
         sizes = {index: png_bytes(original[index], check) for index in set(indices)}
-        times = sum(sizes[index] for index in indices) / num_bytes
-        return f"{line}, {times:.0f}x smaller than the PNG{'s' * (len(self.images) > 1)}"
+        size = sum(sizes[index] for index in indices)
+        return f"{times(size, num_bytes)} than {'PNGs' if len(self.images) > 1 else 'a PNG'} of {size_words(size)}"
+
+
+def times(size: int, num_bytes: int) -> str:
+    """'84x smaller', '3.2x smaller' or '1.5x larger'."""
+    if size < num_bytes:
+        return f"{num_bytes / size:.1f}x larger" if size else "larger"
+    return f"{size / num_bytes:.{1 if size < 10 * num_bytes else 0}f}x smaller"
 
 
 class Written(NamedTuple):

@@ -9,6 +9,7 @@ from aiohttp import web
 from ... import codec
 from ...codec.viewer import build_page, policy
 from ..files.listing import Opened, find_listed, name_in_list, named, read_listed
+from ..metadata.generation import generation_of
 from ..previews.thumbnail import thumbnail_of, version_of
 from ..sockets.sdc import about_file
 from ..tiny.install import install_models
@@ -129,6 +130,7 @@ def describe(opened: Opened) -> dict:
     """What the page shows of a file; for several images, what they have in common, or the first one has."""
     first, count = opened.images[0], len(opened.images)
     coders = {image.coder for image in opened.images}
+    generation = generation_of(first.metadata)
     return {
         "lines": about_file(*opened),
         "images": count,
@@ -140,4 +142,6 @@ def describe(opened: Opened) -> dict:
         "coder": first.coder if len(coders) == 1 else "several",
         "has_prompt": "prompt" in first.metadata,
         "has_workflow": "workflow" in first.metadata,
+        "has_settings": "sampler" in generation,
+        "model": generation.get("model", ""),
     }

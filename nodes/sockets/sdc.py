@@ -7,6 +7,8 @@ from ...codec.autoencoder import tiny_vae
 
 # Carries a list[codec.EncodedImage], one per image of the batch, all of one latent shape.
 SDC = io.Custom("SDC")
+# For auto_strength, by which the page grays strength: what each of its values uses.
+USES_STRENGTH = {"sdc_settings": {"true": [], "false": ["strength"]}}
 
 
 def size_words(num_bytes: int) -> str:

@@ -1,4 +1,4 @@
-"""SD Latent Quantize grays what the chosen preset does not use."""
+"""What the chosen preset, or auto_strength, does not use is grayed; what Vue nodes show at first is what matters."""
 
 import pytest
 
@@ -39,3 +39,24 @@ def test_a_workflow_opens_with_its_settings_grayed_and_kept(page):
     page.set(*page.nodes("SDCLatentQuantize"), "preset", "paper")
     node = page.reload()
     assert grayed(page, node) == GRAY["paper"] and page.value(node, "colors") == 16
+
+
+@pytest.mark.front_ends(*BOTH)
+def test_strength_is_grayed_while_it_is_found_automatically(canvas_page):
+    page = canvas_page
+    gray = "id => sdc.widget(id, 'strength').disabled"
+    for kind in ("SDCRegenerate", "SDCDDIMInvert"):
+        node = page.add(kind)
+        for automatic in (True, False, True):
+            page.set(node, "auto_strength", automatic)
+            assert page.run(gray, node) == automatic
+        page.clear()
+
+
+def test_what_only_custom_uses_is_under_advanced(canvas_page):
+    """Vue nodes hide it until somebody asks."""
+    node = canvas_page.add("SDCLatentQuantize")
+    advanced = "id => sdc.node(id).widgets.filter(w => w.options.advanced || w.advanced).map(w => w.name)"
+    hidden = set(canvas_page.run(advanced, node))
+    assert hidden >= {"colors", "dither", "dither_strength", "precision"}
+    assert not hidden & {"preset", "bits_per_pixel", "max_bytes", "quality"}

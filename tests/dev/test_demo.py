@@ -14,9 +14,9 @@ from dev import demo
 from dev.environment import REPO, SetupError
 
 
-@pytest.mark.parametrize("name", ["sdc_demo_tiny", "sdc_full_pipeline"])
+@pytest.mark.parametrize("name", ["sdc_regenerate", "sdc_full_pipeline"])
 def test_only_names_of_files_and_steps_are_swapped_and_every_result_is_known(name):
-    prompt = json.loads((REPO / "workflows" / "api" / f"{name}.json").read_text("utf-8"))
+    prompt = demo.with_previews(json.loads((REPO / "workflows" / "api" / f"{name}.json").read_text("utf-8")))
     before = copy.deepcopy(prompt)
     wanted = {"image": "photo.png", "ckpt_name": "mine.ckpt", "control_net_name": "mine.pth", "steps": 4}
     lines = demo.swap(prompt, wanted)
@@ -27,7 +27,7 @@ def test_only_names_of_files_and_steps_are_swapped_and_every_result_is_known(nam
         if before[node_id]["inputs"][key] != value
     }
     expected = {("LoadImage", "image"): "photo.png"}
-    if name == "sdc_demo_tiny":
+    if name == "sdc_regenerate":
         expected |= {("SDCRegenerate", "steps"): 4}
     else:
         expected |= {("CheckpointLoaderSimple", "ckpt_name"): "mine.ckpt", ("SDCDDIMInvert", "steps"): 4}

@@ -18,9 +18,10 @@ def quantize(latent, **changes):
     return SDCLatentQuantize.execute(latent, **{**settings, **changes})
 
 
-def save(sdc, prefix="images/test", embed="none", extra_pnginfo=None, **optional):
-    """Run Save SDC as ComfyUI does: on a clone of the class that holds the hidden inputs."""
-    clone = SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {io.Hidden.extra_pnginfo: extra_pnginfo}})
+def save(sdc, prefix="images/test", embed="none", extra_pnginfo=None, prompt_graph=None, **optional):
+    """Run Save SDC, node 1 of its graph, as ComfyUI does: on a clone of the class that holds the hidden inputs."""
+    hidden = {io.Hidden.extra_pnginfo: extra_pnginfo, io.Hidden.prompt: prompt_graph, io.Hidden.unique_id: "1"}
+    clone = SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": hidden})
     return clone.execute(sdc, prefix, embed, **optional)
 
 

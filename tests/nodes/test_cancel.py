@@ -1,9 +1,11 @@
 """Cancel is heard by every node of the pack that takes more than a moment: before it begins, and in the middle."""
 
 import importlib
+import shutil
 from pathlib import Path
 
 import comfy.model_management
+import folder_paths
 import numpy as np
 import pytest
 import sdc_pack.codec as codec
@@ -22,7 +24,7 @@ LOOKS = {
     "SDCLatentQuantize": PASSES * COUNT, "SDCSave": PASSES * COUNT, "SDCLoad": PASSES * COUNT,
     "SDCLoadFolder": PASSES * COUNT, "SDCContactSheet": PASSES * COUNT, "SDCDecode": PASSES * COUNT,
     "SDCRegenerate": PASSES * COUNT, "SDCDDIMInvert": 3, "SDCRegenerateCanny": 3, "SDCCompare": COUNT,
-    "SDCLoadTinyModels": 2, "SDCLoadImageFolder": COUNT,
+    "SDCLoadTinyModels": 2, "SDCLoadImageFolder": COUNT, "SDCCompressFolder": PASSES * COUNT,
 }  # fmt: skip
 
 
@@ -79,6 +81,10 @@ def inputs(images, model, small, vae, control_net, prompt, comfyui_folders):
             "baseline_bytes": 0, "lpips_network": "alex", "filename_prefix": "a",
         },
         "SDCLoadTinyModels": {},
+        "SDCCompressFolder": {
+            "place": "input", "folder": "", "pattern": "?.png", "output_folder": "a", "preset": "best",
+            "bits_per_pixel": 0.5, "megapixels": 0, "embed": "none", "vae": vae,
+        },
         "SDCLoadImageFolder": {
             "place": "input", "folder": "", "pattern": "?.png", "order": "name", "index": 0, "limit": 0,
         },
@@ -94,6 +100,7 @@ class Noise:
 
 def run(node, inputs):
     clone = node.PREPARE_CLASS_CLONE({"hidden_inputs": {}})
+    shutil.rmtree(f"{folder_paths.get_output_directory()}/a", ignore_errors=True)  # what is there is not done again
     return clone.execute(**inputs)
 
 

@@ -189,15 +189,52 @@ def test_prefix_fills_in_size_and_batch_number(latent):
 
 
 def test_save_tells_how_many_times_smaller_the_file_is(latent):
+    """In one number: than the PNG of the original, else than the raw pixels."""
     images = quantize(latent)[0]
     raw, _ = save(images).ui["text"]
     assert raw.endswith(f", {3 * 96 * 64 / images[0].num_bytes:.0f}x smaller than the raw pixels")
     image = torch.rand(2, 64, 96, 3, generator=torch.Generator().manual_seed(1))
     compared = save(images, image=image).ui["text"]
     png = len(png_of(image[1]))
-    assert compared[1].endswith(f", {png / images[1].num_bytes:.0f}x smaller than the PNG")
-    assert "smaller than the raw pixels" in compared[1]
+    ratio = f"{png / images[1].num_bytes:.0f}x smaller than a PNG of {png / 1000:.1f} kB"
+    assert compared[1].endswith(f", {ratio}") and compared[1].count("x smaller") == 1
     assert save(images, image=image[:1]).ui["text"][0] == compared[0].replace("00003", "00005")
+    assert (
+        save(images, image=torch.zeros(1, 64, 96, 3))
+        .ui["text"][0]
+        .endswith(f"x larger than a PNG of {len(png_of(torch.zeros(64, 96, 3)))} bytes")
+    )
+
+
+LOADED = {
+    "1": {"class_type": "SDCSave", "inputs": {"sdc": ["2", 0]}},
+    "2": {"class_type": "SDCLatentQuantize", "inputs": {"latent": ["3", 0]}},
+    "3": {"class_type": "VAEEncode", "inputs": {"pixels": ["4", 0]}},
+    "4": {"class_type": "ImageScaleToTotalPixels", "inputs": {"image": ["5", 0]}},
+    "5": {"class_type": "LoadImage", "inputs": {"image": "holidays/beach.jpg"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "compared_with"),
+    [
+        ({}, "31x smaller than beach.jpg (20.0 kB)"),
+        # What is no longer that image, or not known to be it.
+        ({"4": {"class_type": "ImageUpscaleWithModel", "inputs": {"image": ["5", 0]}}}, "a PNG"),
+        ({"3": {"class_type": "KSampler", "inputs": {"latent_image": ["4", 0]}}}, "a PNG"),
+        ({"5": {"class_type": "LoadImage", "inputs": {"image": "gone.jpg"}}}, "a PNG"),
+        ({"5": {"class_type": "LoadImage", "inputs": {"image": "../../etc/passwd"}}}, "a PNG"),
+        ({"5": {"class_type": "ImageScale", "inputs": {"image": ["4", 0]}}}, "a PNG"),  # a circle
+    ],
+)
+def test_the_file_that_was_loaded_is_what_the_size_is_compared_with(latent, comfyui_folders, changes, compared_with):
+    beach = comfyui_folders / "input" / "holidays" / "beach.jpg"
+    beach.parent.mkdir(parents=True)
+    images = quantize(latent)[0][:1]
+    beach.write_bytes(bytes(20_000))
+    ratio = f"{20_000 / images[0].num_bytes:.0f}x"
+    line = save(images, image=torch.rand(1, 64, 96, 3), prompt_graph=LOADED | changes).ui["text"][0]
+    assert compared_with.replace("31x", ratio) in line and line.count("x smaller") == 1
 
 
 def test_saved_files_have_the_documented_shape(latent):

@@ -138,25 +138,45 @@ def test_full_pipeline(server, make_prompt):
     assert (decoded != regenerated).any()
 
 
-def test_demo_needs_no_model_and_leaves_files_of_one_number(server, make_prompt, astronaut, tmp_path):
+def figures(text: str) -> dict[str, tuple[float, float]]:
+    """PSNR and SSIM of each image, out of the first line of SDC Compare."""
+    return {
+        name: (float(psnr), float(ssim))
+        for name, psnr, ssim in re.findall(r"(\w+): PSNR ([\d.]+), SSIM ([\d.]+)", text.splitlines()[0])
+    }
+
+
+def test_demo_needs_no_model_and_beats_a_jpeg_of_as_many_bytes(server, make_prompt, astronaut, tmp_path):
     # A part: made smaller instead, the photograph would be harder to store.
-    Image.open(astronaut).crop((128, 0, 384, 256)).save(tmp_path / "part.png")
-    prompt = make_prompt("sdc_demo_tiny", image=tmp_path / "part.png", megapixels=0.0625)
+    part = tmp_path / "part.png"
+    Image.open(astronaut).crop((128, 0, 384, 256)).save(part)
+    prompt = make_prompt("sdc_demo_tiny", image=part, megapixels=0.0625)
+    find(prompt, "SDCLatentQuantize")[1]["inputs"]["max_bytes"] = 780
     assert not [node for node in prompt.values() if "LoaderSimple" in node["class_type"]]
     outputs = server.client.run(prompt)
-    images = shown(server, prompt, outputs)
-    assert all(difference(images, title, "Original") < 12 for title in ("What the file holds", "Regenerated"))
-    (file,), (image,) = outputs[find(prompt, "SDCSave")[0]]["files"], outputs[find(prompt, "SaveImage")[0]]["images"]
-    assert written(server, file).bits_per_pixel <= 0.095
-    numbers = {re.search(r"_(\d{5})_", output["filename"])[1] for output in (file, image)}
-    assert len(numbers) == 1, "the file and the image of a run have one number"
+    (file,) = outputs[find(prompt, "SDCSave")[0]]["files"]
+    assert 600 < written(server, file).num_bytes <= 780
+    saved = outputs[find(prompt, "SDCSave")[0]]["text"][0]
+    times = part.stat().st_size / written(server, file).num_bytes
+    assert f"{times:.0f}x smaller than {part.name}" in saved
+    found = figures(outputs[find(prompt, "SDCCompare")[0]]["text"][0])
+    assert found["SDC"] > found["JPEG"] and found["SDC"][1] > found["JPEG"][1] > 0.3
+    assert shown(server, prompt, outputs)["Original, SDC, and JPEG of the same size"].shape[1] == 12 + 3 * (384 + 12)
 
 
-def test_demo_repairs_what_the_papers_preset_disturbs(server, make_prompt, astronaut):
-    prompt = make_prompt("sdc_demo_tiny", image=astronaut, megapixels=0.07)
-    find(prompt, "SDCLatentQuantize")[1]["inputs"]["preset"] = "paper"
-    images = shown(server, prompt, server.client.run(prompt))
-    assert difference(images, "Regenerated", "Original") < difference(images, "What the file holds", "Original") < 20
+def test_the_app_of_the_demo_has_an_image_a_size_and_the_result():
+    workflow = load("sdc_demo_tiny")
+    kinds = {node["id"]: node["type"] for node in workflow["nodes"]}
+    app = workflow["extra"]["linearData"]
+    inputs = [(kinds[node], widget) for node, widget, *_ in app["inputs"]]
+    assert inputs == [("LoadImage", "image"), ("SDCLatentQuantize", "max_bytes")]
+    assert [kinds[node] for node in app["outputs"]] == ["PreviewImage"]
+
+
+def test_regeneration_repairs_what_the_papers_preset_disturbs(server, make_prompt, astronaut):
+    prompt = make_prompt("sdc_regenerate", image=astronaut, megapixels=0.07)
+    found = figures(server.client.run(prompt)[find(prompt, "SDCCompare")[0]]["text"][0])
+    assert all(after > before for before, after in zip(found["decoded"], found["regenerated"], strict=True))
 
 
 def test_table1_shows_measures_and_writes_every_image(server, make_prompt):
@@ -164,12 +184,12 @@ def test_table1_shows_measures_and_writes_every_image(server, make_prompt):
     prompt = make_prompt("sdc_table1", steps=2)
     outputs = server.client.run(prompt)
     (file,) = outputs[find(prompt, "SDCCompare")[0]]["files"]
-    figures = list(csv.DictReader(io.StringIO(server.client.view(file).decode("utf-8-sig"))))
-    assert [row["name"] for row in figures] == ["without inversion", "with inversion", "JPEG", "WebP", "AVIF"]
+    rows = list(csv.DictReader(io.StringIO(server.client.view(file).decode("utf-8-sig"))))
+    assert [row["name"] for row in rows] == ["without inversion", "with inversion", "JPEG", "WebP", "AVIF"]
     (sdc,) = outputs[find(prompt, "SDCSave")[0]]["files"]
-    assert {row["bytes"] for row in figures[:2]} == {str(written(server, sdc).num_bytes)}
-    (table,) = outputs[find(prompt, "PreviewAny")[0]]["text"]
-    assert all(f"| {row['name']} | {row['bytes']} " in table for row in figures)
+    assert {row["bytes"] for row in rows[:2]} == {str(written(server, sdc).num_bytes)}
+    told = outputs[find(prompt, "SDCCompare")[0]]["text"][0]
+    assert all(f"{row['name']}: PSNR " in told for row in rows)
     assert shown(server, prompt, outputs)["Table 1"].shape[1] == 12 + 6 * (384 + 12)
 
 
@@ -232,18 +252,18 @@ def test_a_folder_goes_through_one_by_one(server, make_prompt):
 
 def test_images_of_a_folder_become_files_of_their_own_with_their_names(server, make_prompt, image):
     folder = server.base / "input" / "api_images"
-    folder.mkdir()
-    Image.open(image).resize((96, 128)).save(folder / "boat.jpg")
+    (folder / "sub").mkdir(parents=True)
+    Image.open(image).resize((96, 128)).save(folder / "sub" / "boat.jpg")
     Image.open(image).save(folder / "a ball.png")
     prompt = make_prompt("sdc_compress_a_folder")
-    find(prompt, "SDCLoadImageFolder")[1]["inputs"]["folder"] = folder.name
-    find(prompt, "SDCLatentQuantize")[1]["inputs"]["bits_per_pixel"] = 0.5
+    compress, node = find(prompt, "SDCCompressFolder")
+    node["inputs"] |= {"folder": folder.name, "bits_per_pixel": 0.5, "output_folder": "SDC/api_images"}
     outputs = server.client.run(prompt)
-    files = outputs[find(prompt, "SDCSave")[0]]["files"]
-    sizes = [(file.width, file.height) for file in (written(server, file) for file in files)]
-    names = [(file["subfolder"], file["filename"]) for file in files]
-    assert names == [("SDC/folder", "a ball_00001_.sdc"), ("SDC/folder", "boat_00001_.sdc")]
-    assert sizes == [(120, 88), (88, 120)]
+    output = server.output / "SDC" / "api_images"
+    files = {path.relative_to(output).as_posix(): codec.load_file(path) for path in output.rglob("*.sdc")}
+    sizes = {name: (file.width, file.height) for name, file in files.items()}
+    assert sizes == {"a ball.sdc": (120, 88), "sub/boat.sdc": (88, 120)}
+    assert outputs[compress]["text"][0].startswith("2 files, ")
     assert outputs[find(prompt, "SDCContactSheet")[0]]["text"] == ["2 of 2 images"]
 
 
@@ -346,4 +366,4 @@ def test_the_example_of_the_documents_runs(server, make_prompt, image, tmp_path,
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(tmp_path / "example.py"))
     printed = capsys.readouterr().out
-    assert "SDCSave" in printed and "SaveImage" in printed
+    assert "SDCSave" in printed and "PreviewImage" in printed

@@ -76,7 +76,7 @@ def test_a_batch_is_written_whole_or_not_at_all(comfyui_folders):
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_the_original_may_be_gray_or_have_alpha(channels):
     output = save([image()], image=torch.rand(1, 64, 96, channels))
-    assert "smaller than the PNG" in output.ui["text"][0]
+    assert "smaller than a PNG of" in output.ui["text"][0]
 
 
 GRAPH = {

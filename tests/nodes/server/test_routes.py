@@ -89,6 +89,8 @@ def test_info_and_thumbnail_of_a_file(comfyui_folders):
         "coder": image.coder,
         "has_prompt": True,
         "has_workflow": True,
+        "has_settings": False,
+        "model": "",
     }
     lines = info[2].pop("lines")
     assert info[2] == expected

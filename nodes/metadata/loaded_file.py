@@ -1,0 +1,50 @@
+"""The file that an image was loaded from, by the graph that ComfyUI runs: what a saved file is compared with."""
+
+import os
+from typing import NamedTuple
+
+from ..files.listing import find_listed
+from .graph import MAX_LINKS, Graph, to_link
+
+LOADERS = ("LoadImage", "LoadImageOutput")
+# {class: input}: what stores or scales an image. Anything else may have made another one of it.
+SCALED = {
+    "SDCSave": "sdc", "SDCLatentQuantize": "latent", "VAEEncode": "pixels", "VAEEncodeTiled": "pixels",
+    "ImageScale": "image", "ImageScaleBy": "image", "ImageScaleToTotalPixels": "image",
+    "ImageScaleToMaxDimension": "image", "ResizeImageMaskNode": "input",
+}  # fmt: skip
+
+
+class LoadedFile(NamedTuple):
+    """Its name without folders, and its size."""
+
+    name: str
+    num_bytes: int
+
+
+def find_loaded_file(nodes, start: str) -> LoadedFile | None:
+    """The file behind the image of the node `start`; None where it is not known, or is gone."""
+    if not isinstance(nodes, dict):
+        return None
+    graph, node_id = Graph(nodes), start
+    for _ in range(MAX_LINKS):
+        if graph.kind(node_id) in LOADERS:
+            return of_name(graph.inputs(node_id).get("image"))
+        value = (
+            graph.passed(node_id)
+            if graph.is_passage(node_id)
+            else graph.inputs(node_id).get(SCALED.get(graph.kind(node_id), ""))
+        )
+        link = to_link(value)
+        if link is None:
+            return None
+        node_id = link[0]
+    return None
+
+
+def of_name(name) -> LoadedFile | None:
+    try:
+        path = find_listed(name)
+        return LoadedFile(os.path.basename(path), os.path.getsize(path))
+    except (ValueError, OSError):
+        return None
