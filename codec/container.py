@@ -211,8 +211,7 @@ def section_spans(
 
 def _cut_short(data: memoryview, position: int, needed: int) -> SdcFormatError:
     return SdcFormatError(
-        f"the file has {len(data)} bytes but its section at byte {position} and the checksum need at least "
-        f"{needed + _CHECKSUM.size}: it was cut short, fetch it again"
+        f"the file is incomplete ({len(data)} of at least {needed + _CHECKSUM.size} bytes). Download or copy it again"
     )
 
 

@@ -48,18 +48,18 @@ class Thumbnail:
 PACK = "by the small models of the pack"
 HELD = "What the file holds"
 PARTIAL = {"strength": 0.15, "steps": 13, "canny_strength": 1.0}
-ROWS = (0, 0.12, 1, 0.72)  # of the sheet of SDC Compare: the images, and the zoom
+ROWS = (0, 0.12, 1, 0.71)  # of the sheet of SDC Compare: the images, and the zoom
 COMPRESSED = ("LoadImage", "ImageScaleToTotalPixels", "VAEEncode", "SDCLatentQuantize", "SDCSave")
 FAMILIES = {"sdxl": "SDXL", "sd3": "SD 3.5", "flux": "Flux", "z_image": "Z-Image", "qwen_image": "Qwen-Image"}
 # That of sdc_generated_art is drawn by hand: the small models cannot draw a lighthouse. Labels stand below the images:
 # the page paints a badge over the upper left corner.
 THUMBNAILS = {
     "sdc_demo_tiny": Thumbnail(
-        {"original, {size}, and a JPEG of that size": "Original, SDC, and JPEG of the same size"},
+        {"original · SDC, {size} · the smallest JPEG": "Original, SDC, and JPEG of the same size"},
         f"start here · {PACK}", columns=1, crop=ROWS,
     ),
     "sdc_regenerate": Thumbnail(
-        {"original, decoded from {size}, and regenerated": "Original, decoded and regenerated"},
+        {"original · decoded from {size} · regenerated": "Original, decoded and regenerated"},
         f"remove artifacts · {PACK}", columns=1, crop=ROWS,
     ),
     "sdc_compress": Thumbnail({"original": "Original", "from {size}": "What the file holds"}, f"compress · {PACK}"),
@@ -237,7 +237,10 @@ def draw(thumbnail: Thumbnail, found: dict) -> Image.Image:
         left, top = number % thumbnail.columns * width, number // thumbnail.columns * height
         size = found[title].size
         part = found[title].crop([round(share * size[side % 2]) for side, share in enumerate(thumbnail.crop)])
-        sheet.paste(ImageOps.fit(part, (width - 4, height - LABEL_HEIGHT - 2)), (left + 2, top + 2))
+        room = width - 4, height - LABEL_HEIGHT - 2
+        whole = thumbnail.crop != (0, 0, 1, 1)  # what was cropped already is shown whole
+        shown = ImageOps.pad(part, room, color=BACKGROUND) if whole else ImageOps.fit(part, room)
+        sheet.paste(shown, (left + 2, top + 2))
         middle = top + height - LABEL_HEIGHT // 2
         pen.text((left + 6, middle), label, FOREGROUND, font(width, label), anchor="lm")
     pen.text((SIDE // 2, SIDE - FOOTER_HEIGHT // 2), thumbnail.footer, FOREGROUND, font(SIDE, thumbnail.footer), "mm")

@@ -49,12 +49,12 @@ class SDCLatentQuantize(io.ComfyNode):
                     default=codec.DEFAULT_PRESET,
                     extra_dict={"sdc_settings": USED},
                     tooltip=(
-                        "best: the learned codec, much closer to the image at the same file size, which you can set; "
-                        f"for {' and '.join(codec.LEARNED_FORMATS)}, other latent formats use fine. fine: 256 colors, "
-                        "about 5 kB for 512x512. clean: 64 colors, about 3 kB. paper: 64 colors with dithering, as in "
-                        "the paper; grainier. archive: the latent itself with hardly any loss, of any model or video; "
-                        "about 11 kB for 512x512 with SD1.x, 40 kB with Flux. custom: your own colors, dither and "
-                        "dither_strength."
+                        "best: the closest to the image at a file size that you choose, by the learned codec, for "
+                        f"{' and '.join(codec.LEARNED_FORMATS)}; other latent formats use fine. fine: the finest "
+                        "palette, 256 colors, about 5 kB for 512x512. clean: smooth, 64 colors, about 3 kB. paper: as "
+                        "in the paper, 64 colors with dithering; grainier. archive: hardly any loss, the latent "
+                        "itself, of any model or video; about 11 kB for 512x512 with SD1.x, 40 kB with Flux. custom: "
+                        "your own colors, dither and dither_strength."
                     ),
                 ),
                 io.Int.Input(

@@ -148,10 +148,9 @@ function parseFile(data, maxPixels) {
     )
   }
   checkStart(data)
-  const sections = splitSections(data, HEADER_END, data.length - 4, (at, needed) =>
+  const sections = splitSections(data, HEADER_END, data.length - 4, (_, needed) =>
     formatError(
-      `the file has ${data.length} bytes but its section at byte ${at} and the checksum need at least ${needed + 4}: ` +
-        "it was cut short, fetch it again",
+      `the file is incomplete (${data.length} of at least ${needed + 4} bytes). Download or copy it again`,
     ),
   )
   const stored = littleEndian(data, data.length - 4, 4)

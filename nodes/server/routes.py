@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import folder_paths
+import nodes  # ComfyUI's own
 from aiohttp import web
 
 from ... import codec
@@ -14,6 +15,7 @@ from ..previews.thumbnail import thumbnail_of, version_of
 from ..sockets.sdc import about_file
 from ..tiny.install import install_models
 
+WEB = Path(__file__).resolve().parents[2] / "web"
 MAX_AT_ONCE = 2  # files that are read at a time; other requests wait and take no memory
 # Uploads that are received at a time, and the seconds each may take: a laptop that goes to sleep in the middle of one
 # keeps others waiting no longer than that, and what is not uploaded not at all.
@@ -78,6 +80,15 @@ def add_routes(routes: web.RouteTableDef):
         async with install_gate:
             return await answer(write)
 
+    for name in web_names():
+        # The page asks for a language first, and would note a 404 for each node.
+        @routes.get(f"/extensions/{name}/docs/{{node}}/{{language}}.md")
+        async def help_page(request):
+            page = (WEB / "docs" / f"{request.match_info['node']}.md").resolve()
+            if page.parent != WEB / "docs" or not page.is_file():
+                return web.Response(status=404)
+            return web.Response(text=page.read_text(encoding="utf-8"), content_type="text/markdown")
+
     @routes.post("/sdc/inspect")
     async def inspect(request):
         if (request.content_length or 0) > codec.MAX_FILE_BYTES:
@@ -96,6 +107,11 @@ def add_routes(routes: web.RouteTableDef):
 
             async with gate:
                 return await answer(look)
+
+
+def web_names() -> list[str]:
+    """The names under which ComfyUI serves the pack's scripts and help pages."""
+    return [name for name, folder in nodes.EXTENSION_WEB_DIRS.items() if Path(folder).resolve() == WEB]
 
 
 TOO_LARGE = f"The file is larger than {codec.MAX_FILE_BYTES} bytes, so it is not a .sdc file."

@@ -75,7 +75,7 @@ def test_a_saved_workflow_shows_its_file_when_opened(page, sdc_file, input_folde
 def test_a_damaged_file_says_so_on_the_node(canvas_page, sdc_file, input_folder):
     (input_folder / "cut.sdc").write_bytes(sdc_file("cut.sdc").read_bytes()[:-9])
     node = canvas_page.add("SDCLoad", file="cut.sdc")
-    assert "cut short, fetch it again" in canvas_page.status(node, "⚠ cut.sdc")
+    assert "Download or copy it again" in canvas_page.status(node, "⚠ cut.sdc")
 
 
 def test_files_without_a_workflow_dropped_on_the_canvas_become_nodes(canvas_page, sdc_file):

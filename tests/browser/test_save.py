@@ -110,5 +110,5 @@ def test_a_missing_and_a_damaged_file_are_reported(page, add_saver, input_folder
     add_saver(page, "hurt.sdc")
     (input_folder / "hurt.sdc").write_bytes(data[:-5])
     page.queue()
-    page.error_box("it was cut short, fetch it again")
+    page.error_box("Download or copy it again")
     page.forgive("400", "Prompt execution failed")

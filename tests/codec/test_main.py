@@ -395,4 +395,4 @@ def test_page(run, described, tmp_path):
     assert 'id="files">[]</script>' in (tmp_path / "viewer.html").read_text("utf-8")
     described.write_bytes(described.read_bytes()[:-1])
     damaged = run("page", described, "-o", tmp_path / "cut.html")
-    assert damaged.returncode == 1 and "cut short" in damaged.stderr and not (tmp_path / "cut.html").exists()
+    assert damaged.returncode == 1 and "is incomplete" in damaged.stderr and not (tmp_path / "cut.html").exists()

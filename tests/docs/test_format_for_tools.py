@@ -42,7 +42,7 @@ def test_about_a_file(snippets, tmp_path):
     (image,) = codec.load_all(path.read_bytes())
     assert snippets["about"](path) == [(image.width, image.height, image.metadata["prompt"], 2**64 - 1)]
     (tmp_path / "cut.sdc").write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="cut short"):
+    with pytest.raises(ValueError, match="incomplete"):
         snippets["about"](tmp_path / "cut.sdc")
 
 

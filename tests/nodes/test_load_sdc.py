@@ -104,7 +104,7 @@ def test_changed_file_runs_again(latent, comfyui_folders):
 @pytest.mark.parametrize(
     ("damage", "error"),
     [
-        (lambda data: data[:-1], "cut short"),
+        (lambda data: data[:-1], "incomplete"),
         (lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:], "damaged"),
         (lambda data: b"StarCalc" + data, "not an SDC file"),
         (lambda data: b"", "0 bytes"),

@@ -77,9 +77,10 @@ def test_the_template_paints_by_what_the_file_says(server, make_prompt):
     # What is wired is what the same values typed in would give.
     images = []
     again = find(prompt, "KSampler", "KSampler (by what the file says)")[1]["inputs"]
+    assert find(prompt, "SDCLoad")[1]["inputs"]["file"] == [save, 2]  # the file of this run
     find(prompt, "SDCLoad")[1]["inputs"]["file"] = f"{file['subfolder']}/{file['filename']} [output]"
     for _ in range(2):
-        images.append(shown(server, {painted: prompt[painted]}, server.client.run(prompt))["2 · Painted again"])
+        images.append(shown(server, {painted: prompt[painted]}, server.client.run(prompt))["2 · Sampled again"])
         again |= {name: sampler[name] for name in (*texts, "seed", "cfg", "sampler_name", "scheduler")}
         prompt[painted]["inputs"]["filename_prefix"] += "_typed"  # or it is not run
     one, other = images

@@ -21,7 +21,8 @@ def test_every_node_has_a_help_page_that_names_its_inputs(server, nodes):
     pages = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "web" / "docs").glob("*.md")}
     assert pages.keys() == nodes.keys()
     for name, page in pages.items():
-        assert server.client.request(f"/extensions/comfyui-sdc/docs/{name}.md").decode() == page
+        for address in (f"{name}.md", f"{name}/en.md"):  # the page asks for the language first
+            assert server.client.request(f"/extensions/comfyui-sdc/docs/{address}").decode() == page
         bold = set(re.findall(r"\*\*(\w+)\*\*", page))
         missing = {field for field in inputs(nodes[name]) if re.sub(r"_\d$", "_1", field) not in bold}
         assert not missing, f"{name}.md says nothing about {missing}"
@@ -59,3 +60,13 @@ def test_every_word_of_the_page_is_translated(server, language):
         assert sorted(re.findall(r"\{\w+\}", english)) == sorted(re.findall(r"\{\w+\}", foreign)) and foreign
     commands = {name.replace(".", "_") for name in re.findall(r"id: \"(sdc\.\w+)\"", scripts)}
     assert commands and commands == {name for name in texts["commands"] if name.startswith("sdc_")}
+
+
+def test_every_blueprint_says_what_it_does_and_holds_nothing_that_the_front_end_calls_an_error():
+    blueprints = sorted((ROOT / "subgraphs").glob("*.json"))
+    assert len(blueprints) == 3
+    for path in blueprints:
+        text = path.read_text(encoding="utf-8")
+        extra = json.loads(text)["extra"]
+        assert len(extra["BlueprintDescription"]) > 40 and "sdc" in extra["BlueprintSearchAliases"]
+        assert set(re.findall(r'"(\w+)": null', text)) <= {"link", "links"}

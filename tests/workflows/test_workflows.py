@@ -166,11 +166,11 @@ def test_demo_needs_no_model_and_beats_a_jpeg_of_as_many_bytes(server, make_prom
 
 def test_the_app_of_the_demo_has_an_image_a_size_and_the_result():
     workflow = load("sdc_demo_tiny")
-    kinds = {node["id"]: node["type"] for node in workflow["nodes"]}
+    kinds = {str(node["id"]): node["type"] for node in workflow["nodes"]}
     app = workflow["extra"]["linearData"]
-    inputs = [(kinds[node], widget) for node, widget, *_ in app["inputs"]]
+    inputs = [(kinds[str(node)], widget) for node, widget, *_ in app["inputs"]]
     assert inputs == [("LoadImage", "image"), ("SDCLatentQuantize", "max_bytes")]
-    assert [kinds[node] for node in app["outputs"]] == ["PreviewImage"]
+    assert [kinds[str(node)] for node in app["outputs"]] == ["PreviewImage"]
 
 
 def test_regeneration_repairs_what_the_papers_preset_disturbs(server, make_prompt, astronaut):

@@ -128,7 +128,7 @@ def test_a_bad_file_costs_itself_alone(folder):
     output = SDCLoadFolder.execute("output", "SDC", "*.sdc", "name", 0, 0)
     assert output.result[2] == ["Cat", "a", "b", "sub/d"]
     (warning,) = [line for line in output.ui["text"] if "bad.sdc" in line]
-    assert "cut short" in warning
+    assert "incomplete" in warning
     with pytest.raises(ValueError, match="None of the files.*\n.*bad.sdc"):
         SDCLoadFolder.execute("output", "SDC", "bad*", "name", 0, 0)
     with pytest.raises(ValueError, match="No file in the folder 'SDC'"):

@@ -140,7 +140,7 @@ def test_what_is_no_file_is_refused_with_a_reason(comfyui_folders, tmp_path):
         post("/sdc/inspect", b""),
         post("/sdc/inspect", bytes(codec.MAX_FILE_BYTES + 1)),
     )
-    reasons = ["cut.sdc.*cut short"] * 2 + ["outside ComfyUI's folders"] * 3
+    reasons = ["cut.sdc.*incomplete"] * 2 + ["outside ComfyUI's folders"] * 3
     reasons += ["folder", "StarOffice Calc", "bytes", "larger than 33554432 bytes"]
     statuses = [200, 400, 200, 200, 400, 200, 200, 200, 200]
     for (status, _, body), reason, expected in zip(answers, reasons, statuses, strict=True):
