@@ -171,7 +171,6 @@ class SDCCompare(io.ComfyNode):
                     *(in_one_line(each) for each in compared[:1]),
                     f"{filename}: all metrics",
                     *notes,
-                    *([about_lpips] if lpips is None else []),
                 ],
             },
         )
