@@ -27,7 +27,7 @@ def png_of(image) -> bytes:
 
 def test_prompt_is_stored_when_typed_and_palette_stays(latent):
     images, decoded, *_ = quantize(latent)
-    (written, _), reread = save(images, prompt="a red fox, 狐").result
+    (written, _), reread = save(images, prompt="a red fox, 狐").result[:2]
     assert written.metadata["prompt"] == "a red fox, 狐"
     assert torch.equal(reread["samples"], decoded["samples"])
     assert SDCLoad.execute("images/test_00001_.sdc [output]").result[2] == "a red fox, 狐"

@@ -27,7 +27,7 @@ def save(images, embed="none", workflow=None, **inputs):
 
 def test_the_workflow_of_a_loaded_file_is_not_written_on():
     loaded = image(prompt="a fox", workflow=WORKFLOW, rating=5)
-    (written, *_), _ = save([loaded]).result
+    (written, *_), _ = save([loaded]).result[:2]
     assert written.metadata == {"prompt": "a fox", "rating": 5}
     other = {"nodes": [{"id": 2}]}
     assert save([loaded], "workflow", other).result[0][0].metadata["workflow"] == other
