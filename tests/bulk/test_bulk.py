@@ -40,6 +40,8 @@ def test_a_folder_becomes_shards_and_a_bad_image_one_named_error(tmp_path):
         command = [sys.executable, comfyui / "custom_nodes" / PACK_NAME / "bulk", "compress"]
         command += [images.as_uri(), out, "--shards", "2", "--workers", "1", "--preset", "clean"]
         variables = {**os.environ, "HOME": str(home), "USERPROFILE": str(home)}
+        # What other tests hold is no reason for Ray to end its workers, again and again.
+        variables["RAY_memory_monitor_refresh_ms"] = "0"
         return subprocess.run(command, capture_output=True, text=True, env=variables, cwd=comfyui)
 
     done = run()
