@@ -123,7 +123,7 @@ def test_what_is_too_large_is_refused_by_its_header(worker, tmp_path):
 
 @torch.inference_mode()
 def test_a_large_image_goes_through_tiles_as_if_it_were_whole(worker, tmp_path, monkeypatch):
-    height, width = 413, 490  # neither of them a number of tiles, nor of latents
+    height, width = 301, 490  # neither of them a number of tiles, nor of latents
     pixels = np.asarray(Image.fromarray(skimage.data.astronaut()).resize((width, height)))
     vae = worker("compress", tmp_path, tmp_path).vae
     whole = tiles.encode(vae, pixels)
@@ -131,10 +131,10 @@ def test_a_large_image_goes_through_tiles_as_if_it_were_whole(worker, tmp_path, 
     monkeypatch.setattr(tiles, "MAX_WHOLE", 0)
     monkeypatch.setattr(tiles, "TILE", 32)
     latent = tiles.encode(vae, pixels)
-    assert latent.shape == whole.shape == (1, 4, 51, 61)
+    assert latent.shape == whole.shape == (1, 4, 37, 61)
     assert (latent - whole).norm() < 0.02 * whole.norm()
     tiled = tiles.decode(vae, whole)
-    assert tiled.shape == image.shape == (1, 408, 488, 3) and tiled.dtype == image.dtype == torch.uint8
+    assert tiled.shape == image.shape == (1, 296, 488, 3) and tiled.dtype == image.dtype == torch.uint8
     assert (tiled.float() - image.float()).abs().mean() < 0.5
 
 
