@@ -14,7 +14,7 @@ from .folder_work.compress import FolderCompression, Total
 from .latents.quantize import DEFAULTS
 from .progress import cancelable, steps
 
-KEPT, NOTHING = "prompt and settings", "none"  # as Save SDC calls them
+SETTINGS, NOTHING = "prompt and settings", "none"  # as Save SDC calls them
 
 
 class SDCCompressFolder(io.ComfyNode):
@@ -64,8 +64,8 @@ class SDCCompressFolder(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "embed",
-                    options=[KEPT, NOTHING],
-                    default=KEPT,
+                    options=[SETTINGS, NOTHING],
+                    default=SETTINGS,
                     tooltip="prompt and settings: what a PNG from ComfyUI says about prompts, seed and sampler goes "
                     "along, in about 200 bytes; Load SDC outputs it again.",
                 ),
@@ -99,7 +99,7 @@ class SDCCompressFolder(io.ComfyNode):
         if not files:
             raise ValueError(f"No image in the folder {folder!r} of ComfyUI's {place} folder matches {pattern!r}.")
         settings = {"bits_per_pixel": bits_per_pixel} if "bits_per_pixel" in codec.PRESETS[preset].defaults else {}
-        keeps = embed == KEPT and not args.disable_metadata
+        keeps = embed == SETTINGS and not args.disable_metadata
         work = FolderCompression(place, folder, output_folder, preset, settings, vae, megapixels, keeps)
         total = work.run(steps(files), Total())
         return io.NodeOutput(work.target, ui={"text": total.lines()})
