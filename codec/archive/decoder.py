@@ -40,7 +40,8 @@ def read_head(payload: bytes, shape: Shape) -> tuple[np.float32, int, int]:
     if len(payload) < HEAD.size:
         raise SdcFormatError(f"section N has {len(payload)} bytes; its head takes {HEAD.size}")
     step, fold, largest = HEAD.unpack_from(payload)
-    if not (np.isfinite(step) and step > 0) or fold not in (1, 2) or shape[0] % fold**2 or largest > MAX_INTEGER:
+    numbers = step > 0 and step * largest <= float(np.finfo(np.float32).max) and largest <= MAX_INTEGER  # False for NaN
+    if not numbers or fold not in (1, 2) or shape[0] % fold**2:
         raise SdcFormatError(
             f"section N has a step of {step}, a fold of {fold} and integers up to {largest}, which a latent {shape} "
             "cannot have"

@@ -3,6 +3,7 @@
 
 const ARCHIVE_HEAD = 9
 const MAX_INTEGER = 1 << 20
+const MAX_FLOAT = (2 - 2 ** -23) * 2 ** 127 // of 32 bits
 const MEAN_STEP = 40 // of the ladder, by which means are coded, and all other fitted numbers
 const FITTED_STEP = 24
 const MAX_LADDER_STEP = 127
@@ -34,7 +35,8 @@ function parseArchive(section, header) {
   const step = new DataView(section.buffer, section.byteOffset).getFloat32(0, true)
   const fold = section[4]
   const largest = littleEndian(section, 5, 4)
-  if (!(step > 0 && step < Infinity) || ![1, 2].includes(fold) || channels % fold ** 2 || largest > MAX_INTEGER) {
+  const numbers = step > 0 && step * largest <= MAX_FLOAT && largest <= MAX_INTEGER
+  if (!numbers || ![1, 2].includes(fold) || channels % fold ** 2) {
     throw formatError(
       `section N has a step of ${pythonFloat(step)}, a fold of ${fold} and integers up to ${largest}, which a latent ` +
         `${shape} cannot have`,

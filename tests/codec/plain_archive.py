@@ -106,7 +106,8 @@ def decode(payload, channels, frames, height, width):
     """The latent as little-endian binary32."""
     require(len(payload) >= 9, "length of section N")
     step, fold, most = struct.unpack("<fBI", payload[:9])
-    require(math.isfinite(step) and step > 0 and fold in (1, 2) and channels % fold**2 == 0 and most <= 1 << 20, "head")
+    require(math.isfinite(step) and step > 0 and most <= 1 << 20 and step * most <= 3.4028234663852886e38, "numbers")
+    require(fold in (1, 2) and channels % fold**2 == 0, "fold")
     decoding = Decoding(payload, channels // fold**2, frames, height * fold, width * fold, most)
     q = decoding.decode()
     found = []

@@ -161,6 +161,8 @@ def test_damaged_payloads_are_refused(build_file):
         (math.nan, fold, largest),
         (0, fold, largest),
         (-step, fold, largest),
+        (math.inf, fold, largest),
+        (3e38, fold, largest),  # more than a binary32 holds, in the latent
         (step, 0, largest),
         (step, 2, largest),
     ]
