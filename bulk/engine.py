@@ -152,7 +152,8 @@ def while_workers_live(rows: Iterable[dict], workers: int) -> Iterator[dict]:
         while not ended.wait(0.5):
             seen.update(process.pid for process in psutil.Process().children(recursive=True))
             if len(seen) >= MAX_STARTS * (workers + 1):
-                _thread.interrupt_main()  # which waits for Ray
+                # It waits for Ray. SIGTERM ends it as Ctrl-C does, which is ignored by what runs in the background.
+                _thread.interrupt_main(signal.SIGTERM)
                 return
 
     watcher = threading.Thread(target=watch, name="watch over Ray", daemon=True)
@@ -162,7 +163,7 @@ def while_workers_live(rows: Iterable[dict], workers: int) -> Iterator[dict]:
             seen.clear()
             yield row
     except KeyboardInterrupt:
-        if watcher.is_alive():  # somebody pressed Ctrl-C
+        if watcher.is_alive():  # somebody has ended it
             raise
         memory = psutil.virtual_memory()
         raise BulkError(

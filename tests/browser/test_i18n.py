@@ -7,8 +7,8 @@ import pytest
 from .conftest import WORKFLOW, open_page
 
 TEXTS = {
-    "ja": (".sdc を選んでアップロード", "SDC で圧縮", "ワークフローを開きますか？", "画像を追加"),
-    "zh": ("选择 .sdc 文件上传", "用 SDC 压缩", "打开工作流？", "添加图片"),
+    "ja": (".sdc を選んでアップロード", "SDC で圧縮", "ワークフローを開きますか？", "画像を追加", "付属の小さなモデル"),
+    "zh": ("选择 .sdc 文件上传", "用 SDC 压缩", "打开工作流？", "添加图片", "本插件自带的小模型"),
 }
 
 
@@ -27,12 +27,13 @@ def foreign_page(session_page, chromium, request):
 
 def test_buttons_menus_and_dialogs(foreign_page, sdc_file):
     page = foreign_page
-    button, item, title, answer = TEXTS[page.language]
+    button, item, title, answer, tiny = TEXTS[page.language]
     node = page.add("SDCLoad")
     assert page.run("id => sdc.widget(id, 'upload').label", node) == button
     image = page.add("LoadImage", (700, 200))
     page.menu(image, item)
-    page.wait_for_nodes(6)
+    page.answer(tiny)
+    page.wait_for_nodes(8)
     page.drop([sdc_file("foreign.sdc", workflow=WORKFLOW)], (200, 500))  # beside the nodes
     page.page.get_by_text(title).wait_for()
     page.answer(answer)

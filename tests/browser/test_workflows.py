@@ -121,7 +121,7 @@ def test_the_full_pipeline_runs_to_its_images(page):
     page.set(quantize, "seed", 1 + page.is_vue())  # nothing of an earlier run is reused
     outputs = page.execute()
     text = page.status(save, "smaller than")
-    assert "colors" in text and page.images(save) == [[128, 80]]
+    assert "colors" in text and page.images(save) == [[120, 88]]
     assert page.status(quantize, "colors")
     shown = page.nodes("PreviewImage", "SaveImage")
     assert len(shown) == 4 and all(outputs[str(node)]["images"] for node in shown)

@@ -1,5 +1,6 @@
 """What stands between the jobs and Ray."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -8,6 +9,15 @@ import pytest
 from sdc_pack.bulk import BulkError, engine
 
 
+@pytest.fixture
+def terminated_as_by_ctrl_c():
+    """As `ray_running` has it."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("terminated_as_by_ctrl_c")
 def test_processes_that_end_one_after_another_end_the_run():
     children = []
 

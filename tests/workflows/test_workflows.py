@@ -20,7 +20,7 @@ from .conftest import ROOT, WORKFLOWS, find, load, shown
 NODES = {
     "SDCLatentQuantize", "SDCSave", "SDCLoad", "SDCDDIMInvert", "SDCRegenerateCanny", "SDCCompare",
     "SDCInversionSampler", "SDCInversionSigmas", "SDCInvertedNoise", "SDCExactSampler", "SDCDecode", "SDCRegenerate",
-    "SDCLoadTinyModels", "SDCLoadFolder", "SDCLoadImageFolder", "SDCContactSheet",
+    "SDCLoadTinyModels", "SDCLoadFolder", "SDCCompressFolder", "SDCLoadImageFolder", "SDCContactSheet",
 }  # fmt: skip
 
 
