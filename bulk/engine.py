@@ -141,7 +141,7 @@ def while_workers_live(rows: Iterable[dict], workers: int) -> Iterator[dict]:
     Raises
     ------
     BulkError
-        If `MAX_STARTS` processes for each of the `workers` were seen since the last row.
+        If since the last row `MAX_STARTS` processes for each of the `workers` were seen to end.
     """
     import psutil
 
@@ -150,8 +150,9 @@ def while_workers_live(rows: Iterable[dict], workers: int) -> Iterator[dict]:
 
     def watch():
         while not ended.wait(0.5):
-            seen.update(process.pid for process in psutil.Process().children(recursive=True))
-            if len(seen) >= MAX_STARTS * (workers + 1):
+            alive = {process.pid for process in psutil.Process().children(recursive=True)}
+            seen.update(alive)
+            if len(seen - alive) >= MAX_STARTS * (workers + 1):
                 # It waits for Ray. SIGTERM ends it as Ctrl-C does, which is ignored by what runs in the background.
                 _thread.interrupt_main(signal.SIGTERM)
                 return

@@ -26,15 +26,20 @@ def test_processes_that_end_one_after_another_end_the_run():
             subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(count)
         )
 
+    def end():
+        for child in children:
+            child.kill()
+            child.wait()
+
     def rows():
         for name in "ab":
             start(engine.MAX_STARTS)  # of twice as many for one worker; what came before a row does not count
             time.sleep(1.5)
             yield {"name": name}
-            for child in children:
-                child.kill()
-                child.wait()
+            end()
         start(2 * engine.MAX_STARTS)
+        time.sleep(1.5)
+        end()
         while True:  # Ray too looks now and then whether Python was interrupted
             time.sleep(0.1)
 
@@ -44,6 +49,4 @@ def test_processes_that_end_one_after_another_end_the_run():
         with pytest.raises(BulkError, match=r"memory is short, with .* GB in use"):
             next(done)
     finally:
-        for child in children:
-            child.kill()
-            child.wait()
+        end()

@@ -30,7 +30,7 @@ PROGRAMS = {
 # Asks the service that Thunar asks, which the bus starts.
 QUEUE = """gdbus call --session --dest org.freedesktop.thumbnails.Thumbnailer1 \\
     --object-path /org/freedesktop/thumbnails/Thumbnailer1 --method org.freedesktop.thumbnails.Thumbnailer1.Queue \\
-    "['$1']" "['image/x-sdc']" normal foreground 0 || exit 1
+    "['$1']" "['image/x-sdc']" normal foreground "uint32 0" || exit 1
 until tail -c 8 "$2" 2> /dev/null | grep -qa IEND; do sleep 0.1; done
 """
 # As the header of StarOffice's spreadsheets, and of other OLE files.
