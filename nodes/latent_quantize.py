@@ -53,7 +53,7 @@ class SDCLatentQuantize(io.ComfyNode):
                         f"{' and '.join(codec.LEARNED_FORMATS)}; other latent formats use fine. fine: the finest "
                         "palette, 256 colors, about 5 kB for 512x512. clean: smooth, 64 colors, about 3 kB. paper: as "
                         "in the paper, 64 colors with dithering; grainier. archive: hardly any loss, the latent "
-                        "itself, of any model or video; about 11 kB for 512x512 with SD1.x, 40 kB with Flux. custom: "
+                        "itself, of any model or video; about 14 kB for 512x512 with SD1.x, 51 kB with Flux. custom: "
                         "your own colors, dither and dither_strength."
                     ),
                 ),
