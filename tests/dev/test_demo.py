@@ -45,6 +45,21 @@ def test_only_names_of_files_and_steps_are_swapped_and_every_result_is_known(nam
     assert files["sdc"]["filename"].endswith(".sdc") and files["decoded"]["filename"].endswith(".png")
 
 
+def test_the_summary_says_where_regeneration_helps_and_where_it_does_not():
+    before = {"paper, decoded": 0.3, "best, decoded": 0.1}
+    after = [
+        {"paper, regenerated": 0.2, "best, regenerated": 0.12},
+        {"paper, regenerated": 0.31, "best, regenerated": 0.1},
+    ]
+    paper, best = demo.effects([before | each for each in after], "LPIPS", lower=True)
+    assert paper.startswith("paper, regenerated: nearer to the original than decoded (LPIPS 0.300 decoded, 0.255 ")
+    assert paper.endswith("nearer for 1 of 2).") and "keep the decoded image" in best
+    paper, best = demo.effects([before | each for each in after], "HaarPSI", lower=False)
+    assert "farther" in paper and "nearer to the original than decoded" in best
+    same = {"paper, regenerated": 0.299, "best, regenerated": 0.101}
+    assert all("as near to the original" in line for line in demo.effects([before | same], "LPIPS", lower=True))
+
+
 def test_unreadable_image_is_refused(tmp_path):
     path = tmp_path / "broken.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n nothing more")
@@ -93,4 +108,6 @@ def test_demo_leaves_every_file_and_the_figures(tmp_path):
         perceived[preset, role] = float(row[3])
     assert perceived["paper", "decoded"] < perceived["best", "decoded"] < 1
     assert "photo, JPEG" in done.stdout
+    assert "paper, regenerated: " in done.stdout
+    assert re.search(r"^best, regenerated: (as near|nearer)", done.stdout, re.MULTILINE)  # where a palette would gain
     assert "swapped LoadImage" in done.stdout and "small ones that come with the pack" in done.stdout
