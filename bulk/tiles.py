@@ -11,7 +11,7 @@ import torch
 from ..codec.geometry import trimmed
 
 MAX_WHOLE = 2 << 20  # pixels; up to here an image is worked on as a whole, as VAE Encode and VAE Decode do
-TILE, OVERLAP = 96, 16  # latents
+TILE, OVERLAP = 64, 16  # latents
 
 
 def encode(vae, pixels: np.ndarray) -> torch.Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff")
 WHITE = (255, 255, 255)
+ROWS = 256  # of a large image that are worked on at once, so that it costs little memory
 
 
 def to_srgb(image, background=WHITE):
@@ -22,28 +23,55 @@ def to_srgb(image, background=WHITE):
     (H, W, 3) uint8 array, list of str
         sRGB, and notes about what had to be done.
     """
-    from PIL import Image, ImageCms, ImageOps  # here, as the command line reads this file where there is no Pillow
+    from PIL import ExifTags, ImageOps  # here, as the command line reads this file where there is no Pillow
 
     notes = []
     profile, kind = image.info.get("icc_profile"), image.format
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
-        image, about = _eight_bits(image, kind)
-        notes += about
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        if image.getextrema()[3][0] < 255:
-            notes.append(f"its transparent parts were laid on #{bytes(background).hex()}")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image)
-    if profile:
-        try:
-            if image.mode in ("P", "RGBA"):  # of which the colors alone have the profile
-                image = image.convert("RGB")
-            own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
-            image = ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
-        except (OSError, ImageCms.PyCMSError):
-            notes.append("its color profile cannot be used and was left out")
-    return np.asarray(image.convert("RGB")), notes
+        image, notes = _eight_bits(image, kind)
+    to_colors, refused = _from_profile(image, profile)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    see_through = False
+    for top in range(0, image.height, ROWS):  # every step copies what it works on
+        band = image.crop((0, top, image.width, min(top + ROWS, image.height)))
+        if band.has_transparency_data:
+            band, is_clear = _laid_on(background, band)
+            see_through |= is_clear
+        pixels[top : top + ROWS] = to_colors(band)
+    if see_through:
+        notes.append(f"its transparent parts were laid on #{bytes(background).hex()}")
+    return pixels, notes + refused
+
+
+def _laid_on(background, image):
+    """The image in RGBA on a color, and whether that shows anywhere."""
+    from PIL import Image
+
+    image = image.convert("RGBA")
+    is_clear = image.getextrema()[3][0] < 255
+    return Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image), is_clear
+
+
+def _from_profile(image, profile: bytes | None):
+    """What turns parts of the image into RGB by its color profile, where it has one; and notes."""
+    from PIL import Image, ImageCms
+
+    def plain(part):
+        return part.convert("RGB")
+
+    if not profile:
+        return plain, []
+    # Of colors from a palette, or laid on one, the colors alone have the profile.
+    mode = "RGB" if image.mode == "P" or image.has_transparency_data else image.mode
+    try:
+        own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        transform = ImageCms.buildTransform(own, srgb, mode, "RGB")
+        ImageCms.applyTransform(Image.new(mode, (1, 1)), transform)
+    except (OSError, ImageCms.PyCMSError):
+        return plain, ["its color profile cannot be used and was left out"]
+    return lambda part: ImageCms.applyTransform(part if part.mode == mode else part.convert(mode), transform), []
 
 
 def _eight_bits(image, kind):

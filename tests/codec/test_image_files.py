@@ -9,6 +9,8 @@ from sdc_codec.autoencoder.images import encode_image
 from sdc_codec.autoencoder.srgb import WHITE, to_srgb
 from sdc_codec.command_line import image_files
 
+from dev import memory
+
 PAPER = partial(codec.encode, preset="paper")
 FINE = partial(codec.encode, preset="custom", colors=4096, dither="none")
 
@@ -178,3 +180,27 @@ def test_the_learned_codec_keeps_to_a_size_and_what_is_painted_white(photograph)
     assert errors["masked"] < 0.8 * errors["plain"]
     constant, notes = image_files.encode_file(as_file(photograph), mask=as_file(half * 0), encode_latent=coder)
     assert constant == image and notes == ["the mask is not used: it is the same everywhere"]
+
+
+def test_a_tall_image_is_read_part_by_part_as_if_at_once():
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 8, 4), np.uint8)
+    pixels[:590, :, 3] = 255  # its last part alone is transparent
+    image = Image.fromarray(pixels)
+    found, notes = to_srgb(image)
+    whole = Image.alpha_composite(Image.new("RGBA", image.size, (*WHITE, 255)), image)
+    np.testing.assert_array_equal(found, np.asarray(whole.convert("RGB")))
+    assert notes == ["its transparent parts were laid on #ffffff"]
+    assert np.array_equal(to_srgb(Image.fromarray(pixels[:590]))[0], pixels[:590, :, :3])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "CMYK"])
+@pytest.mark.parametrize("profile", [False, True], ids=["plain", "profile"])
+def test_a_large_image_is_not_copied_as_a_whole(mode, profile):
+    image = Image.new(mode, (4096, 3072), 90)
+    if profile and mode != "CMYK":
+        image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    if not memory.reset_high_water():
+        pytest.skip("this system does not let a process reset its high-water mark")
+    held = memory.high_water()
+    pixels, _ = to_srgb(image)
+    assert memory.high_water() - held < pixels.nbytes + (24 << 20)  # a copy of Pillow's is 48 MiB
