@@ -107,8 +107,8 @@ class Average:
 class Run:
     """Network, its average and the optimizer, as they are kept in a file."""
 
-    def __init__(self, network: torch.nn.Module, state: Path, recipe: str):
-        self.network, self.average, self.optimizer = network, Average(network), Optimizer(network)
+    def __init__(self, network: torch.nn.Module, state: Path, recipe: str, make_optimizer=Optimizer):
+        self.network, self.average, self.optimizer = network, Average(network), make_optimizer(network)
         self.state, self.recipe, self.done = state, recipe, 0
 
     def load(self):
@@ -168,8 +168,9 @@ def progress(items, label: str):
 
 
 def train(
-    network, loss, measure, steps: int, state: Path, rate: float, seed: int = 0, recipe: str = "", cool_down=COOL_DOWN
-):
+    network, loss, measure, steps: int, state: Path, rate: float, seed: int = 0, recipe: str = "", cool_down=COOL_DOWN,
+    make_optimizer=Optimizer,
+):  # fmt: skip
     """Train `network` and return the average of its weights over the last steps.
 
     Parameters
@@ -186,10 +187,12 @@ def train(
         Names what the run depends on; a state of another recipe, of other layers, rate or steps raises ValueError.
     cool_down : float
         Share of the steps over which the learning rate falls to nothing.
+    make_optimizer : callable
+        network -> what has `step(rate)`, `state_dict` and `load_state_dict`.
     """
     shapes = [tuple(parameter.shape) for parameter in network.parameters()]
     recipe = hashlib.sha256(f"{recipe} {shapes} {steps} {rate} {seed} {cool_down}".encode()).hexdigest()
-    run = Run(network, state, recipe)
+    run = Run(network, state, recipe, make_optimizer)
     run.load()
     if run.done:
         print(f"going on from step {run.done} of {steps}", flush=True)

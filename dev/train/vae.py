@@ -1,155 +1,152 @@
-"""The tiny autoencoder, distilled from TAESD: its encoder gives TAESD's latents, its decoder TAESD's images.
+"""The tiny autoencoder: TAESD, trained on to give back photographs from what files hold of them.
 
-Both halves learn layer by layer, then as a whole, so that the errors of the layers do not add up.
+TAESD's decoder has seen the latents of photographs; a file gives back a coarser one. So encoder and decoder learn with
+the codec between them: the learned one at all its qualities, its rate counted, and palettes, through which the gradient
+passes as if they had not been there. A share of latents is not coded, and a share comes from TAESD's own encoder, near
+which the encoder has to stay: users store latents of their own VAE, too.
 """
 
+import copy
 from pathlib import Path
 
+import numpy as np
 import torch
+from sdc_pack import codec
 from sdc_pack.codec.autoencoder import tiny_vae
+from sdc_pack.codec.learned import NEWEST, weights
 from torch import nn
-from torch.nn.functional import l1_loss, mse_loss
+from torch.nn.functional import mse_loss
 
-from . import data, layers, loop
+from . import data, loop
+from .coder.formats import FORMATS
+from .coder.quantize import from_file
+from .judge import Judge
 
-LAYER_STEPS = 2_500  # of each layer
-LAYER_RATES = {"encoder": 2e-3, "decoder": 4e-3}
-LAYER_CROPS = 640  # of photographs, whose features the layers learn from
-STEPS = {"encoder": 2_000, "decoder": 600}  # of each as a whole
+STEPS = 2_900
 BATCH = 4
-MEASURED = 12  # batches of those held out
-CROP = 16  # latents, 128 pixels
-RATE = 2e-4  # falls all the time
-NOISE = 0.4  # most noise on a latent, about what a palette leaves
+CROP = 24  # latents, 192 pixels
+MARGIN = 8  # pixels at the edge of a crop that are not judged
+RATE = 1.5e-4  # falls all the time
+ENCODER_RATE = 0.3  # of that
+SHARES = {"LPIPS": 1.5, "features": 0.4, "L1": 0.5}  # of how different two images are
+NEARNESS = 2.0  # of the squared distance from TAESD's latents
+# LPIPS falls by about so many percent where a file gets one percent larger, between 1.7 and 3.2 kB for 512x512.
+ELASTICITY = 0.77
+QUALITIES = (0.22, 0.82)  # of the learned codec, 0 to 1
+COLORS = (10, 64)  # of a palette: in a crop they leave about the error that 20 to 120 leave in 512x512
+PALETTES = 0.55  # share of the latents not coded by the learned codec that get a palette
+THEIRS = 0.3  # share of the latents that TAESD's encoder gives
+MEASURED, QUALITY = 12, 54  # photographs held out, and the quality that takes about 3.2 kB for 512x512
 
 
-def features(network: nn.Sequential, x: torch.Tensor) -> list[torch.Tensor]:
-    """What each layer of the network gives."""
-    found = []
-    for layer in network:
-        x = layer(x)
-        found.append(x)
-    return found
+class Autoencoder(nn.Module):
+    def __init__(self, encoder: nn.Sequential, decoder: nn.Sequential):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
 
 
-def apart(own: list, taught: list) -> torch.Tensor:
-    """Mean relative squared distance of the features of two networks."""
-    return sum(map(layers.apart, own, taught)) / len(taught)
+class Optimizer:
+    """AdamW, slower for the encoder: trained weights are only to be moved a little."""
+
+    def __init__(self, network: Autoencoder):
+        halves = {network.encoder: ENCODER_RATE, network.decoder: 1.0}
+        groups = [{"params": list(half.parameters()), "share": share} for half, share in halves.items()]
+        self.own = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.0)
+        self.state_dict, self.load_state_dict = self.own.state_dict, self.own.load_state_dict
+
+    def step(self, rate: float):
+        for group in self.own.param_groups:
+            group["lr"] = rate * group["share"]
+        self.own.step()
 
 
-class Photographs:
-    """Crops of the photographs, and of those held out."""
+def train(shared: Path, state: Path, steps: int | None = None) -> Autoencoder:
+    device = loop.device()
+    chosen, held_out = data.photographs(shared)
+    crops = data.Crops([(data.pixels(path),) for path in chosen], CROP, factors=(8,))
+    network = Autoencoder(data.teacher(shared, "encoder"), data.teacher(shared, "decoder")).to(device)
+    teacher = copy.deepcopy(network.encoder)
+    network.requires_grad_(True)
+    known = FORMATS["SD1.x"]
+    coder = from_file((weights.FOLDER / f"{NEWEST[known.name].hex()}.npz").read_bytes(), known)
+    coder = coder.eval().requires_grad_(False).to(device)
+    judge = Judge(shared, device)
 
-    def __init__(self, shared: Path):
-        self.device = loop.device()
-        chosen, _ = data.photographs(shared)
-        self.recipe = f"{data.hash_of(chosen)} {BATCH} {CROP} {NOISE}"
-        self.crops, self.held_out_crops = (
-            data.Crops([(data.pixels(path),) for path in paths], CROP, factors=(8,))
-            for paths in data.photographs(shared)
-        )
-        self.held_out = [self.draw(loop.generator(1, part), self.held_out_crops) for part in range(MEASURED)]
-
-    def draw(self, generator, crops: data.Crops, count: int = BATCH) -> torch.Tensor:
-        (pixels,) = crops.batch(count, generator)
-        return pixels.to(self.device, memory_format=torch.channels_last).float() / 255
-
-    def many(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Crops for the layers, and crops to measure them by."""
-        generator = loop.generator(3, 0)
-        kinds = (self.crops, LAYER_CROPS), (self.held_out_crops, LAYER_CROPS // 10)
-        return tuple(self.draw(generator, crops, count).cpu() for crops, count in kinds)
-
-    def measure(self, errors) -> dict[str, float]:
-        """Means over the photographs held out of what `errors` gives for a batch, by name."""
-        with torch.no_grad():
-            found = [errors(pixels) for pixels in self.held_out]
-        return {name: sum(part[name].item() for part in found) / len(found) for name in found[0]}
-
-
-def train(shared: Path, state: Path, steps: int | None = None) -> dict[str, nn.Module]:
-    photographs = Photographs(shared)
-    halves = {"encoder": train_encoder, "decoder": train_decoder}
-    return {
-        half: teach(shared, photographs, steps, state.with_name(f"vae-{half}.pt")) for half, teach in halves.items()
-    }
-
-
-def train_encoder(shared: Path, photographs: Photographs, steps: int | None, state: Path):
-    """Towards TAESD's latents."""
-    device = photographs.device
-    torch.manual_seed(0)
-    encoder = tiny_vae.make_encoder().to(device, memory_format=torch.channels_last)
-    teacher = data.teacher(shared, "encoder").to(device)
-    if not state.is_file():
-        rate, folder = LAYER_RATES["encoder"], state.with_suffix("")
-        layers.train(encoder, teacher, *photographs.many(), steps or LAYER_STEPS, rate, folder, photographs.recipe)
-
-    def errors(encoder, pixels):
+    def latents(network, pixels, generator):
+        """Latents of an encoder each, and how far those of the network's own are from TAESD's."""
         with loop.autocast(device):
-            own = features(encoder, pixels)
+            own = network.encoder(pixels)
             with torch.no_grad():
-                taught = features(teacher, pixels)
-        latent = mse_loss(own[-1].float(), taught[-1].float()) / taught[-1].float().square().mean()
-        return {"features": apart(own, taught), "latents, squared": latent}
+                theirs = teacher(pixels)
+        own, theirs = own.float(), theirs.float()
+        is_theirs = torch.rand(len(own), generator=generator) < THEIRS
+        return torch.where(is_theirs[:, None, None, None].to(device), theirs, own), mse_loss(own, theirs)
 
-    def loss(encoder, _step, generator):
-        found = errors(encoder, photographs.draw(generator, photographs.crops))
-        return found | {"loss": sum(found.values())}
+    def loss(network, step, generator):
+        (pixels,) = crops.batch(BATCH, generator)
+        pixels = pixels.to(device, memory_format=torch.channels_last).float() / 255
+        z, away = latents(network, pixels, generator)
+        learned = len(z) // 2 + step % 2  # of them; the others come after
+        low, high = QUALITIES
+        quality = low + (high - low) * torch.rand(learned, generator=generator)
+        coded, bits = coder(z[:learned].contiguous(), quality.to(device))
+        rest = [with_palette(each, generator) for each in z[learned:]]
+        decoded = decode(network, torch.cat([coded, *rest]))
+        images, targets = (x[..., MARGIN:-MARGIN, MARGIN:-MARGIN] for x in (decoded, pixels))
+        found = {"L1": (images - targets).abs().mean((1, 2, 3)), **judge(images, targets, generator)}
+        seen = sum(share * found[name] for name, share in SHARES.items())
+        # A bit weighs what it would bring elsewhere: the gradient of log(seen) + ELASTICITY * log(bits), times seen.
+        rate = (seen[:learned] / bits.clamp(min=1)).detach() * bits
+        total = seen.mean() + ELASTICITY * rate.sum() / len(z) + NEARNESS * away
+        figures = {name: value.mean() for name, value in found.items()}
+        return figures | {"away": away, "bits": bits.mean(), "loss": total}
 
-    def measure(encoder):
-        return photographs.measure(lambda pixels: errors(encoder, pixels))
-
-    recipe = photographs.recipe
-    return loop.train(encoder, loss, measure, steps or STEPS["encoder"], state, RATE, recipe=recipe, cool_down=1)
-
-
-def train_decoder(shared: Path, photographs: Photographs, steps: int | None, state: Path):
-    """Towards TAESD's images: from photographs it learns patterns that SqueezeNet likes and nobody else."""
-    device = photographs.device
-    torch.manual_seed(0)
-    decoder = tiny_vae.make_decoder().to(device, memory_format=torch.channels_last)
-    encoder, teacher = (data.teacher(shared, half).to(device) for half in ("encoder", "decoder"))
-    perceptual = data.load_lpips(shared).to(device)
-    shares = {"features": 1, "L1": 4, f"LPIPS({data.LPIPS})": 1}
-
-    def noisy(latents, generator):
-        """Every second latent as a palette leaves it."""
-        level = NOISE * torch.rand(len(latents), 1, 1, 1, generator=generator)
-        level[::2] = 0
-        return latents + (level * torch.randn(latents.shape, generator=generator)).to(latents.device)
-
-    if not state.is_file():
-        latents = (layers.run(encoder, pixels).float() for pixels in photographs.many())
-        latents = (noisy(part, loop.generator(2, number)) for number, part in enumerate(latents))
-        rate, folder = LAYER_RATES["decoder"], state.with_suffix("")
-        layers.train(decoder, teacher, *latents, steps or LAYER_STEPS, rate, folder, photographs.recipe)
-
-    def encode(pixels):
-        with torch.no_grad(), loop.autocast(device):
-            return encoder(pixels).float()
-
-    def errors(decoder, latents):
+    def decode(network, z):
         with loop.autocast(device):
-            with torch.no_grad():
-                taught = features(teacher, latents)
-            own = features(decoder, latents)
-            target, decoded = taught[-1].float().clamp(0, 1), own[-1].float()
-            distance = perceptual(decoded * 2 - 1, target * 2 - 1)
-        return dict(zip(shares, (apart(own, taught), l1_loss(decoded, target), distance.float().mean()), strict=True))
+            return network.decoder(z.contiguous(memory_format=torch.channels_last)).float()
 
-    def loss(decoder, _step, generator):
-        latents = noisy(encode(photographs.draw(generator, photographs.crops)), generator)
-        found = errors(decoder, latents)
-        return found | {"loss": sum(shares[name] * error for name, error in found.items())}
+    @torch.no_grad()
+    def measure(network):
+        found = []
+        for path in held_out[:MEASURED]:
+            pixels = data.pixels(path, 2)
+            target = (pixels[None] / 255).to(device)
+            latent = data.run(network.encoder, target, device)[0].numpy() / tiny_vae.SCALE
+            (image,) = codec.encode([latent], quality=QUALITY)
+            kinds = {
+                "clean": latent,
+                "best": codec.decode(image),
+                "palette": stored_by_palette(latent, sum(COLORS) // 2),
+            }
+            errors = {}
+            for kind, each in kinds.items():
+                z = torch.from_numpy(each)[None].to(device) * tiny_vae.SCALE
+                errors |= {f"{kind} {name}": value for name, value in judge(decode(network, z), target).items()}
+            found.append(errors)
+        return {name: sum(each[name].item() for each in found) / len(found) for name in found[0]}
 
-    def measure(decoder):
-        return photographs.measure(lambda pixels: errors(decoder, encode(pixels)))
+    settings = {name: value for name, value in globals().items() if name.isupper()}
+    recipe = f"{settings} {data.hash_of(chosen)} {data.digest(teacher, coder)}"
+    return loop.train(
+        network, loss, measure, steps or STEPS, state, RATE, recipe=recipe, cool_down=1, make_optimizer=Optimizer
+    )
 
-    recipe = photographs.recipe
-    return loop.train(decoder, loss, measure, steps or STEPS["decoder"], state, RATE, recipe=recipe, cool_down=1)
+
+def with_palette(z: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """(1, C, h, w) of a scaled latent (C, h, w), mostly as a palette leaves it, with the gradient of the latent."""
+    kind, dithered = torch.rand(2, generator=generator).tolist()
+    colors = int(torch.randint(*COLORS, (), generator=generator))
+    if kind >= PALETTES:
+        return z[None]
+    latent = z.detach().cpu().numpy() / tiny_vae.SCALE
+    stored = stored_by_palette(latent, colors, {} if dithered < 0.5 else {"dither": "none"})
+    return (z + (torch.from_numpy(stored).to(z.device) * tiny_vae.SCALE - z).detach())[None]
 
 
-def parts(halves: dict[str, nn.Module]) -> dict:
+def stored_by_palette(latent: np.ndarray, colors: int, options: dict | None = None) -> np.ndarray:
+    return codec.decode(codec.encode([latent], "custom", colors=colors, **options or {})[0])
+
+
+def parts(network: Autoencoder) -> dict:
     """File in `weights/` -> what it holds."""
-    return {f"sdc_tiny_vae_{half}.safetensors": network for half, network in halves.items()}
+    return {f"sdc_tiny_vae_{half}.safetensors": getattr(network, half) for half in ("encoder", "decoder")}
