@@ -65,7 +65,7 @@ def main(arguments: list[str], settings: dict) -> int:
 
 
 def run(options, comfyui: Path, shared: Path) -> int:
-    name = "sdc_full_pipeline" if options.checkpoint else "sdc_regenerate"
+    name = "SDC Full Pipeline" if options.checkpoint else "SDC Remove Artifacts"
     shipped, workflow = (
         json.loads((REPO / "workflows" / path).read_text("utf-8")) for path in (f"api/{name}.json", f"{name}.json")
     )

@@ -65,10 +65,10 @@ def main(names: list[str], settings: dict) -> int:
 
 
 def photograph(name: str, _page, server: Server) -> Path:
-    """docs/NAME.jpg: a photograph, and what the file that sdc_compress writes of it holds."""
+    """docs/NAME.jpg: a photograph, and what the file that SDC Compress an Image writes of it holds."""
     source = server.base / f"{name}.png"
     Image.fromarray(PHOTOGRAPHS[name]()).save(source)
-    found = templates.run_tiny("sdc_compress", {"image": server.client.upload(source)}, server)
+    found = templates.run_tiny("SDC Compress an Image", {"image": server.client.upload(source)}, server)
     original, decoded = found["Original"], found["What the file holds"]
     sheet = Image.new("RGB", (2 * original.width + GAP, original.height), "white")
     pen, font = ImageDraw.Draw(sheet, "RGBA"), ImageFont.load_default(LABEL_SIZE)
@@ -95,15 +95,15 @@ def contact_sheet(name: str, _page, server: Server) -> Path:
         (folder / f"{file}.sdc").write_bytes(encoded.data)
     values = {"place": "input", "folder": folder.name, "columns": 4}
     only = "SDCLoadFolder", "SDCContactSheet", "PreviewImage"
-    found = templates.run_tiny("sdc_folder_to_folder", values, server, only)
+    found = templates.run_tiny("SDC Regenerate a Folder", values, server, only)
     path = REPO / "web" / "docs" / "images" / f"{name}.jpg"
     found["What is in the folder"].save(path, quality=88)
     return path
 
 
 def demo_in_the_page(name: str, page, _server: Server) -> Path:
-    """docs/full_pipeline.png: sdc_demo_tiny after a run."""
-    templates.load(page, json.loads((WORKFLOWS / "sdc_demo_tiny.json").read_text(encoding="utf-8")))
+    """docs/full_pipeline.png: SDC Demo after a run."""
+    templates.load(page, json.loads((WORKFLOWS / "SDC Demo.json").read_text(encoding="utf-8")))
     run(page)
     page.keyboard.press("Escape")
     page.keyboard.press(".")  # fit the view

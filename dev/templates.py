@@ -3,6 +3,7 @@
 workflows/NAME.json is the source: open it in ComfyUI, change it, save it there. This command then loads it into the
 page, writes it as the front end serializes it, without what belongs to one session, and beside it what the page would
 submit (workflows/api/NAME.json). A named one that is in THUMBNAILS is also run with the tiny models, for its image.
+NAME is what the page shows as the title of a template: it knows no other.
 """
 
 import contextlib
@@ -42,6 +43,7 @@ class Thumbnail:
     columns: int = 2
     settings: dict = field(default_factory=dict)  # for the tiny models, where those of the workflow are for big ones
     only: tuple[str, ...] = ()  # classes of the nodes that run; all where there are none
+    after: str = ""  # another workflow, which makes the files that it opens
     crop: tuple[float, float, float, float] = (0, 0, 1, 1)  # of each preview: left, top, right, bottom
 
 
@@ -50,61 +52,64 @@ HELD = "What the file holds"
 PARTIAL = {"strength": 0.15, "steps": 13, "canny_strength": 1.0}
 ROWS = (0, 0.12, 1, 0.71)  # of the sheet of SDC Compare: the images, and the zoom
 COMPRESSED = ("LoadImage", "ImageScaleToTotalPixels", "VAEEncode", "SDCLatentQuantize", "SDCSave")
-FAMILIES = {"sdxl": "SDXL", "sd3": "SD 3.5", "flux": "Flux", "z_image": "Z-Image", "qwen_image": "Qwen-Image"}
-# That of sdc_generated_art is drawn by hand: the small models cannot draw a lighthouse. Labels stand below the images:
-# the page paints a badge over the upper left corner.
+FAMILIES = {"SDXL": "SDXL", "SD3": "SD 3.5", "Flux": "Flux", "Z-Image": "Z-Image", "Qwen-Image": "Qwen-Image"}
+# That of SDC Save and Resample is drawn by hand: the small models cannot draw a lighthouse. Labels stand below the
+# images: the page paints a badge over the upper left corner.
 THUMBNAILS = {
-    "sdc_demo_tiny": Thumbnail(
+    "SDC Demo": Thumbnail(
         {"original · SDC, {size} · the smallest JPEG": "Original, SDC, and JPEG of the same size"},
         f"start here · {PACK}", columns=1, crop=ROWS,
     ),
-    "sdc_regenerate": Thumbnail(
+    "SDC Remove Artifacts": Thumbnail(
         {"original · decoded from {size} · regenerated": "Original, decoded and regenerated"},
         f"remove artifacts · {PACK}", columns=1, crop=ROWS,
     ),
-    "sdc_compress": Thumbnail({"original": "Original", "from {size}": "What the file holds"}, f"compress · {PACK}"),
-    "sdc_decompress": Thumbnail(
+    "SDC Compress an Image": Thumbnail(
+        {"original": "Original", "from {size}": "What the file holds"}, f"compress · {PACK}",
+    ),
+    "SDC Open and Regenerate": Thumbnail(
         {"600x400 from 3.1 kB": "What the file holds"}, f"open a .sdc file · {PACK}", columns=1,
     ),
-    "sdc_compress_a_folder": Thumbnail(
+    "SDC Compress a Folder": Thumbnail(
         {"a file of each": "What the files hold"}, f"your output folder in one go · {PACK}", columns=1,
         settings={"columns": 2},
     ),
-    "sdc_folder_to_folder": Thumbnail(
+    "SDC Regenerate a Folder": Thumbnail(
         {"what is in output/SDC": "What is in the folder"}, f"open a whole folder · {PACK}", columns=1,
-        settings={"columns": 3}, only=("SDCLoadFolder", "SDCContactSheet", "PreviewImage"),
+        settings={"columns": 2}, only=("SDCLoadFolder", "SDCContactSheet", "PreviewImage"),
+        after="SDC Compress a Folder",
     ),
-    "sdc_keep_a_part_finer": Thumbnail(
+    "SDC Keep a Part Finer": Thumbnail(
         {"without a mask": "Without the mask", "finer where it was painted": "With the mask"},
         "a part kept finer, at the same size",
     ),
-    "sdc_full_pipeline": Thumbnail(
+    "SDC Full Pipeline": Thumbnail(
         {
             "original": "1 · Original", "64 colors, {size}": "2 · Decoded from the .sdc file",
             "edges": "3 · Edges that hold it in place", "regenerated": "4 · Regenerated",
         },
         "the paper, step by step · by small models, strength 0.15", settings=PARTIAL,
     ),
-    "sdc_experiment": Thumbnail(
+    "SDC Compare Settings": Thumbnail(
         {f"{strength} · {canny}": f"strength {strength} · canny {canny}"
          for canny in ("0.3", "1") for strength in ("0.15", "0.3", "0.6")},
         f"strength and canny, side by side · {PACK}", columns=3,
     ),
-    "sdc_table1": Thumbnail(
+    "SDC Compare with JPEG and AVIF": Thumbnail(
         {"next to JPEG, WebP and AVIF of {size}": "Table 1"},
         "the paper's Table 1 · by small models, strength 0.15", columns=1, settings=PARTIAL, crop=ROWS,
     ),
-    "sdc_regenerate_stock_nodes": Thumbnail(
+    "SDC Regenerate with Stock Nodes": Thumbnail(
         {"Regenerate with Canny": "Regenerate with Canny", "stock nodes": "Stock nodes"},
         f"the same from stock nodes · {PACK}", settings={"canny_strength": 1.0},
     ),
-    "sdc_change_the_prompt": Thumbnail(
+    "SDC Change the Prompt": Thumbnail(
         {"\u201ca photograph of a raccoon\u201d becomes what you write": HELD},
         "change an image with a prompt · needs SD 1.x", columns=1, only=COMPRESSED,
     ),
     **{
         # Best stores all of them through the small VAE of the pack, so this is what the file holds.
-        f"sdc_{name}": Thumbnail({"original": "Original", "from {size}": HELD}, f"with {title}", only=COMPRESSED)
+        f"SDC with {name}": Thumbnail({"original": "Original", "from {size}": HELD}, f"with {title}", only=COMPRESSED)
         for name, title in FAMILIES.items()
     },
 }  # fmt: skip
@@ -121,8 +126,11 @@ def main(names: list[str], settings: dict) -> int:
             write(source, serialize(page))
             write(WORKFLOWS / "api" / source.name, submitted(page))
             if name in names and name in THUMBNAILS:  # which takes minutes
-                found = run_tiny(name, THUMBNAILS[name].settings, server, THUMBNAILS[name].only)
-                draw(THUMBNAILS[name], found).save(WORKFLOWS / f"{name}.jpg", quality=88)
+                thumbnail = THUMBNAILS[name]
+                if thumbnail.after:
+                    run_tiny(thumbnail.after, {}, server)
+                found = run_tiny(name, thumbnail.settings, server, thumbnail.only)
+                draw(thumbnail, found).save(WORKFLOWS / f"{name}.jpg", quality=88)
             say(name)
     return 0
 

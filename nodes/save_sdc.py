@@ -135,7 +135,7 @@ class SDCSave(io.ComfyNode):
             saved = write_file(prefix, file)
             written += saved.images
             results.append({**ui.SavedResult(saved.filename, saved.subfolder, io.FolderType.output), "format": FORMAT})
-            lines.append(f"{saved.filename}: {file.line()}, {comparison}")
+            lines.append(f"{saved.filename}: {file.line()} \u00b7 {comparison}")
             if thumbnail and (name := save_thumbnail(saved.path, file.data, saved.images[0])):
                 images.append(ui.SavedResult(name, saved.subfolder, io.FolderType.output))
         lines += sorted({line for encoded in written for line in preview_notes(encoded)})

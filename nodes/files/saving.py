@@ -23,7 +23,7 @@ class OutputFile(NamedTuple):
     data: bytes
 
     def line(self) -> str:
-        """'3.1 kB, 64 colors', or for several images '8 images in 21.0 kB, 2.6 kB each'."""
+        """'3.1 kB · 64 colors', or for several images '8 images in 21.0 kB, 2.6 kB each'."""
         count, num_bytes = len(self.images), len(self.data)
         if count == 1:
             return size_line(self.images[0])

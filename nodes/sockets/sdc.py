@@ -19,8 +19,15 @@ def size_words(num_bytes: int) -> str:
 
 
 def size_line(image: codec.EncodedImage) -> str:
-    """'3.1 kB, 64 colors'."""
-    return f"{size_words(image.num_bytes)}, {image.stored.describe()}"
+    """'3.2 kB · preset best · quality 54', '3.1 kB · 64 colors'."""
+    return f"{size_words(image.num_bytes)} \u00b7 {coding_words(image)}"
+
+
+def coding_words(image: codec.EncodedImage) -> str:
+    """How an image is stored, beginning with its preset where only one has this coder."""
+    presets = [preset.name for preset in codec.PRESETS.values() if preset.coder == image.coder]
+    coding, *details = image.stored.describe().split(", ")
+    return " \u00b7 ".join([f"preset {presets[0]}" if len(presets) == 1 else coding, *details])
 
 
 def about_lines(image: codec.EncodedImage) -> list[str]:
@@ -42,11 +49,11 @@ def about_file(images: list[codec.EncodedImage], num_bytes: int) -> list[str]:
     _, included, *notes = about_lines(first)
     differing = any(image.metadata != first.metadata for image in images)
     notes += ["The images have different prompts or settings; those of the first are shown."] * differing
-    codings = dict.fromkeys(image.stored.describe() for image in images)
+    codings = dict.fromkeys(map(coding_words, images))
     coding = next(iter(codings)) if len(codings) == 1 else "different codings"
     return [
         f"{len(images)} images, {first.width}x{first.height}, {size_words(num_bytes)}",
-        f"{size_words(round(num_bytes / len(images)))} each, {coding}",
+        f"{size_words(round(num_bytes / len(images)))} each \u00b7 {coding}",
         included,
         *notes,
     ]

@@ -17,7 +17,7 @@ from .conftest import BOTH, ROOT, open_page, shipped
 @pytest.mark.front_ends(*BOTH)
 def test_a_missing_model_is_reported(canvas_page):
     page = canvas_page
-    page.load(shipped("sdc_full_pipeline"))
+    page.load(shipped("SDC Full Pipeline"))
     page.queue()
     if page.is_old:  # it only draws a red frame around the nodes
         page.wait("() => app.graph.nodes.filter(node => node.has_errors).length === 2")
@@ -94,7 +94,7 @@ def test_the_tiny_models_are_installed_from_the_menu(bare_page, session_page):
 def test_regeneration_runs_as_it_is(bare_page, session_page):
     """Only smaller: without a file of the user's, without a model, and without OpenCV."""
     page = bare_page
-    page.open_template("sdc_regenerate")
+    page.open_template("SDC Remove Artifacts")
     page.set(page.nodes("ImageScaleToTotalPixels")[0], "megapixels", 0.02)
     page.execute()
     (save,) = page.nodes("SDCSave")

@@ -52,7 +52,7 @@ def test_compress_adds_wires_and_shows_the_result(page):
     page.settle()
     assert page.overlaps() == []
     page.execute()
-    assert "smaller than example.png" in page.status(save, "learned codec")
+    assert "smaller than example.png" in page.status(save, "preset best")
     if not page.is_vue():
         page.wait(SHOWN)
         page.settle()

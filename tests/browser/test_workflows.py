@@ -8,6 +8,8 @@ from .comfy_page import SHOWN
 from .conftest import BOTH, NEWEST, ROOT, shipped
 
 WORKFLOWS = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+# One after another those that load the same models, which the server keeps from run to run.
+BY_MODELS = sorted(WORKFLOWS, key=lambda name: [n["type"] for n in shipped(name)["nodes"] if "Load" in n["type"]])
 TALLER = 24  # pixels by which a line more or less on a node may change it
 MAX_LINES = 180  # pixels of all the lines that a node ever shows at once
 TITLE = 64  # with the gap above it
@@ -20,9 +22,12 @@ OPEN = """async name => {
 
 
 @pytest.fixture(autouse=True)
-def small_file(sdc_file, input_folder):
+def small_files(sdc_file, input_folder):
     """In the place of the sample, which takes ten times as long; tests/workflows opens that one."""
-    sdc_file("small.sdc", input_folder, prompt="waves")
+    output = input_folder.parent / "output" / "SDC"
+    output.mkdir(exist_ok=True)
+    for folder in (input_folder, output):
+        sdc_file("small.sdc", folder, prompt="waves")
 
 
 def use_random_models(page, steps):
@@ -33,6 +38,7 @@ def use_random_models(page, steps):
                  if (value && !widget.disabled) { widget.value = value; widget.callback?.(value) } } }""",
         {
             "SDCLoad.file": "small.sdc",
+            "SDCLoadFolder.limit": 2,
             "KSampler.steps": 1,  # it has no pair to complete, and its image is 512x512
             "ckpt_name": RANDOM_MODELS["checkpoint"],
             "control_net_name": RANDOM_MODELS["controlnet"],
@@ -66,7 +72,7 @@ def check_sizes(page, name: str):
     sizes = page.run("() => Object.fromEntries(app.graph.nodes.map(n => [n.id, [...n.size]]))")
     changed = []
     for node in shipped(name)["nodes"]:
-        folder = (name, node["type"]) == ("sdc_folder_to_folder", "SDCRegenerate")  # has a line for every file
+        folder = (name, node["type"]) == ("SDC Regenerate a Folder", "SDCRegenerate")  # has a line for every file
         wide, tall = (now - laid for now, laid in zip(sizes[str(node["id"])], node["size"], strict=True))
         if abs(wide) > 1 or abs(tall) > (MAX_LINES if folder else TALLER):
             changed.append((node["id"], node["type"], wide, tall))
@@ -74,7 +80,7 @@ def check_sizes(page, name: str):
 
 
 @pytest.mark.front_ends(*BOTH)
-@pytest.mark.parametrize("name", WORKFLOWS)
+@pytest.mark.parametrize("name", BY_MODELS)
 def test_a_template_opens_whole_and_without_overlaps(page, name, front_end):
     """In a window of 1600x1000. The newest front end's classic canvas then runs it, and nodes keep their sizes."""
     workflow = shipped(name)
@@ -107,15 +113,19 @@ def test_a_template_opens_whole_and_without_overlaps(page, name, front_end):
 def test_browse_templates_begins_with_the_demo(canvas_page):
     page = canvas_page
     page.open_templates()
-    page.page.get_by_text("sdc_table1", exact=True).last.wait_for()
-    titles = page.page.locator("h3", has_text="sdc_").all_inner_texts()
-    assert sorted(titles) == WORKFLOWS and titles[:3] == ["sdc_demo_tiny", "sdc_compress", "sdc_decompress"]
+    page.page.get_by_text("SDC Compare with JPEG and AVIF", exact=True).last.wait_for()
+    titles = page.page.locator("h3", has_text="SDC ").all_inner_texts()
+    assert sorted(titles) == WORKFLOWS and titles[:3] == [
+        "SDC Demo",
+        "SDC Compress an Image",
+        "SDC Open and Regenerate",
+    ]
     page.page.keyboard.press("Escape")
 
 
 @pytest.mark.front_ends(*BOTH)
 def test_the_full_pipeline_runs_to_its_images(page):
-    page.open_template("sdc_full_pipeline")
+    page.open_template("SDC Full Pipeline")
     use_random_models(page, steps=4)
     (quantize,), (save,) = page.nodes("SDCLatentQuantize"), page.nodes("SDCSave")
     page.set(quantize, "seed", 1 + page.is_vue())  # nothing of an earlier run is reused
@@ -131,7 +141,7 @@ def test_the_full_pipeline_runs_to_its_images(page):
 @pytest.mark.front_ends(*BOTH)
 def test_cancel_stops_a_run(canvas_page):
     page = canvas_page
-    page.load(shipped("sdc_full_pipeline"))
+    page.load(shipped("SDC Full Pipeline"))
     use_random_models(page, steps=1000)
     page.set(page.nodes("SDCLatentQuantize")[0], "seed", 77)
     page.run(

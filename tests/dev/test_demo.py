@@ -14,7 +14,7 @@ from dev import demo
 from dev.environment import REPO, SetupError
 
 
-@pytest.mark.parametrize("name", ["sdc_regenerate", "sdc_full_pipeline"])
+@pytest.mark.parametrize("name", ["SDC Remove Artifacts", "SDC Full Pipeline"])
 def test_only_names_of_files_and_steps_are_swapped_and_every_result_is_known(name):
     prompt = demo.with_previews(json.loads((REPO / "workflows" / "api" / f"{name}.json").read_text("utf-8")))
     before = copy.deepcopy(prompt)
@@ -27,7 +27,7 @@ def test_only_names_of_files_and_steps_are_swapped_and_every_result_is_known(nam
         if before[node_id]["inputs"][key] != value
     }
     expected = {("LoadImage", "image"): "photo.png"}
-    if name == "sdc_regenerate":
+    if name == "SDC Remove Artifacts":
         expected |= {("SDCRegenerate", "steps"): 4}
     else:
         expected |= {("CheckpointLoaderSimple", "ckpt_name"): "mine.ckpt", ("SDCDDIMInvert", "steps"): 4}

@@ -53,7 +53,7 @@ def test_a_quality_is_one_for_every_image(photograph):
     for quality, stored in ((1, 0), (100, 255)):
         output = quantize(photograph, quality=quality)
         assert output.result[0][0].stored.quality_byte == stored
-        assert output.ui["text"][0].endswith(f"learned codec, quality {quality}")
+        assert output.ui["text"][0].endswith(f" · preset best · quality {quality}")
 
 
 def test_it_is_nearer_than_a_palette_of_the_same_size(photograph):

@@ -46,13 +46,13 @@ def run(prompt: dict, given: dict) -> dict[str, tuple]:
 @pytest.mark.parametrize(
     ("name", "family", "autoencoder", "latent_format"),
     [
-        ("sdc_sdxl", "SDXL", "taesdxl", "SD1.x"),
-        ("sdc_sd3", "SD3", "taesd3", "SD1.x"),
-        ("sdc_flux", "Flux", "taef1", "SD1.x"),
-        ("sdc_z_image", "Z-Image", "taef1", "Flux"),
-        ("sdc_z_image", "Flux2", "taef2", "Flux2"),
-        ("sdc_qwen_image", "Qwen-Image", None, "SD1.x"),
-        ("sdc_qwen_image", "Qwen-Image", None, "Wan21"),
+        ("SDC with SDXL", "SDXL", "taesdxl", "SD1.x"),
+        ("SDC with SD3", "SD3", "taesd3", "SD1.x"),
+        ("SDC with Flux", "Flux", "taef1", "SD1.x"),
+        ("SDC with Z-Image", "Z-Image", "taef1", "Flux"),
+        ("SDC with Z-Image", "Flux2", "taef2", "Flux2"),
+        ("SDC with Qwen-Image", "Qwen-Image", None, "SD1.x"),
+        ("SDC with Qwen-Image", "Qwen-Image", None, "Wan21"),
     ],
 )
 def test_a_template_runs_with_small_models_of_its_family(name, family, autoencoder, latent_format, comfyui_folders):

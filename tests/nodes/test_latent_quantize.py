@@ -30,7 +30,7 @@ def test_paper_preset_of_a_image(vae):
 
 def test_node_shows_size_and_colors(latent):
     output = quantize(latent, preset="custom")
-    assert output.ui["text"] == [f"{encoded.num_bytes} bytes, {encoded.colors} colors" for encoded in output.result[0]]
+    assert output.ui["text"] == [f"{encoded.num_bytes} bytes · {encoded.colors} colors" for encoded in output.result[0]]
 
 
 def test_custom_preset_uses_its_settings(latent):

@@ -192,12 +192,12 @@ def test_save_tells_how_many_times_smaller_the_file_is(latent):
     """In one number: than the PNG of the original, else than the raw pixels."""
     images = quantize(latent)[0]
     raw, _ = save(images).ui["text"]
-    assert raw.endswith(f", {3 * 96 * 64 / images[0].num_bytes:.0f}x smaller than the raw pixels")
+    assert raw.endswith(f" · {3 * 96 * 64 / images[0].num_bytes:.0f}x smaller than the raw pixels")
     image = torch.rand(2, 64, 96, 3, generator=torch.Generator().manual_seed(1))
     compared = save(images, image=image).ui["text"]
     png = len(png_of(image[1]))
     ratio = f"{png / images[1].num_bytes:.0f}x smaller than a PNG of {png / 1000:.1f} kB"
-    assert compared[1].endswith(f", {ratio}") and compared[1].count("x smaller") == 1
+    assert compared[1].endswith(f" · {ratio}") and compared[1].count("x smaller") == 1
     assert save(images, image=image[:1]).ui["text"][0] == compared[0].replace("00003", "00005")
     assert (
         save(images, image=torch.zeros(1, 64, 96, 3))

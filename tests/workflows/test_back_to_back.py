@@ -47,7 +47,7 @@ async def run_both(client, prompts) -> tuple[list[dict], list[list[str]]]:
 def test_two_prompts_back_to_back_with_previews(server, make_prompt, image, tmp_path):
     other = tmp_path / "upside_down.png"
     ImageOps.flip(Image.open(image)).save(other)
-    prompts = [make_prompt("sdc_full_pipeline", steps=2, image=path) for path in (image, other)]
+    prompts = [make_prompt("SDC Full Pipeline", steps=2, image=path) for path in (image, other)]
     client = server.client
     (_, output), (of_first, of_second) = asyncio.run(run_both(client, prompts))
     together = shown(server, prompts[1], output)

@@ -58,7 +58,7 @@ def test_a_image_is_made_again_by_what_its_file_says(server):
 
 
 def test_the_template_paints_by_what_the_file_says(server, make_prompt):
-    prompt = make_prompt("sdc_generated_art", steps=2)
+    prompt = make_prompt("SDC Save and Resample", steps=2)
     find(prompt, "EmptyLatentImage")[1]["inputs"] |= {"width": 128, "height": 96}
     find(prompt, "SDCLatentQuantize")[1]["inputs"]["bits_per_pixel"] = 2.0
     save, painted = find(prompt, "SDCSave")[0], find(prompt, "SaveImage")[0]

@@ -15,7 +15,7 @@ TITLE = 30
 ZOOM = 0.6
 MAX_WIDTH, MAX_HEIGHT = 0.75 * 1600 / ZOOM - 20, 0.75 * 960 / ZOOM - 20
 MINIMAP = 1343, 743  # from here to the lower right corner of that window
-LARGE = ("sdc_sdxl", "sdc_sd3", "sdc_flux", "sdc_z_image", "sdc_qwen_image")  # models of images of a megapixel
+LARGE = [name for name in WORKFLOWS if name.startswith("SDC with ")]  # models of images of a megapixel
 LOADERS = {"LoadImage", "SDCLoadImageFolder"}  # of photographs
 
 
@@ -90,9 +90,10 @@ def test_photographs_of_any_size_are_scaled_first(name, workflow):
 def test_only_what_shows_the_paper_keeps_its_settings(name, workflow):
     presets = {node["widgets_values"][0] for node in workflow["nodes"] if node["type"] == "SDCLatentQuantize"}
     # And what is there to remove its artifacts.
-    assert (presets == {"paper"}) == (name in {"sdc_full_pipeline", "sdc_table1", "sdc_regenerate"})
+    papers = {"SDC Full Pipeline", "SDC Compare with JPEG and AVIF", "SDC Remove Artifacts"}
+    assert (presets == {"paper"}) == (name in papers)
 
 
 def test_browse_templates_begins_with_the_demo_and_knows_all():
-    order = re.findall(r'"(sdc_\w+)"', (ROOT / "web" / "templates.js").read_text(encoding="utf-8"))
-    assert order[0] == "sdc_demo_tiny" and sorted(order) == WORKFLOWS
+    order = re.findall(r'"(SDC [^"]+)"', (ROOT / "web" / "templates.js").read_text(encoding="utf-8"))
+    assert order[0] == "SDC Demo" and sorted(order) == WORKFLOWS

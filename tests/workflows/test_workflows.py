@@ -6,6 +6,7 @@ import json
 import re
 import runpy
 import time
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -69,7 +70,8 @@ def test_comfyui_lists_the_workflows_as_templates_with_thumbnails(server):
     assert sorted(listed["comfyui-sdc"]) == WORKFLOWS and "workflows" not in listed
     assert sorted(path.stem for path in (ROOT / "workflows" / "api").glob("*.json")) == WORKFLOWS
     for name in WORKFLOWS:
-        address = f"/api/workflow_templates/comfyui-sdc/{name}"
+        assert re.fullmatch(r"SDC [A-Za-z0-9 -]+", name)  # it is the template's title, and a file's on any system
+        address = f"/api/workflow_templates/comfyui-sdc/{quote(name)}"
         assert json.loads(server.client.request(f"{address}.json"))["version"] == 0.4
         thumbnail = Image.open(io.BytesIO(server.client.request(f"{address}.jpg")))
         assert thumbnail.format == "JPEG" and min(thumbnail.size) >= 256
@@ -89,7 +91,7 @@ def test_markup_in_a_file_comes_back_as_plain_text(server, make_prompt):
     latent = np.random.default_rng(1).normal(size=(4, 8, 8)).astype(np.float32)
     metadata = {"prompt": markup, "workflow": {"nodes": [], "<script>": markup}}
     (server.base / "input" / "markup.sdc").write_bytes(codec.encode([latent], "custom", metadata=metadata)[0].data)
-    prompt = make_prompt("sdc_decompress", steps=1)
+    prompt = make_prompt("SDC Open and Regenerate", steps=1)
     load_node, node = find(prompt, "SDCLoad")
     node["inputs"]["file"] = "markup.sdc"
     prompt["text"] = {"class_type": "PreviewAny", "inputs": {"source": [load_node, 2]}, "_meta": {"title": "text"}}
@@ -122,14 +124,14 @@ def test_a_workflow_agrees_with_its_api_format_and_names_real_models(name):
 
 def test_full_pipeline(server, make_prompt):
     """File, decoded, edges and regenerated image, all of the trimmed size; fewer steps than it ships with."""
-    assert find(load("api/sdc_full_pipeline"), "SDCDDIMInvert")[1]["inputs"]["steps"] == 50
-    prompt = make_prompt("sdc_full_pipeline", steps=4)
+    assert find(load("api/SDC Full Pipeline"), "SDCDDIMInvert")[1]["inputs"]["steps"] == 50
+    prompt = make_prompt("SDC Full Pipeline", steps=4)
     outputs = server.client.run(prompt)
     (file,) = outputs[find(prompt, "SDCSave")[0]]["files"]
     assert (file["subfolder"], file["type"]) == ("SDC", "output")
     image = written(server, file)
     assert (image.width, image.height, image.metadata) == (120, 88, {})
-    assert outputs[find(prompt, "SDCLatentQuantize")[0]]["text"] == [f"{image.num_bytes} bytes, {image.colors} colors"]
+    assert outputs[find(prompt, "SDCLatentQuantize")[0]]["text"] == [f"{image.num_bytes} bytes · {image.colors} colors"]
     original, decoded, edges, regenerated = (
         pixels for _, pixels in sorted(shown(server, prompt, outputs).items())
     )  # the titles are numbered
@@ -150,7 +152,7 @@ def test_demo_needs_no_model_and_beats_a_jpeg_of_as_many_bytes(server, make_prom
     # A part: made smaller instead, the photograph would be harder to store.
     part = tmp_path / "part.png"
     Image.open(astronaut).crop((128, 0, 384, 256)).save(part)
-    prompt = make_prompt("sdc_demo_tiny", image=part, megapixels=0.0625)
+    prompt = make_prompt("SDC Demo", image=part, megapixels=0.0625)
     find(prompt, "SDCLatentQuantize")[1]["inputs"]["max_bytes"] = 780
     assert not [node for node in prompt.values() if "LoaderSimple" in node["class_type"]]
     outputs = server.client.run(prompt)
@@ -165,7 +167,7 @@ def test_demo_needs_no_model_and_beats_a_jpeg_of_as_many_bytes(server, make_prom
 
 
 def test_the_app_of_the_demo_has_an_image_a_size_and_the_result():
-    workflow = load("sdc_demo_tiny")
+    workflow = load("SDC Demo")
     kinds = {str(node["id"]): node["type"] for node in workflow["nodes"]}
     app = workflow["extra"]["linearData"]
     inputs = [(kinds[str(node)], widget) for node, widget, *_ in app["inputs"]]
@@ -174,14 +176,14 @@ def test_the_app_of_the_demo_has_an_image_a_size_and_the_result():
 
 
 def test_regeneration_repairs_what_the_papers_preset_disturbs(server, make_prompt, astronaut):
-    prompt = make_prompt("sdc_regenerate", image=astronaut, megapixels=0.07)
+    prompt = make_prompt("SDC Remove Artifacts", image=astronaut, megapixels=0.07)
     found = figures(server.client.run(prompt)[find(prompt, "SDCCompare")[0]]["text"][0])
     assert all(after > before for before, after in zip(found["decoded"], found["regenerated"], strict=True))
 
 
 def test_table1_shows_measures_and_writes_every_image(server, make_prompt):
     """The drawing is so small that WebP and the others cannot match its file: each says so, none is left out."""
-    prompt = make_prompt("sdc_table1", steps=2)
+    prompt = make_prompt("SDC Compare with JPEG and AVIF", steps=2)
     outputs = server.client.run(prompt)
     (file,) = outputs[find(prompt, "SDCCompare")[0]]["files"]
     rows = list(csv.DictReader(io.StringIO(server.client.view(file).decode("utf-8-sig"))))
@@ -194,7 +196,7 @@ def test_table1_shows_measures_and_writes_every_image(server, make_prompt):
 
 
 def test_experiment_fills_every_cell_of_its_grid_and_states_its_cost(server, make_prompt):
-    prompt = make_prompt("sdc_experiment")
+    prompt = make_prompt("SDC Compare Settings")
     cells, calls = {}, 0
     for node in prompt.values():
         if node["class_type"] == "PreviewImage":
@@ -203,9 +205,11 @@ def test_experiment_fills_every_cell_of_its_grid_and_states_its_cost(server, mak
             calls += 2 * round(back["steps"] * back["strength"])
             assert not back["auto_strength"]
     assert len(cells) == 6 and all(title == value for title, value in cells.items())
-    note = next(node["widgets_values"][0] for node in load("sdc_experiment")["nodes"] if node["type"] == "MarkdownNote")
+    note = next(
+        node["widgets_values"][0] for node in load("SDC Compare Settings")["nodes"] if node["type"] == "MarkdownNote"
+    )
     assert f"about {calls} model calls" in " ".join(note.split())
-    prompt = make_prompt("sdc_experiment", steps=2)
+    prompt = make_prompt("SDC Compare Settings", steps=2)
     assert {image.shape for image in shown(server, prompt, server.client.run(prompt)).values()} == {(88, 120, 3)}
 
 
@@ -213,7 +217,7 @@ def test_the_exact_pair_gives_the_image_back_for_the_same_words(server, make_pro
     """Without edges to hold it, as the note says; another prompt changes it."""
     results = []
     for words in ("a photograph of a tabby cat", "a photograph of a fox"):
-        prompt = make_prompt("sdc_change_the_prompt", steps=4)
+        prompt = make_prompt("SDC Change the Prompt", steps=4)
         find(prompt, "SDCRegenerateCanny")[1]["inputs"]["canny_strength"] = 0
         find(prompt, "CLIPTextEncode", "2 · As it should be")[1]["inputs"]["text"] = words
         results.append(shown(server, prompt, server.client.run(prompt)))
@@ -228,7 +232,7 @@ def test_a_part_under_the_mask_is_kept_finer_at_the_same_size(server, make_promp
     photograph = Image.fromarray(skimage.data.astronaut())
     photograph.putalpha(alpha)
     photograph.save(tmp_path / "masked.png")
-    prompt = make_prompt("sdc_keep_a_part_finer", image=tmp_path / "masked.png", megapixels=0.06)
+    prompt = make_prompt("SDC Keep a Part Finer", image=tmp_path / "masked.png", megapixels=0.06)
     images = shown(server, prompt, server.client.run(prompt))
     height, width, _ = images["Original"].shape
     part = np.s_[: height // 2, width // 4 : 5 * width // 8]
@@ -244,10 +248,12 @@ def test_a_folder_goes_through_one_by_one(server, make_prompt):
     for number in range(2):
         latent = np.random.default_rng(number).normal(size=(4, 8, 8)).astype(np.float32)
         (folder / f"folder{number}.sdc").write_bytes(codec.encode([latent], "custom")[0].data)
-    prompt = make_prompt("sdc_folder_to_folder", steps=1)
+    prompt = make_prompt("SDC Regenerate a Folder", steps=1)
     find(prompt, "SDCLoadFolder")[1]["inputs"]["pattern"] = "folder*.sdc"
-    outputs = server.client.run(prompt)
-    assert len(outputs[find(prompt, "SaveImage")[0]]["images"]) == 2
+    images = server.client.run(prompt)[find(prompt, "SaveImage")[0]]["images"]
+    assert [(image["subfolder"], image["filename"]) for image in images] == [
+        ("SDC/regenerated", f"folder{number}_00001_.png") for number in range(2)
+    ]
 
 
 def test_images_of_a_folder_become_files_of_their_own_with_their_names(server, make_prompt, image):
@@ -255,7 +261,7 @@ def test_images_of_a_folder_become_files_of_their_own_with_their_names(server, m
     (folder / "sub").mkdir(parents=True)
     Image.open(image).resize((96, 128)).save(folder / "sub" / "boat.jpg")
     Image.open(image).save(folder / "a ball.png")
-    prompt = make_prompt("sdc_compress_a_folder")
+    prompt = make_prompt("SDC Compress a Folder")
     compress, node = find(prompt, "SDCCompressFolder")
     node["inputs"] |= {"folder": folder.name, "bits_per_pixel": 0.5, "output_folder": "SDC/api_images"}
     outputs = server.client.run(prompt)
@@ -269,8 +275,8 @@ def test_images_of_a_folder_become_files_of_their_own_with_their_names(server, m
 
 @pytest.mark.parametrize(
     ("name", "loader", "slot"),
-    [(name, "CheckpointLoaderSimple", 2) for name in ("sdc_sdxl", "sdc_sd3", "sdc_flux")]
-    + [(name, "VAELoader", 0) for name in ("sdc_z_image", "sdc_qwen_image")],
+    [(name, "CheckpointLoaderSimple", 2) for name in ("SDC with SDXL", "SDC with SD3", "SDC with Flux")]
+    + [(name, "VAELoader", 0) for name in ("SDC with Z-Image", "SDC with Qwen-Image")],
 )
 def test_the_vae_is_asked_for_the_latent_format(name, loader, slot):
     prompt = load(f"api/{name}")
@@ -281,21 +287,21 @@ def test_the_vae_is_asked_for_the_latent_format(name, loader, slot):
 
 def test_opening_a_file_runs_as_it_is(server):
     """With the sample and the models that come with the pack."""
-    prompt = load("api/sdc_decompress")
+    prompt = load("api/SDC Open and Regenerate")
     images = shown(server, prompt, server.client.run(prompt))
     assert len(images) == 2 and difference(images, *images) > 0
 
 
 def test_compress_then_decompress(server, make_prompt):
-    compress = make_prompt("sdc_compress")
+    compress = make_prompt("SDC Compress an Image")
     save, node = find(compress, "SDCSave")
     node["inputs"] |= {"prompt": "a ball and a box", "embed": "workflow"}
-    outputs = server.client.run(compress, workflow=load("sdc_compress"))
+    outputs = server.client.run(compress, workflow=load("SDC Compress an Image"))
     (file,) = outputs[save]["files"]
-    assert written(server, file).metadata == {"prompt": "a ball and a box", "workflow": load("sdc_compress")}
+    assert written(server, file).metadata == {"prompt": "a ball and a box", "workflow": load("SDC Compress an Image")}
     decoded = shown(server, compress, outputs)["What the file holds"]
 
-    decompress = make_prompt("sdc_decompress", steps=2)
+    decompress = make_prompt("SDC Open and Regenerate", steps=2)
     load_node, node = find(decompress, "SDCLoad")
     node["inputs"]["file"] = f"{file['subfolder']}/{file['filename']} [output]"
     info = server.client.object_info()["SDCLoad"]["input"]["required"]["file"]
@@ -308,7 +314,7 @@ def test_compress_then_decompress(server, make_prompt):
 
 
 def test_stock_nodes_give_the_same_image(server, make_prompt):
-    prompt = make_prompt("sdc_regenerate_stock_nodes", steps=4)
+    prompt = make_prompt("SDC Regenerate with Stock Nodes", steps=4)
     images = shown(server, prompt, server.client.run(prompt))
     assert np.array_equal(images["Regenerate with Canny"], images["Stock nodes"])
 
@@ -316,7 +322,7 @@ def test_stock_nodes_give_the_same_image(server, make_prompt):
 def test_second_run_is_cached_and_a_changed_file_runs_again(server, make_prompt):
     source = server.base / "input" / "changing.sdc"
     latents = np.random.default_rng(0).normal(size=(2, 4, 8, 8)).astype(np.float32)
-    prompt = make_prompt("sdc_decompress", steps=1)
+    prompt = make_prompt("SDC Open and Regenerate", steps=1)
     find(prompt, "SDCLoad")[1]["inputs"]["file"] = "changing.sdc"
     saver, _ = find(prompt, "SaveImage")
     for latent in latents:
@@ -329,7 +335,7 @@ def test_second_run_is_cached_and_a_changed_file_runs_again(server, make_prompt)
 
 
 def test_damaged_and_missing_files_are_named(server, make_prompt):
-    prompt = make_prompt("sdc_decompress", steps=1)
+    prompt = make_prompt("SDC Open and Regenerate", steps=1)
     _, node = find(prompt, "SDCLoad")
     data = codec.encode([np.zeros((4, 8, 8), np.float32)], "custom")[0].data
     (server.base / "input" / "cut.sdc").write_bytes(data[:-3])
@@ -341,7 +347,7 @@ def test_damaged_and_missing_files_are_named(server, make_prompt):
 
 def test_cancel_ends_a_long_run(server, make_prompt):
     """Two thousand UNet calls are queued and interrupted once the file is written; the server can go on."""
-    prompt = make_prompt("sdc_full_pipeline", steps=1000)
+    prompt = make_prompt("SDC Full Pipeline", steps=1000)
     find(prompt, "SDCLatentQuantize")[1]["inputs"]["seed"] = 12345  # nothing of an earlier run is reused
     before = set(server.output.rglob("*.sdc"))
     prompt_id = server.client.queue(prompt)
@@ -351,7 +357,7 @@ def test_cancel_ends_a_long_run(server, make_prompt):
     server.client.interrupt()
     with pytest.raises(ComfyError, match="interrupted in node"):
         server.client.wait(prompt_id)
-    assert server.client.run(make_prompt("sdc_compress"))
+    assert server.client.run(make_prompt("SDC Compress an Image"))
 
 
 def test_the_example_of_the_documents_runs(server, make_prompt, image, tmp_path, monkeypatch, capsys):
@@ -361,8 +367,8 @@ def test_the_example_of_the_documents_runs(server, make_prompt, image, tmp_path,
     example = example.replace("http://127.0.0.1:8188", server.url).replace("photo.png", image.as_posix())
     (tmp_path / "example.py").write_text(example, encoding="utf-8")
     (tmp_path / "workflows" / "api").mkdir(parents=True)
-    small = json.dumps(make_prompt("sdc_demo_tiny", megapixels=0.03))
-    (tmp_path / "workflows" / "api" / "sdc_demo_tiny.json").write_text(small, encoding="utf-8")
+    small = json.dumps(make_prompt("SDC Demo", megapixels=0.03))
+    (tmp_path / "workflows" / "api" / "SDC Demo.json").write_text(small, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(tmp_path / "example.py"))
     printed = capsys.readouterr().out

@@ -94,7 +94,7 @@ def test_info_and_thumbnail_of_a_file(comfyui_folders):
     }
     lines = info[2].pop("lines")
     assert info[2] == expected
-    assert lines[0] == f"96x64 in {image.num_bytes} bytes, {image.colors} colors"
+    assert lines[0] == f"96x64 in {image.num_bytes} bytes · {image.colors} colors"
     assert lines[1].endswith("prompt and workflow included") and "fox" not in "".join(lines)
     assert shown[1]["Content-Type"] == "image/jpeg" and Image.open(io.BytesIO(shown[2])).size == (96, 64)
 
