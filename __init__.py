@@ -13,6 +13,7 @@ async def comfy_entrypoint():
     from .nodes.ddim_invert import SDCDDIMInvert
     from .nodes.decode import SDCDecode
     from .nodes.exact_sampler import SDCExactSampler
+    from .nodes.file_size import SDCFileSize
     from .nodes.inversion_sampler import SDCInversionSampler
     from .nodes.inversion_sigmas import SDCInversionSigmas
     from .nodes.inverted_noise import SDCInvertedNoise
@@ -24,11 +25,14 @@ async def comfy_entrypoint():
     from .nodes.regenerate import SDCRegenerate
     from .nodes.regenerate_canny import SDCRegenerateCanny
     from .nodes.save_sdc import SDCSave
+    from .nodes.scale_down import SDCScaleDown
     from .nodes.server.routes import add_routes
 
     class SDCExtension(ComfyExtension):
         async def get_node_list(self):
             return [
+                SDCScaleDown,
+                SDCFileSize,
                 SDCLatentQuantize,
                 SDCSave,
                 SDCLoad,

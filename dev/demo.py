@@ -27,7 +27,7 @@ from .server import Server
 
 # What a preview shows, by the node whose image it is.
 SHOWN = {
-    "ImageScaleToTotalPixels": "original", "SDCRegenerate": "decoded", "VAEDecode": "decoded",
+    "SDCScaleDown": "original", "SDCRegenerate": "decoded", "VAEDecode": "decoded",
     "SDCRegenerateCanny": "edges",
 }  # fmt: skip
 # Preset -> settings. For the paper's a fixed strength, as it has; with the tiny models that of README's table, found on
@@ -139,7 +139,7 @@ def with_previews(shipped: dict) -> dict:
         if node_id not in compared and node["inputs"].get("images", [None])[0] not in compared
     }
     if compared:
-        outputs = {"ImageScaleToTotalPixels": 0, "SDCRegenerate": 1}  # the original and the decoded image
+        outputs = {"SDCScaleDown": 0, "SDCRegenerate": 1}  # the original and the decoded image
         for node_id in [node_id for node_id, node in kept.items() if node["class_type"] in outputs]:
             output = outputs[kept[node_id]["class_type"]]
             kept[f"preview {node_id}"] = {"class_type": "PreviewImage", "inputs": {"images": [node_id, output]}}

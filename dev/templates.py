@@ -51,7 +51,7 @@ PACK = "by the small models of the pack"
 HELD = "What the file holds"
 PARTIAL = {"strength": 0.15, "steps": 13, "canny_strength": 1.0}
 ROWS = (0, 0.12, 1, 0.71)  # of the sheet of SDC Compare: the images, and the zoom
-COMPRESSED = ("LoadImage", "ImageScaleToTotalPixels", "VAEEncode", "SDCLatentQuantize", "SDCSave")
+COMPRESSED = ("LoadImage", "SDCScaleDown", "VAEEncode", "SDCLatentQuantize", "SDCSave")
 FAMILIES = {"SDXL": "SDXL", "SD3": "SD 3.5", "Flux": "Flux", "Z-Image": "Z-Image", "Qwen-Image": "Qwen-Image"}
 # That of SDC Save and Resample is drawn by hand: the small models cannot draw a lighthouse. Labels stand below the
 # images: the page paints a badge over the upper left corner.
@@ -217,7 +217,7 @@ def compressed_alone(prompt: dict) -> dict:
     kept = {node_id: node for node_id, node in prompt.items() if node["class_type"] in COMPRESSED}
     (scale,), (save,) = (
         [node_id for node_id, node in kept.items() if node["class_type"] == kind]
-        for kind in ("ImageScaleToTotalPixels", "SDCSave")
+        for kind in ("SDCScaleDown", "SDCSave")
     )
     for node in kept.values():
         if "vae" in node["inputs"]:

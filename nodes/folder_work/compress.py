@@ -15,6 +15,7 @@ from ...codec.autoencoder.srgb import SUFFIXES, to_srgb
 from ..files.folders import clean, files_under
 from ..files.listing import find_listed
 from ..files.paths import check_prefix, check_within, to_name
+from ..images.sizes import MULTIPLE, size_within
 from ..latents.formats import AUTO
 from ..latents.quantize import quantize
 from ..latents.through_pixels import small_vae
@@ -24,7 +25,6 @@ from ..progress import check_cancel
 from ..sockets.sdc import size_words
 
 MAX_LINES = 20
-MULTIPLE = 8  # of the sides of what is scaled: VAE Encode then crops nothing
 
 
 @dataclass
@@ -135,8 +135,7 @@ def stem(name: str) -> str:
 def scaled_down(pixels: np.ndarray, megapixels: float) -> np.ndarray:
     """(H, W, 3) uint8 of at most so many times 1024x1024 pixels; 0 for any number."""
     height, width = pixels.shape[:2]
-    share = (megapixels * 1024 * 1024 / (width * height)) ** 0.5
-    if not megapixels or share >= 1:
+    size = size_within(width, height, megapixels)
+    if size == (width, height):
         return pixels
-    size = [max(MULTIPLE, round(side * share / MULTIPLE) * MULTIPLE) for side in (width, height)]
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))

@@ -5,6 +5,17 @@ import torch
 from ... import codec
 from ...codec.geometry import restored, trimmed
 
+MULTIPLE = 8  # of the sides of what is scaled: VAE Encode then crops nothing
+
+
+def size_within(width: int, height: int, megapixels: float) -> tuple[int, int]:
+    """The size of an image of at most so many times 1024x1024 pixels; its own where it is no larger, and for 0."""
+    share = (megapixels * 1024 * 1024 / (width * height)) ** 0.5
+    if not megapixels or share >= 1:
+        return width, height
+    width, height = (max(MULTIPLE, round(side * share / MULTIPLE) * MULTIPLE) for side in (width, height))
+    return width, height
+
 
 def restore_size(image: torch.Tensor, encoded_images: list[codec.EncodedImage]) -> torch.Tensor:
     """Give decoded images (B, H, W, C) the size that their files name.

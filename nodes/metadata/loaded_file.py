@@ -11,7 +11,7 @@ LOADERS = ("LoadImage", "LoadImageOutput")
 SCALED = {
     "SDCSave": "sdc", "SDCLatentQuantize": "latent", "VAEEncode": "pixels", "VAEEncodeTiled": "pixels",
     "ImageScale": "image", "ImageScaleBy": "image", "ImageScaleToTotalPixels": "image",
-    "ImageScaleToMaxDimension": "image", "ResizeImageMaskNode": "input",
+    "ImageScaleToMaxDimension": "image", "SDCScaleDown": "image", "ResizeImageMaskNode": "input",
 }  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def test_regeneration_runs_as_it_is(bare_page, session_page):
     """Only smaller: without a file of the user's, without a model, and without OpenCV."""
     page = bare_page
     page.open_template("SDC Remove Artifacts")
-    page.set(page.nodes("ImageScaleToTotalPixels")[0], "megapixels", 0.02)
+    page.set(page.nodes("SDCScaleDown")[0], "megapixels", 0.02)
     page.execute()
     (save,) = page.nodes("SDCSave")
     assert "smaller than" in page.status(save, "64 colors")

@@ -74,7 +74,7 @@ def test_a_template_runs_with_small_models_of_its_family(name, family, autoencod
             "CLIPLoader": lambda clip_name, type, device: (None,),
             "VAELoader": lambda vae_name: (vae,),
             "LoadImage": lambda image: (original, None),
-            "ImageScaleToTotalPixels": lambda image, **settings: (image,),
+            "SDCScaleDown": lambda image, **settings: (image,),
             "VAEEncode": comfy_nodes.VAEEncode().encode,
             "SDCLatentQuantize": lambda **inputs: call(SDCLatentQuantize, **inputs | {"preset": preset}),
             "SDCSave": lambda **inputs: call(SDCSave, **inputs),

@@ -81,7 +81,7 @@ def test_photographs_of_any_size_are_scaled_first(name, workflow):
     for _, origin, slot, target, *_ in workflow["links"]:
         if by_id[origin]["type"] in LOADERS and slot == 0:
             scale = by_id[target]
-            assert scale["type"] == "ImageScaleToTotalPixels" and scale["widgets_values"] == ["lanczos", megapixels, 8]
+            assert scale["type"] == "SDCScaleDown" and scale["widgets_values"] == [megapixels]
     notes = " ".join(node["widgets_values"][0] for node in workflow["nodes"] if node["type"] == "MarkdownNote")
     photographs = any(node["type"] in LOADERS for node in workflow["nodes"])
     assert (f"{megapixels} megapixels" in " ".join(notes.split())) == photographs

@@ -22,6 +22,7 @@ NODES = {
     "SDCLatentQuantize", "SDCSave", "SDCLoad", "SDCDDIMInvert", "SDCRegenerateCanny", "SDCCompare",
     "SDCInversionSampler", "SDCInversionSigmas", "SDCInvertedNoise", "SDCExactSampler", "SDCDecode", "SDCRegenerate",
     "SDCLoadTinyModels", "SDCLoadFolder", "SDCCompressFolder", "SDCLoadImageFolder", "SDCContactSheet",
+    "SDCScaleDown", "SDCFileSize",
 }  # fmt: skip
 
 
@@ -153,7 +154,7 @@ def test_demo_needs_no_model_and_beats_a_jpeg_of_as_many_bytes(server, make_prom
     part = tmp_path / "part.png"
     Image.open(astronaut).crop((128, 0, 384, 256)).save(part)
     prompt = make_prompt("SDC Demo", image=part, megapixels=0.0625)
-    find(prompt, "SDCLatentQuantize")[1]["inputs"]["max_bytes"] = 780
+    find(prompt, "SDCFileSize")[1]["inputs"]["kilobytes"] = 0.78
     assert not [node for node in prompt.values() if "LoaderSimple" in node["class_type"]]
     outputs = server.client.run(prompt)
     (file,) = outputs[find(prompt, "SDCSave")[0]]["files"]
@@ -171,7 +172,7 @@ def test_the_app_of_the_demo_has_an_image_a_size_and_the_result():
     kinds = {str(node["id"]): node["type"] for node in workflow["nodes"]}
     app = workflow["extra"]["linearData"]
     inputs = [(kinds[str(node)], widget) for node, widget, *_ in app["inputs"]]
-    assert inputs == [("LoadImage", "image"), ("SDCLatentQuantize", "max_bytes")]
+    assert inputs == [("LoadImage", "image"), ("SDCFileSize", "kilobytes")]
     assert [kinds[str(node)] for node in app["outputs"]] == ["PreviewImage"]
 
 
