@@ -64,6 +64,7 @@ class SDCCompressFolder(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "embed",
+                    display_name="include",
                     options=[SETTINGS, NOTHING],
                     default=SETTINGS,
                     tooltip="prompt and settings: what a PNG from ComfyUI says about prompts, seed and sampler goes "

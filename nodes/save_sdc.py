@@ -57,6 +57,7 @@ class SDCSave(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "embed",
+                    display_name="include",
                     options=list(EMBEDDED),
                     default="none",
                     tooltip=(

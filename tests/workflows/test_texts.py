@@ -67,6 +67,11 @@ def test_every_blueprint_says_what_it_does_and_holds_nothing_that_the_front_end_
     assert len(blueprints) == 3
     for path in blueprints:
         text = path.read_text(encoding="utf-8")
-        extra = json.loads(text)["extra"]
+        blueprint = json.loads(text)
+        extra, (inside,) = blueprint["extra"], blueprint["definitions"]["subgraphs"]
+        labels = [
+            [(slot["name"], slot.get("label")) for slot in side["inputs"]] for side in (inside, *blueprint["nodes"])
+        ]
+        assert labels[0] == labels[1]  # the page shows those of the node
         assert len(extra["BlueprintDescription"]) > 40 and "sdc" in extra["BlueprintSearchAliases"]
         assert set(re.findall(r'"(\w+)": null', text)) <= {"link", "links"}
