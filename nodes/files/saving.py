@@ -30,7 +30,10 @@ class OutputFile(NamedTuple):
         return f"{count} images in {size_words(num_bytes)}, {size_words(round(num_bytes / count))} each"
 
     def compared(
-        self, loaded: tuple[str, int] | None, original: torch.Tensor | None, check: Callable[[], object]
+        self,
+        loaded: tuple[str, int, tuple[int, int] | None] | None,
+        original: torch.Tensor | None,
+        check: Callable[[], object],
     ) -> str:
         """How many times smaller the file is than what the user had before: one number, and of what.
 
@@ -38,8 +41,8 @@ class OutputFile(NamedTuple):
 
         Parameters
         ----------
-        loaded : (str, int) or None
-            Name and size in bytes of that file.
+        loaded : (str, int, (int, int) or None) or None
+            Name and size in bytes of that file; width and height of its image, named where it was scaled since then.
         original : Tensor or None
             IMAGE (B, H, W, C); where it has fewer images than the batch, its last one counts for the rest.
         check : callable
@@ -47,8 +50,9 @@ class OutputFile(NamedTuple):
         """
         first, num_bytes = self.images[0], len(self.data)
         if loaded is not None:
-            name, size = loaded
-            return f"{times(size, num_bytes)} than {name} ({size_words(size)})"
+            name, size, pixels = loaded
+            scaled = "" if pixels in (None, (first.width, first.height)) else f", {pixels[0]}x{pixels[1]}"
+            return f"{times(size, num_bytes)} than {name} ({size_words(size)}{scaled})"
         if original is None:
             raw = 3 * len(self.images) * first.width * first.height
             return f"{times(raw, num_bytes)} than the raw pixels"

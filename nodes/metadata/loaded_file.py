@@ -3,9 +3,12 @@
 import os
 from typing import NamedTuple
 
+from PIL import Image
+
 from ..files.listing import find_listed
 from .graph import MAX_LINKS, Graph, to_link
 
+ORIENTATION, SIDEWAYS = 274, 5  # the tag of Exif, and from which value on width and height change places
 LOADERS = ("LoadImage", "LoadImageOutput")
 # {class: input}: what stores or scales an image. Anything else may have made another one of it.
 SCALED = {
@@ -16,10 +19,11 @@ SCALED = {
 
 
 class LoadedFile(NamedTuple):
-    """Its name without folders, and its size."""
+    """Its name without folders, its size, and the width and height of its image where that can be read."""
 
     name: str
     num_bytes: int
+    pixels: tuple[int, int] | None
 
 
 def find_loaded_file(nodes, start: str) -> LoadedFile | None:
@@ -42,9 +46,19 @@ def find_loaded_file(nodes, start: str) -> LoadedFile | None:
     return None
 
 
+def size_of(path: str) -> tuple[int, int] | None:
+    """Width and height of an image as Load Image turns it, by its header alone."""
+    try:
+        with Image.open(path) as opened:
+            width, height = opened.size
+            return (height, width) if opened.getexif().get(ORIENTATION, 1) >= SIDEWAYS else (width, height)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+
+
 def of_name(name) -> LoadedFile | None:
     try:
         path = find_listed(name)
-        return LoadedFile(os.path.basename(path), os.path.getsize(path))
+        return LoadedFile(os.path.basename(path), os.path.getsize(path), size_of(path))
     except (ValueError, OSError):
         return None

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from sdc_pack.nodes.files.listing import find_listed, list_files
 from sdc_pack.nodes.load_sdc import SDCLoad
+from sdc_pack.nodes.sockets.sdc import size_words
 
 from .node_steps import quantize, save
 
@@ -235,6 +236,18 @@ def test_the_file_that_was_loaded_is_what_the_size_is_compared_with(latent, comf
     ratio = f"{20_000 / images[0].num_bytes:.0f}x"
     line = save(images, image=torch.rand(1, 64, 96, 3), prompt_graph=LOADED | changes).ui["text"][0]
     assert compared_with.replace("31x", ratio) in line and line.count("x smaller") == 1
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (300, 200)), (6, (200, 300)), (1, (96, 64))])
+def test_the_size_of_an_image_that_was_scaled_is_named(latent, comfyui_folders, orientation, size):
+    beach = comfyui_folders / "input" / "holidays" / "beach.jpg"
+    beach.parent.mkdir(parents=True)
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.new("RGB", size if orientation == 1 else size[::-1]).save(beach, exif=exif)
+    line = save(quantize(latent)[0][:1], prompt_graph=LOADED).ui["text"][0]
+    named = "" if size == (96, 64) else f", {size[0]}x{size[1]}"
+    assert line.endswith(f" than beach.jpg ({size_words(beach.stat().st_size)}{named})")
 
 
 def test_saved_files_have_the_documented_shape(latent):
