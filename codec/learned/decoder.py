@@ -3,14 +3,13 @@
 import numpy as np
 
 from ..interruption import poll
-from .entropy_model import Grid, quality_plane
-from .layers import in_strips, relu_requantize
+from .entropy_model import Grid
+from .layers import Rows, convolved, row_ranges, with_residual
 from .passes import PASSES
 from .rans import SYMBOL_BYTES, Reader
 from .weights import SYNTHESIS_BLOCKS, Weights
 
 MAX_SIDE = 2048  # of a latent
-REACH = 2 + 2 * SYNTHESIS_BLOCKS  # places that a patch of the latent depends on in each direction
 
 
 def max_payload_bytes(height: int, width: int, weights: Weights) -> int:
@@ -40,38 +39,46 @@ def decode_payload(payload: bytes, height: int, width: int, quality: int, weight
     grid = Grid(weights, -(-height // 2), -(-width // 2), quality)
     for number in range(len(PASSES)):
         poll(number / (len(PASSES) + 1))
-        for group, mask, means, tables in grid.predict(number):
+        for group, phase, means, tables in grid.predict(number):
             # A damaged payload can hold symbols up to 65 790, and a step has up to 16 bits: too much for 32 together.
             symbols = np.zeros(tables.shape, np.int64)
             coded = tables >= weights.zero_rate
-            symbols[coded] = reader.take(tables[coded].tolist())
-            grid.update(group, mask, means + symbols * grid.steps(group))
+            symbols[coded] = reader.take(tables[coded])
+            grid.update(group, phase, means + symbols * grid.steps(group))
     reader.close()
     poll(len(PASSES) / (len(PASSES) + 1))
     return np.ascontiguousarray(synthesize(grid)[:, :height, :width])
 
 
 def synthesize(grid: Grid) -> np.ndarray:
-    """(C, 2 h, 2 w) float32 of a grid on which everything is known."""
-    w = grid.weights
-    latent = np.empty((w.channels, 2 * grid.height, 2 * grid.width), np.float32)
-    for top, bottom, out in in_strips(lambda first, last: _network(grid, first, last), grid.height, grid.width, REACH):
-        # (rows, w, C, 2, 2) -> (C, 2 rows, 2 w)
-        patches = out.reshape(bottom - top, grid.width, w.channels, 2, 2).transpose(2, 0, 3, 1, 4)
-        latent[:, 2 * top : 2 * bottom] = patches.reshape(w.channels, 2 * (bottom - top), 2 * grid.width)
-    return latent
+    """(C, 4 rows, 4 columns) float32, of the tiles of a grid on which everything is known."""
+    w, top, columns = grid.weights, 0, grid.columns - 1
+    latent = np.empty((w.channels, grid.rows, 2, 2, columns, 2, 2), np.float32)
+    for tail, _ in _network(grid):
+        bottom = top + tail.shape[1]
+        tail += w.convs["s.linear"].at_places(grid.coefficients(top, bottom)[..., :-1])
+        # (2, 2, rows, columns, C, 2, 2) -> (C, rows, 2, 2, columns, 2, 2)
+        patches = tail[:, :, :-1].reshape(2, 2, bottom - top, columns, w.channels, 2, 2)
+        latent[:, top:bottom] = patches.transpose(4, 2, 0, 5, 3, 1, 6)
+        top = bottom
+    return latent.reshape(w.channels, 4 * grid.rows, 4 * columns)
 
 
-def _network(grid: Grid, first: int, last: int) -> np.ndarray:
+def _network(grid: Grid) -> Rows:
+    """Rows of tiles of what the last layer gives, float64."""
     w = grid.weights
-    known = grid.known[first:last].astype(np.float64)
-    x = np.empty((*known.shape[:2], known.shape[2] + 1))
-    x[..., :-1], x[..., -1] = known, quality_plane(grid.quality)
-    trunk = w.convs["s.head"](x).astype(np.float32)
+
+    def block(rows: Rows, first: str, second: str) -> Rows:
+        rows = ((w.integers(x, first), last) for x, last in rows)
+        rows = convolved(rows, lambda x: w.integers(w.convs[first].on_tiles(x), second), grid.odd)
+        return convolved(rows, w.convs[second].on_tiles, grid.odd)
+
+    rows = (
+        (grid.coefficients(top, bottom), bottom == grid.rows) for top, bottom in row_ranges(grid.rows, grid.columns)
+    )
+    rows = convolved(rows, lambda x: w.convs["s.head"].on_tiles(x).astype(np.float32), grid.odd)
     for number in range(SYNTHESIS_BLOCKS):
-        first_name, second_name = f"s.{number}.first", f"s.{number}.second"
-        x = relu_requantize(trunk, w.scales[first_name], w.convs[first_name].max_input)
-        x = relu_requantize(w.convs[first_name](x), w.scales[second_name], w.convs[second_name].max_input)
-        trunk += w.convs[second_name](x)
-    x = relu_requantize(trunk, w.scales["s.tail"], w.convs["s.tail"].max_input).astype(np.float64)
-    return w.convs["s.linear"](known) + w.convs["s.tail"](x)
+        names = f"s.{number}.first", f"s.{number}.second"
+        rows = with_residual(rows, lambda rows, names=names: block(rows, *names))
+    rows = ((w.integers(x, "s.tail"), last) for x, last in rows)
+    return convolved(rows, w.convs["s.tail"].on_tiles, grid.odd)

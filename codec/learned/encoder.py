@@ -4,6 +4,7 @@ import numpy as np
 
 from ..interruption import poll
 from .entropy_model import Grid
+from .layers import to_tiles
 from .passes import PASSES
 from .rans import Writer
 from .weights import QUALITIES, UNIT, Weights
@@ -16,7 +17,7 @@ RATE_WEIGHT_OUTSIDE = 4.0
 MAX_TRIES = 8  # at most, until the size is right
 MIN_FILL = 0.98  # of the wanted size
 
-Parts = list[tuple[list[int], list[int]]]  # numbers of tables, and symbols
+Parts = list[tuple[np.ndarray, np.ndarray]]  # numbers of tables, and symbols
 
 
 def encode_to_quality(latent: np.ndarray, quality: int, weights: Weights, mask: np.ndarray | None = None) -> bytes:
@@ -96,29 +97,30 @@ class LatentQuantizer:
         height, width = latent.shape[1] // 2, latent.shape[2] // 2
         patches = latent.reshape(-1, height, 2, width, 2).transpose(1, 3, 0, 2, 4).reshape(height * width, -1)
         matrix, bias = weights.analysis
-        self.coefficients = ((patches @ matrix + bias) * np.float32(UNIT)).reshape(height, width, -1)
+        coefficients = ((patches @ matrix + bias) * np.float32(UNIT)).reshape(height, width, -1)
+        self.size, self.coefficients = (height, width), to_tiles(coefficients)
         self.weights = weights
-        self.rate_weight = np.full((height, width), RATE_WEIGHT, np.float32)
+        rate_weight = np.full((height, width), RATE_WEIGHT, np.float32)
         if mask is not None and mask.min() < mask.max():  # all black, every part would pay and none gain
             mask = np.pad(np.asarray(mask, np.float32), ((0, below), (0, right)), mode="edge")
             mask = mask.reshape(height, 2, width, 2).max((1, 3))
-            self.rate_weight += (RATE_WEIGHT_OUTSIDE - RATE_WEIGHT) * (1 - mask)
+            rate_weight += (RATE_WEIGHT_OUTSIDE - RATE_WEIGHT) * (1 - mask)
+        self.rate_weight = to_tiles(rate_weight)
 
     def code(self, quality: int) -> tuple[Parts, float]:
         """Return the numbers of tables and the symbols in the order of the payload, and their bits."""
         w = self.weights
-        height, width = self.coefficients.shape[:2]
-        grid, y = Grid(w, height, width, quality), self.coefficients
+        grid, y = Grid(w, *self.size, quality), self.coefficients
         widest = w.bits.shape[1] // 2
         parts: Parts = []
         total = 0.0
         for number in range(len(PASSES)):
-            for group, mask, means, tables in grid.predict(number):
+            for group, phase, means, tables in grid.predict(number):
                 channels = w.part(group)
                 steps = grid.steps(group).astype(np.float32)
-                exact = ((y[..., channels][mask] - means) / steps).clip(-30000, 30000)
+                exact = ((grid.at(phase, y[..., channels]) - means) / steps).clip(-30000, 30000)
                 nearest = np.rint(exact)
-                rate_weight = self.rate_weight[mask][:, None]
+                rate_weight = grid.at(phase, self.rate_weight)[:, None]
                 if rate_weight.any():
                     weight = w.lambdas[quality] * w.gains[channels] * np.square(steps / UNIT)
                     smaller = nearest - np.sign(nearest)
@@ -133,8 +135,8 @@ class LatentQuantizer:
                 symbols[~coded] = 0
                 total += float(w.bits[tables, np.clip(symbols, -widest, widest) + widest][coded].sum())
                 total += self._longer_escapes(symbols[coded], tables[coded])
-                parts.append((tables[coded].tolist(), symbols[coded].tolist()))
-                grid.update(group, mask, means + symbols * grid.steps(group))
+                parts.append((tables[coded], symbols[coded]))
+                grid.update(group, phase, means + symbols * grid.steps(group))
         self.grid = grid
         return parts, total
 

@@ -4,17 +4,25 @@ Inputs and weights are integers held in floating point. As long as no partial su
 (float64), BLAS may add in any order and still be exact (the idea of Balle, Johnston and Minnen, "Integer networks for
 data compression with latent-variable models", 2019). What follows a sum is one IEEE multiplication, addition or
 rounding at a time on each element, which is the same everywhere too. These are the only matrix products of the decoder.
+
+An image is in tiles, see `winograd`, and goes through a network from its top down, a few rows of tiles at a time: so
+nothing is computed twice, and what a layer works on stays in the processor's cache.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..interruption import poll
+from .winograd import Places, Tiles
 
 LIMITS = {np.dtype(np.float32): 2**24, np.dtype(np.float64): 2**53}
-CHUNK = 1024  # places whose neighborhoods are laid out at once: the copy stays in the processor's cache
+AREA = 2048  # places that go through a network at once
+
+# From the top down, (4, rows, columns + 1, channels) arrays of tiles, and whether it is the last one.
+Rows = Iterator[tuple[np.ndarray, bool]]
 
 
 @dataclass(frozen=True)
@@ -28,48 +36,47 @@ class Conv:
     multiplier, bias : (outputs,) array of the same type
         What is returned is sum * multiplier + bias.
     max_input : int
-        Bound on the magnitude of its inputs; a sum stays below the limit of the type for these.
+        Bound on the magnitude of its inputs; a sum stays below the limit of the type for these. With 3x3 weights of
+        float32 no input is negative.
+    places : Places, optional
+        Gives the sums of a 3x3 convolution that is wanted at some places of the tiles only, or sees few inputs.
     """
 
     weights: np.ndarray
     multiplier: np.ndarray
     bias: np.ndarray
     max_input: int
+    places: Places | None = None
 
     def is_exact(self) -> bool:
         """Whether no sum, whole or in part, can reach the limit, whatever the inputs."""
         reach = np.abs(self.weights).sum(axis=0, dtype=np.float64).max() * self.max_input
         return bool(reach < LIMITS[self.weights.dtype] and np.all(np.rint(self.weights) == self.weights))
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Map (h, w, inputs), integers up to `max_input` in the type of the weights, to (h, w, outputs)."""
-        height, width, inputs = x.shape
-        if len(self.weights) == inputs:
-            y = x.reshape(-1, inputs) @ self.weights
-        else:
-            y = self._neighborhoods(x)
-        y *= self.multiplier
-        y += self.bias
-        return y.reshape(height, width, -1)
+    def at_places(self, x: np.ndarray, outputs: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Map (..., inputs), integers up to `max_input` in the type of the weights, by a 1x1 convolution."""
+        return x @ self.weights[:, outputs] * self.multiplier[outputs] + self.bias[outputs]
 
-    def _neighborhoods(self, x: np.ndarray) -> np.ndarray:
-        height, width, inputs = x.shape
-        padded = np.zeros((height + 2, width + 2, inputs), x.dtype)
-        padded[1:-1, 1:-1] = x
-        y = np.empty((height * width, self.weights.shape[1]), x.dtype)
-        rows = min(height, max(1, CHUNK // width))
-        patches = np.empty((rows, width, 9, inputs), x.dtype)
-        for top in range(0, height, rows):
-            count = min(rows, height - top)
-            for tap in range(9):
-                i, j = divmod(tap, 3)
-                patches[:count, :, tap] = padded[top + i : top + i + count, j : j + width]
-            np.matmul(
-                patches[:count].reshape(count * width, 9 * inputs),
-                self.weights,
-                out=y[top * width : (top + count) * width],
-            )
-        return y
+    @functools.cached_property
+    def sums(self) -> Tiles:
+        """Those of a 3x3 convolution at all places."""
+        return Tiles(self.weights, self.max_input)
+
+    def on_tiles(self, x: np.ndarray) -> np.ndarray:
+        """Map rows of tiles as `Tiles` or `Places` does, by a 3x3 convolution."""
+        if self.places:
+            _, rows, columns, inputs = x.shape
+            y = self.places(x.reshape(4, -1, inputs).transpose(2, 0, 1), columns)
+            y = y.reshape(len(y), rows - 2, columns, -1)
+        else:
+            y = self.sums(x)
+        return self.scaled(y)
+
+    def scaled(self, sums: np.ndarray) -> np.ndarray:
+        """What is returned for these sums, in their place."""
+        sums *= self.multiplier
+        sums += self.bias
+        return sums
 
 
 def relu_requantize(x: np.ndarray, scale: np.float32, max_input: int) -> np.ndarray:
@@ -79,17 +86,58 @@ def relu_requantize(x: np.ndarray, scale: np.float32, max_input: int) -> np.ndar
     return np.rint(y, out=y)
 
 
-def in_strips(
-    network: Callable[[int, int], np.ndarray], height: int, width: int, reach: int, area: int = 16384
-) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Call network(first, last) for strips of rows that overlap by `reach`; yield (top, bottom, what is theirs).
+def to_tiles(x: np.ndarray) -> np.ndarray:
+    """(h, w, ...) -> (4, rows, columns + 1, ...), with 0 where there are no places."""
+    height, width, *others = x.shape
+    rows, columns = -(-height // 2), -(-width // 2)
+    tiles = np.zeros((2, 2, rows, columns + 1, *others), x.dtype)
+    for i, j in np.ndindex(2, 2):
+        part = x[i::2, j::2]
+        tiles[i, j, : len(part), : part.shape[1]] = part
+    return tiles.reshape(4, rows, columns + 1, *others)
 
-    The rows within `reach` of a strip's cut edges depend on what the strip lacks and are thrown away, so the result
-    does not depend on the height of the strips.
-    """
-    rows = max(1, area // width)
-    for top in range(0, height, rows):
+
+def row_ranges(rows: int, columns: int) -> Iterator[tuple[int, int]]:
+    """From where to where the rows of tiles reach that go through a network together."""
+    step = max(1, AREA // (4 * columns))
+    for top in range(0, rows, step):
         poll()
-        bottom = min(height, top + rows)
-        first, last = max(0, top - reach), min(height, bottom + reach)
-        yield top, bottom, network(first, last)[top - first : bottom - first]
+        yield top, min(rows, top + step)
+
+
+def convolved(rows: Rows, layer: Callable[[np.ndarray], np.ndarray], odd: tuple[bool, bool]) -> Rows:
+    """Rows of tiles after a layer that sees one more above and below; `odd` says of height and width if they are."""
+    above = None
+    for block, last in rows:
+        nothing = np.zeros_like(block[:, :1])
+        x = np.concatenate([nothing if above is None else above, block, *([nothing] if last else [])], axis=1)
+        above = x[:, -2:].copy()
+        if x.shape[1] > 2:
+            yield clear(layer(x), odd, last), last
+
+
+def clear(x: np.ndarray, odd: tuple[bool, bool], last: bool) -> np.ndarray:
+    """Set what is outside of the image to 0."""
+    x[:, :, -1] = 0
+    if len(x) == 4:
+        if odd[0] and last:
+            x[2:, -1] = 0
+        if odd[1]:
+            x[1::2, :, -2] = 0
+    return x
+
+
+def with_residual(rows: Rows, layers: Callable[[Rows], Rows]) -> Rows:
+    """Rows of tiles of an image plus those of the same image after some layers."""
+    waiting: list[np.ndarray] = []
+
+    def remembered() -> Rows:
+        for block, last in rows:
+            waiting.append(block)
+            yield block, last
+
+    for y, last in layers(remembered()):
+        x = np.concatenate(waiting, axis=1)
+        waiting[:] = [x[:, y.shape[1] :]]
+        y += x[:, : y.shape[1]]
+        yield y, last

@@ -1,11 +1,11 @@
 """Range asymmetric numeral system (Duda 2013), one state of 32 bits, words of 16, tables of 16.
 
-Plain Python integers: a symbol takes less than a microsecond or so, and there are as many as twenty thousand.
+The state goes from symbol to symbol, in Python's integers: about a tenth of a microsecond each. All else is done for
+whole arrays.
 """
 
-from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -37,6 +37,12 @@ class Tables:
                 raise ValueError("a table of frequencies is odd, has an empty place or does not add up")
         self.reach = [len(f) // 2 - 1 for f in frequencies]
         self.cumulative = [[0, *accumulate(int(n) for n in f)] for f in frequencies]
+        # For the reader: where each symbol of a table ends and begins, its frequency, and the last before the escape.
+        self.rows = [(c[1:], c[:-1], f.tolist(), len(f) - 2) for c, f in zip(self.cumulative, frequencies, strict=True)]
+        # For the writer: all tables side by side, and where the symbol 0 of each is.
+        self.starts = np.concatenate([c[:-1] for c in self.cumulative]).astype(np.uint32)
+        self.sizes = np.concatenate(frequencies).astype(np.uint32)
+        self.zeros = np.cumsum([0, *(len(f) for f in frequencies[:-1])]) + self.reach
 
     def bits(self) -> np.ndarray:
         """(tables, 2 * widest + 1) float32, bits of each integer from -widest to widest; for the encoder only."""
@@ -56,51 +62,46 @@ class Writer:
 
     def __init__(self, tables: Tables):
         self.tables = tables
-        # Where each symbol begins in its table, and its frequency. Of a large image there are millions.
-        self.starts, self.sizes = array("I"), array("I")
+        self.symbols: list[tuple[np.ndarray, np.ndarray]] = []  # where each begins in its table, and its frequency
 
-    def put(self, indices: Iterable[int], values: Iterable[int]) -> None:
-        """Append symbols, each coded by the table of its index."""
-        cumulative, reach = self.tables.cumulative, self.tables.reach
-        add_start, add_size = self.starts.append, self.sizes.append
-        for index, value in zip(indices, values, strict=True):
-            c, k = cumulative[index], reach[index]
-            s = value + k
-            if 0 <= s <= 2 * k:
-                add_start(c[s])
-                add_size(c[s + 1] - c[s])
-            else:
-                add_start(c[-2])
-                add_size(c[-1] - c[-2])
-                self._escape(abs(value) - k, value < 0)
-
-    def _escape(self, beyond: int, negative: bool) -> None:
-        """Write `beyond`, 1 or more, as the number of its bits after the first, those bits, and the sign."""
-        count = beyond.bit_length() - 1
-        if count >= 1 << ESCAPE_BITS:
-            raise ValueError(f"{beyond} is too far out to be coded")
-        self._raw(count, ESCAPE_BITS)
-        self._raw(beyond - (1 << count), count)
-        self._raw(int(negative), 1)
-
-    def _raw(self, value: int, bits: int) -> None:
-        if bits:
-            self.starts.append(value << (BITS - bits))
-            self.sizes.append(1 << (BITS - bits))
+    def put(self, indices: np.ndarray, values: np.ndarray) -> None:
+        """Append symbols, each coded by the table of its index; integers of any type."""
+        indices, values = np.asarray(indices, np.intp), np.asarray(values, np.int64)
+        reach = np.asarray(self.tables.reach)[indices]
+        beyond = np.abs(values) - reach
+        at = self.tables.zeros[indices] + np.where(beyond > 0, reach + 1, values)
+        starts, sizes = self.tables.starts[at], self.tables.sizes[at]
+        if (escapes := np.flatnonzero(beyond > 0)).size:
+            raw = [(at, *part) for at in escapes for part in _escape(int(beyond[at]), bool(values[at] < 0))]
+            after = [at + 1 for at, _, _ in raw]
+            starts = np.insert(starts, after, [start for _, start, _ in raw])
+            sizes = np.insert(sizes, after, [size for _, _, size in raw])
+        self.symbols.append((starts, sizes))
 
     def bytes(self) -> bytes:
         """Return the payload of all symbols so far."""
         x, words = LOWEST, []
-        for end in range(len(self.starts), 0, -BLOCK):
-            poll()
-            block = slice(max(0, end - BLOCK), end)
-            for start, size in zip(reversed(self.starts[block]), reversed(self.sizes[block]), strict=True):
-                if x >= size << 16:
-                    words.append(x & 0xFFFF)
-                    x >>= 16
-                x = (x // size << BITS) + x % size + start
+        for starts, sizes in reversed(self.symbols):
+            for end in range(len(starts), 0, -BLOCK):
+                poll()
+                block = slice(max(0, end - BLOCK), end)
+                for start, size in zip(starts[block][::-1].tolist(), sizes[block][::-1].tolist(), strict=True):
+                    if x >= size << 16:
+                        words.append(x & 0xFFFF)
+                        x >>= 16
+                    x = (x // size << BITS) + x % size + start
         words += [x & 0xFFFF, x >> 16]
         return np.array(words[::-1], "<u2").tobytes()
+
+
+def _escape(beyond: int, negative: bool) -> list[tuple[int, int]]:
+    """Where each part of `beyond`, 1 or more, begins, and its frequency: the number of its bits after the first, those
+    bits, and the sign."""
+    count = beyond.bit_length() - 1
+    if count >= 1 << ESCAPE_BITS:
+        raise ValueError(f"{beyond} is too far out to be coded")
+    parts = (count, ESCAPE_BITS), (beyond - (1 << count), count), (int(negative), 1)
+    return [(value << (BITS - bits), 1 << (BITS - bits)) for value, bits in parts if bits]
 
 
 class Reader:
@@ -116,40 +117,39 @@ class Reader:
         if self.state < LOWEST:
             raise SdcFormatError(f"the coded latent begins with the state {self.state}; no encoder goes below {LOWEST}")
 
-    def take(self, indices: Sequence[int]) -> list[int]:
-        """The symbols of tables `indices`."""
-        found: list[int] = []
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """(n,) int64, the symbols of tables `indices`, (n,) integers."""
+        indices = np.asarray(indices)
+        found = np.empty(len(indices), np.int64)
         for start in range(0, len(indices), BLOCK):
             poll()
-            found += self._take(indices[start : start + BLOCK])
+            self._take(indices[start : start + BLOCK], found[start : start + BLOCK])
         return found
 
-    def _take(self, indices: Sequence[int]) -> list[int]:
-        cumulative, reach, words = self.tables.cumulative, self.tables.reach, self.words
-        found: list[int] = []
+    def _take(self, indices: np.ndarray, out: np.ndarray) -> None:
+        words, found, far = self.words, [], []
         x, at = self.state, self.at
         try:
-            for index in indices:
-                c, k = cumulative[index], reach[index]
+            for ends, starts, sizes, last in map(self.tables.rows.__getitem__, indices.tolist()):
                 slot = x & MASK
-                s = bisect_right(c, slot) - 1
-                start = c[s]
-                x = (c[s + 1] - start) * (x >> BITS) + slot - start
+                s = bisect_right(ends, slot)
+                x = sizes[s] * (x >> BITS) + slot - starts[s]
                 if x < LOWEST:
                     x = x << 16 | words[at]
                     at += 1
-                if s > 2 * k:
+                if s > last:
                     self.state, self.at = x, at
-                    found.append(self._escape(k))
+                    far.append((len(found), self._escape(last // 2)))
                     x, at = self.state, self.at
-                else:
-                    found.append(s - k)
+                found.append(s)
         except IndexError:
             raise SdcFormatError(
                 f"the coded latent ends after {2 * len(words)} bytes, before all of it was read"
             ) from None
         self.state, self.at = x, at
-        return found
+        np.subtract(found, np.asarray(self.tables.reach)[indices], out=out)
+        for place, value in far:
+            out[place] = value
 
     def _escape(self, k: int) -> int:
         count = self._raw(ESCAPE_BITS)

@@ -9,7 +9,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,10 @@ import numpy as np
 from ..blas import check_products
 from ..errors import SdcUnsupportedError
 from ..latent_formats import LATENT_FORMATS
-from .layers import Conv
-from .passes import NUM_GROUPS, PASSES, starts
+from .layers import Conv, relu_requantize
+from .passes import NUM_GROUPS, PASSES, known_before, places_of, starts
 from .rans import Tables
+from .winograd import Places
 
 FOLDER = Path(__file__).resolve().parents[2] / "weights" / "learned"
 NAME_BYTES = 4
@@ -93,6 +94,11 @@ class Weights:
     def part(self, group: int) -> slice:
         """Where the coefficients of a group lie."""
         return slice(self.starts[group], self.starts[group + 1])
+
+    def integers(self, x: np.ndarray, name: str) -> np.ndarray:
+        """What the layer of this name takes in where the one before gave x: its ReLU, requantized."""
+        conv = self.convs[name]
+        return relu_requantize(x, self.scales[name], conv.max_input).astype(conv.weights.dtype, copy=False)
 
 
 def layers(channels: int, groups: tuple[int, ...]) -> dict[str, tuple]:
@@ -232,7 +238,22 @@ def _decoder(array: Callable, channels: int, groups: tuple[int, ...]) -> tuple[d
         factors = np.abs(np.concatenate([multiplier, bias, [scales[name]]], dtype=np.float64))
         if not (factors[-1] and np.all((factors == 0) | (factors >= MIN_FACTOR) & (factors <= MAX_FACTOR))):
             raise ValueError(f"the factors of the layer {name} are out of bounds")
+        if name.endswith(".first") and name.startswith("c"):
+            convs[name] = _first(convs[name], int(name[1]), groups)
+        elif name.endswith(".third") and len(places := places_of(int(name[1]))) == 1:
+            convs[name] = replace(convs[name], places=Places(convs[name].weights, places, 4 * [inputs]))
     trunk = {convs[f"s.{number}.second"].weights.shape[1] for number in range(SYNTHESIS_BLOCKS)}
     if trunk != {convs["s.head"].weights.shape[1]}:
         raise ValueError("the blocks of the synthesis do not fit each other")
     return convs, scales
+
+
+def _first(conv: Conv, number: int, groups: tuple[int, ...]) -> Conv:
+    """The first layer of a pass, its inputs in the order of `Grid.inputs`, at each place of those known there."""
+    total, at = sum(groups), starts(groups)
+    order = [total + NUM_GROUPS]
+    for group in range(NUM_GROUPS):
+        order += [total + group, *range(at[group], at[group + 1])]
+    weights = conv.weights.reshape(9, len(order), -1)[:, order].reshape(conv.weights.shape)
+    known = [1 + at[count] + count for count in known_before(number)]
+    return replace(conv, weights=weights, places=Places(weights, range(4), known))

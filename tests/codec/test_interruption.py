@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import sdc_codec as codec
-from sdc_codec.learned.layers import in_strips
+from sdc_codec.learned.layers import AREA, row_ranges
 
 LATENT = np.random.default_rng(5).normal(size=(4, 16, 24)).astype(np.float32)
 
@@ -70,5 +70,5 @@ def test_decoding_says_how_far_it_is(image):
 def test_a_network_over_a_large_latent_looks_up_for_every_strip():
     stop = Stop()
     with codec.interruptible(stop):
-        strips = list(in_strips(lambda first, last: np.zeros((last - first, 10)), 30, 10, 2, area=50))
-    assert len(strips) == len(stop.shares) == 6
+        strips = list(row_ranges(30, AREA // 8))
+    assert strips == [(top, top + 2) for top in range(0, 30, 2)] and len(strips) == len(stop.shares)

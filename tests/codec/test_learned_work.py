@@ -1,0 +1,100 @@
+"""How much the learned codec computes, in counts: what makes it slower shows here on any machine."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import sdc_codec as codec
+from sdc_codec import learned
+from sdc_codec.learned import winograd
+from sdc_codec.learned.layers import AREA
+from sdc_codec.learned.weights import load_weights
+
+WEIGHTS = load_weights(learned.NEWEST["SD1.x"])
+HEIGHT, WIDTH = 150, 202  # of a latent, in several strips
+
+
+def direct() -> tuple[int, int]:
+    """Multiplications that every layer at every place would take, a place: to predict, and in the synthesis."""
+    found = Counter()
+    for name, conv in WEIGHTS.convs.items():
+        total = WEIGHTS.starts[-1]
+        inputs = 9 * (total + 5) if name.endswith(".first") and name[0] == "c" else len(conv.weights)
+        found[name[0]] += inputs * conv.weights.shape[1]
+    return found["c"], found["s"]
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """Counts multiplications and, for each layer, rows of tiles."""
+    counted = Counter()
+
+    def count(kind, products):
+        inner = kind.__call__
+
+        def call(self, x, *columns):
+            sums = inner(self, x, *columns)
+            counted["products"] += products(self, x, sums)
+            counted[self] += sums.shape[1] if not columns else sums.shape[1] // columns[0]
+            return sums
+
+        monkeypatch.setattr(kind, "__call__", call)
+
+    count(winograd.Tiles, lambda of, x, y: 16 * y.shape[1] * y.shape[2] * x.shape[3] * y.shape[3])
+    count(winograd.Places, lambda of, x, y: sum(len(w) for _, w in of.parts) * y.shape[1] * y.shape[2])
+    return counted
+
+
+def latent(height=HEIGHT, width=WIDTH):
+    return np.random.default_rng(1).normal(size=(4, height, width)).astype(np.float32) * 4
+
+
+def test_a_strip_computes_nothing_that_another_has(work):
+    assert HEIGHT * WIDTH > 3 * AREA
+    codec.decode(codec.load(codec.encode([latent()], quality=50)[0].data))
+    rows = -(-HEIGHT // 4)
+    for name, conv in WEIGHTS.convs.items():
+        if name.endswith((".last", ".linear")):
+            continue
+        # The first network, which knows nothing yet, sees 12 places at most each way; the synthesis only decodes.
+        expected = 2 * 6 if name.startswith("c0") else 2 * rows if name.startswith("c") else rows
+        assert work[conv.places or conv.sums] == expected, name
+
+
+def test_a_place_takes_few_multiplications(work):
+    image = codec.encode([latent()], quality=50)[0]
+    places = HEIGHT * WIDTH / 4
+    predicted, synthesized = direct()
+    assert work["products"] / places < 0.4 * predicted
+    work.clear()
+    codec.decode(codec.load(image.data))
+    assert work["products"] / places < 0.4 * predicted + 0.55 * synthesized
+
+
+@pytest.mark.parametrize("latent_format", codec.LEARNED_FORMATS)
+@pytest.mark.parametrize("share", [0.3, 1])
+def test_the_products_of_tiles_are_exact(latent_format, share):
+    """Beside sums of Python's kind: with inputs as large as they may be, where float32 alone would not do."""
+    weights, rng = load_weights(learned.NEWEST[latent_format]), np.random.default_rng(3)
+    for name, conv in weights.convs.items():
+        if name.endswith((".last", ".linear")):
+            continue
+        inputs = len(conv.weights) // 9
+        x = np.zeros((4, 4, 5, inputs), conv.weights.dtype)
+        signs = np.where(conv.weights.reshape(9, inputs, -1)[4, :, 0] > 0, 1, 0)  # the worst case of one output
+        x[:, 1:-1, :-1] = rng.choice([signs, 1 - signs, signs * 0 + 1], (4, 2, 4))[..., :] * int(share * conv.max_input)
+        places = x[:, 1:-1, :-1].reshape(2, 2, 2, 4, inputs).transpose(2, 0, 3, 1, 4).reshape(4, 8, inputs)
+        around = np.pad(places.astype(np.int64), ((1, 1), (1, 1), (0, 0)))
+        taps = conv.weights.astype(np.int64).reshape(3, 3, inputs, -1)
+        exact = sum(around[i : i + 4, j : j + 8] @ taps[i, j] for i in range(3) for j in range(3))
+        exact = exact.reshape(2, 2, 4, 2, -1).transpose(1, 3, 0, 2, 4).reshape(4, 2, 4, -1)
+        assert (winograd.Tiles(conv.weights, conv.max_input)(x)[:, :, :-1] == exact).all(), name
+
+
+def test_inputs_too_large_for_float32_are_seen():
+    """A filter that adds up all of nine taps has no room for its largest inputs, and is computed in float64."""
+    weights = np.full((9 * 8, 1), 3, np.float32)
+    most = (2**24 - 1) // int(weights.sum())
+    tiles = winograd.Tiles(weights, most)
+    x = np.full((4, 3, 2, 8), most, np.float32)
+    assert tiles.bounds.size and not tiles._fits(x) and tiles._fits(x // 8)
