@@ -1,5 +1,6 @@
 """One Zstandard frame (RFC 8878), written small and read with every cost bounded in advance."""
 
+import functools
 from typing import Any
 
 import zstandard
@@ -23,7 +24,22 @@ def compress(data: bytes, dictionary: zstandard.ZstdCompressionDict | None = Non
         write_checksum=False,
         write_dict_id=False,
     )
+    if dictionary is not None:
+        # What decides the tables of a dictionary: files of much the same size share them.
+        shape = params.window_log, params.hash_log, params.chain_log, params.search_log, params.min_match
+        dictionary = _with_tables(dictionary, (*shape, params.target_length, params.strategy))
     return zstandard.ZstdCompressor(compression_params=params, dict_data=dictionary).compress(data)
+
+
+@functools.lru_cache(maxsize=2)  # some 17 MB each
+def _with_tables(dictionary: zstandard.ZstdCompressionDict, shape: tuple[int, ...]) -> zstandard.ZstdCompressionDict:
+    """The dictionary with the tables that a compressor looks matches up in: they take it twenty times as long to make
+    as to use, and are the same for every file."""
+    names = "window_log", "hash_log", "chain_log", "search_log", "min_match", "target_length", "strategy"
+    params = zstandard.ZstdCompressionParameters(**dict(zip(names, shape, strict=True)))
+    prepared = zstandard.ZstdCompressionDict(dictionary.as_bytes(), dict_type=zstandard.DICT_TYPE_FULLDICT)
+    prepared.precompute_compress(compression_params=params)
+    return prepared
 
 
 def decompress(frame: Any, max_size: int, what: str, dictionary: zstandard.ZstdCompressionDict | None = None) -> bytes:
