@@ -1,5 +1,7 @@
 """From a payload to the latent."""
 
+from functools import partial
+
 import numpy as np
 
 from ..interruption import poll
@@ -69,16 +71,14 @@ def _network(grid: Grid) -> Rows:
     w = grid.weights
 
     def block(rows: Rows, first: str, second: str) -> Rows:
-        rows = ((w.integers(x, first), last) for x, last in rows)
-        rows = convolved(rows, lambda x: w.integers(w.convs[first].on_tiles(x), second), grid.odd)
-        return convolved(rows, w.convs[second].on_tiles, grid.odd)
+        integers = ((w.integers(x, first), last) for x, last in rows)
+        between = convolved(integers, lambda x: w.integers(w.convs[first].on_tiles(x), second), grid.odd)
+        return convolved(between, w.convs[second].on_tiles, grid.odd)
 
-    rows = (
-        (grid.coefficients(top, bottom), bottom == grid.rows) for top, bottom in row_ranges(grid.rows, grid.columns)
-    )
-    rows = convolved(rows, lambda x: w.convs["s.head"].on_tiles(x).astype(np.float32), grid.odd)
+    ranges = row_ranges(grid.rows, grid.columns)
+    known = ((grid.coefficients(top, bottom), bottom == grid.rows) for top, bottom in ranges)
+    trunk = convolved(known, lambda x: w.convs["s.head"].on_tiles(x).astype(np.float32), grid.odd)
     for number in range(SYNTHESIS_BLOCKS):
-        names = f"s.{number}.first", f"s.{number}.second"
-        rows = with_residual(rows, lambda rows, names=names: block(rows, *names))
-    rows = ((w.integers(x, "s.tail"), last) for x, last in rows)
-    return convolved(rows, w.convs["s.tail"].on_tiles, grid.odd)
+        trunk = with_residual(trunk, partial(block, first=f"s.{number}.first", second=f"s.{number}.second"))
+    integers = ((w.integers(x, "s.tail"), last) for x, last in trunk)
+    return convolved(integers, w.convs["s.tail"].on_tiles, grid.odd)

@@ -36,7 +36,14 @@ class Grid:
         """Return (group, phase, means (n, size) int32, tables (n, size) uint8) for each part of a pass."""
         if number == 0 and max(self.height, self.width) > LARGEST_WHOLE:
             return self._predict_first()
-        w, parts, at, top = self.weights, [], 0, 0
+        if not any(self.phases[phase].any() for _, phase in PASSES[number]):  # of a very small image
+            nothing = ((0, self.weights.groups[group]) for group, _ in PASSES[number])
+            return [
+                (*part, np.zeros(shape, np.int32), np.zeros(shape, np.uint8))
+                for part, shape in zip(PASSES[number], nothing, strict=True)
+            ]
+        w, at, top = self.weights, 0, 0
+        parts: list[tuple[int, str, np.ndarray, list, list]] = []
         last = w.convs[f"c{number}.last"]
         half = last.weights.shape[1] // 2
         for group, phase in PASSES[number]:
@@ -58,14 +65,14 @@ class Grid:
 
     def _predict_first(self) -> list[tuple[int, str, np.ndarray, np.ndarray]]:
         """`predict` for pass 0. Nothing is known yet, so corners differ by which edges of the image they are near."""
-        sides = [side if side <= LARGEST_WHOLE else 9 + (side - 1) % 4 for side in (self.height, self.width)]
-        ((group, phase, *found),) = Grid(self.weights, *sides, self.quality).predict(0)
+        height, width = (side if side <= LARGEST_WHOLE else 9 + (side - 1) % 4 for side in (self.height, self.width))
+        ((group, phase, *found),) = Grid(self.weights, height, width, self.quality).predict(0)
         alike = []
         for side in (self.height, self.width):
             corners = np.arange(-(-side // 4))
             alike.append(corners if side <= LARGEST_WHOLE else np.where(corners == corners[-1], 2, corners.clip(0, 1)))
         means, tables = (
-            values.reshape(-(-sides[0] // 4), -(-sides[1] // 4), -1)[np.ix_(*alike)].reshape(-1, values.shape[1])
+            values.reshape(-(-height // 4), -(-width // 4), -1)[np.ix_(*alike)].reshape(-1, values.shape[1])
             for values in found
         )
         return [(group, phase, means, tables)]
@@ -99,6 +106,7 @@ class Grid:
 
         def start() -> Rows:
             conv = w.convs[first]
+            assert conv.places
             for top, bottom in row_ranges(self.rows, self.columns):
                 seen = self.inputs[:, :, top : bottom + 2].reshape(len(self.inputs), 4, -1)
                 y = conv.scaled(conv.places(seen, self.columns)).reshape(4, bottom - top, self.columns, -1)

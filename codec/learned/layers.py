@@ -82,7 +82,7 @@ class Conv:
 def relu_requantize(x: np.ndarray, scale: np.float32, max_input: int) -> np.ndarray:
     """ReLU of x, in units of 1 / scale, as integers up to `max_input`, in the type of x."""
     y = x * scale
-    np.clip(y, 0, max_input, out=y)
+    y.clip(0, max_input, out=y)
     return np.rint(y, out=y)
 
 

@@ -127,7 +127,9 @@ class Reader:
         return found
 
     def _take(self, indices: np.ndarray, out: np.ndarray) -> None:
-        words, found, far = self.words, [], []
+        words = self.words
+        found: list[int] = []
+        far: list[tuple[int, int]] = []
         x, at = self.state, self.at
         try:
             for ends, starts, sizes, last in map(self.tables.rows.__getitem__, indices.tolist()):

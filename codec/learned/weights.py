@@ -241,7 +241,7 @@ def _decoder(array: Callable, channels: int, groups: tuple[int, ...]) -> tuple[d
         if name.endswith(".first") and name.startswith("c"):
             convs[name] = _first(convs[name], int(name[1]), groups)
         elif name.endswith(".third") and len(places := places_of(int(name[1]))) == 1:
-            convs[name] = replace(convs[name], places=Places(convs[name].weights, places, 4 * [inputs]))
+            convs[name] = replace(convs[name], places=Places(convs[name].weights, places, 4 * [len(weights) // taps]))
     trunk = {convs[f"s.{number}.second"].weights.shape[1] for number in range(SYNTHESIS_BLOCKS)}
     if trunk != {convs["s.head"].weights.shape[1]}:
         raise ValueError("the blocks of the synthesis do not fit each other")

@@ -129,7 +129,10 @@ class Places:
             sources = [(2 * (i % 2) + j % 2, i // 2, j // 2) for i, j in steps]
             inputs = [known[source] for source, _, _ in sources]
             own = np.concatenate([tap[:size] for tap, size in zip(taps, inputs, strict=True)])
-            self.parts.append(([(*source, size) for source, size in zip(sources, inputs, strict=True)], own))
+            ends = np.cumsum(inputs).tolist()
+            self.parts.append(
+                ([(*source, end - size, end) for source, size, end in zip(sources, inputs, ends, strict=True)], own)
+            )
 
     def __call__(self, x: np.ndarray, columns: int) -> np.ndarray:
         """Map rows of tiles, with one more above and below, to the sums.
@@ -149,12 +152,16 @@ class Places:
         sums = np.empty((len(self.parts), size, self.parts[0][1].shape[1]), kind)
         for (sources, weights), out in zip(self.parts, sums, strict=True):
             # Laid out as the inputs are, so that what is copied lies side by side.
-            seen, at = np.empty((len(weights), size), kind, order="C" if x.strides[2] < x.strides[0] else "F"), 0
-            seen[:, [0, -1]] = 0  # what is before the first column, and after the last
-            for place, i, j, count in sources:
+            seen = np.empty((len(weights), size), kind, order="C" if x.strides[2] < x.strides[0] else "F")
+            for place, i, j, at, end in sources:
                 start = (1 + i) * columns + j
-                first, last = max(0, -start), min(size, x.shape[2] - start)
-                seen[at : at + count, first:last] = x[:count, place, start + first : start + last]
-                at += count
+                if start < 0:  # to the left of the first column
+                    seen[at:end, 0] = 0
+                    seen[at:end, 1:] = x[: end - at, place, : size - 1]
+                elif start + size > x.shape[2]:  # the last column has no right
+                    seen[at:end, -1] = 0
+                    seen[at:end, :-1] = x[: end - at, place, start:]
+                else:
+                    seen[at:end] = x[: end - at, place, start : start + size]
             np.matmul(seen.T, weights, out=out)
         return sums

@@ -23,6 +23,7 @@ MAX_MEMORY = 64 << 20  # bytes beyond what is held before and the latent
 MAX_TIME = 8  # times what the largest sound file takes
 TRIES = 5  # at what seems to take longer
 LEARNED_PLACES = 1 << 16  # of a latent, for which the learned codec may take as long as that file
+LEAST_PLACES = 16 * 16  # of a latent, below which it hardly gets faster
 ARCHIVE_ELEMENTS = 1 << 18  # the same of the archive coder
 COMPARED_PLACES = 64 * 64  # of a latent; the second decoder is slow, and slower by far for the learned codec
 MAX_LATENT = 1e6  # of a learned latent: a stranger's file cannot send the rest of a workflow far out
@@ -81,7 +82,7 @@ class Reader:
             for image in codec.load_all(data):
                 shape = image.shape
                 if image.coder == "learned":
-                    times += math.prod(shape[-2:]) / LEARNED_PLACES
+                    times += max(LEAST_PLACES, math.prod(shape[-2:])) / LEARNED_PLACES
                 elif image.coder == "archive":
                     times += math.prod(shape) / ARCHIVE_ELEMENTS
                 latent = codec.decode(image)

@@ -6,19 +6,18 @@ import numpy as np
 import pytest
 import sdc_codec as codec
 from sdc_codec import learned
-from sdc_codec.learned import winograd
+from sdc_codec.learned import encoder, winograd
 from sdc_codec.learned.layers import AREA
 from sdc_codec.learned.weights import load_weights
 
-WEIGHTS = load_weights(learned.NEWEST["SD1.x"])
 HEIGHT, WIDTH = 150, 202  # of a latent, in several strips
 
 
 def direct() -> tuple[int, int]:
     """Multiplications that every layer at every place would take, a place: to predict, and in the synthesis."""
-    found = Counter()
-    for name, conv in WEIGHTS.convs.items():
-        total = WEIGHTS.starts[-1]
+    weights, found = load_weights(learned.NEWEST["SD1.x"]), Counter()
+    for name, conv in weights.convs.items():
+        total = weights.starts[-1]
         inputs = 9 * (total + 5) if name.endswith(".first") and name[0] == "c" else len(conv.weights)
         found[name[0]] += inputs * conv.weights.shape[1]
     return found["c"], found["s"]
@@ -53,7 +52,7 @@ def test_a_strip_computes_nothing_that_another_has(work):
     assert HEIGHT * WIDTH > 3 * AREA
     codec.decode(codec.load(codec.encode([latent()], quality=50)[0].data))
     rows = -(-HEIGHT // 4)
-    for name, conv in WEIGHTS.convs.items():
+    for name, conv in load_weights(learned.NEWEST["SD1.x"]).convs.items():
         if name.endswith((".last", ".linear")):
             continue
         # The first network, which knows nothing yet, sees 12 places at most each way; the synthesis only decodes.
@@ -98,3 +97,19 @@ def test_inputs_too_large_for_float32_are_seen():
     tiles = winograd.Tiles(weights, most)
     x = np.full((4, 3, 2, 8), most, np.float32)
     assert tiles.bounds.size and not tiles._fits(x) and tiles._fits(x // 8)
+
+
+@pytest.mark.parametrize("max_bytes", [1500, 2500, 5000])
+def test_a_size_takes_few_tries(monkeypatch, max_bytes):
+    tries, code = [], encoder.LatentQuantizer.code
+    monkeypatch.setattr(encoder.LatentQuantizer, "code", lambda self, quality: tries.append(1) or code(self, quality))
+    image = codec.encode([latent(64, 64)], max_bytes=max_bytes)[0]
+    assert len(tries) <= 3 and 0.97 * max_bytes < image.num_bytes <= max_bytes
+
+
+def test_a_large_latent_is_tried_in_parts_first(monkeypatch, work):
+    codec.encode([latent(256, 256)], quality=50)
+    once = work["products"]
+    work.clear()
+    codec.encode([latent(256, 256)], max_bytes=40_000)
+    assert work["products"] < 2.4 * once
