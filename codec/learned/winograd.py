@@ -18,6 +18,7 @@ import numpy as np
 
 ROOM = 2.0**24
 TRANSFORM = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+SMALL_PRODUCT = 1 << 18  # multiplications, up to which OpenBLAS takes one thread
 UNIT = np.array([1, 0.5, 0.5, 1])  # that products with each row of TRANSFORM are multiples of
 
 
@@ -60,7 +61,9 @@ class Tiles:
         _, rows, columns, inputs = x.shape
         weights = self.weights[x.dtype if self._fits(x) else np.dtype(np.float64)]
         v = _transformed(x.astype(weights.dtype, copy=False)).reshape(4, 4, -1, inputs)
-        m = (v @ weights).reshape(4, 4, -1)
+        m = np.empty((*v.shape[:3], weights.shape[3]), weights.dtype)
+        _multiply(v, weights, m)
+        m = m.reshape(4, 4, -1)
         by_row = np.empty((2, *m.shape[1:]), m.dtype)
         _combine(m, by_row)
         sums = np.empty((2, 2, m.shape[2]), x.dtype)
@@ -99,6 +102,19 @@ def _transformed(x: np.ndarray) -> np.ndarray:
     np.subtract(even[:, :-n], even[:, n:], out=both[3, :, :-n])
     both[3, :, -n:] = 0
     return both
+
+
+def _multiply(x: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
+    """x @ weights for (..., n, inputs) and (..., inputs, outputs), in pieces too small for BLAS to share them out.
+
+    Its threads would meet after each product, and there are many: on a busy machine they would mostly wait.
+    """
+    *others, inputs, outputs = weights.shape
+    step = max(1, SMALL_PRODUCT // (inputs * outputs))
+    whole = x.shape[-2] // step * step if step >= 16 else 0  # smaller pieces take longer than threads
+    pieces, of = x[..., :whole, :].reshape(*others, -1, step, inputs), out[..., :whole, :]
+    np.matmul(pieces, weights[..., None, :, :], out=of.reshape(*others, -1, step, outputs))
+    np.matmul(x[..., whole:, :], weights, out=out[..., whole:, :])
 
 
 def _combine(products: np.ndarray, sums: np.ndarray) -> None:
@@ -163,5 +179,5 @@ class Places:
                     seen[at:end, :-1] = x[: end - at, place, start:]
                 else:
                     seen[at:end] = x[: end - at, place, start : start + size]
-            np.matmul(seen.T, weights, out=out)
+            _multiply(seen.T, weights, out)
         return sums
