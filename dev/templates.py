@@ -13,11 +13,13 @@ import re
 import shutil
 import sys
 import tempfile
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from playwright.sync_api import sync_playwright
+from sdc_pack import codec
 
 from . import browser, models
 from .demo import swap
@@ -45,16 +47,19 @@ class Thumbnail:
     only: tuple[str, ...] = ()  # classes of the nodes that run; all where there are none
     after: str = ""  # another workflow, which makes the files that it opens
     crop: tuple[float, float, float, float] = (0, 0, 1, 1)  # of each preview: left, top, right, bottom
+    folded: bool = False  # the right half below the left one
+    whole: bool = False  # show all of it, with bars at the sides, instead of filling its place
 
 
 PACK = "by the small models of the pack"
 HELD = "What the file holds"
+SETTINGS = "What the file says about the image"  # stands for the title of a preview
+SHOWN_SETTINGS = ("prompt", "negative", "seed", "steps", "cfg", "sampler", "scheduler", "model")
 PARTIAL = {"strength": 0.15, "steps": 13, "canny_strength": 1.0}
 ROWS = (0, 0.12, 1, 0.71)  # of the sheet of SDC Compare: the images, and the zoom
 COMPRESSED = ("LoadImage", "SDCScaleDown", "VAEEncode", "SDCLatentQuantize", "SDCSave")
 FAMILIES = {"SDXL": "SDXL", "SD3": "SD 3.5", "Flux": "Flux", "Z-Image": "Z-Image", "Qwen-Image": "Qwen-Image"}
-# That of SDC Save and Resample is drawn by hand: the small models cannot draw a lighthouse. Labels stand below the
-# images: the page paints a badge over the upper left corner.
+# Labels stand below the images: the page paints a badge over the upper left corner.
 THUMBNAILS = {
     "SDC Demo": Thumbnail(
         {"original · SDC, {size} · the smallest JPEG": "Original, SDC, and JPEG of the same size"},
@@ -72,12 +77,16 @@ THUMBNAILS = {
     ),
     "SDC Compress a Folder": Thumbnail(
         {"a file of each": "What the files hold"}, f"your output folder in one go · {PACK}", columns=1,
-        settings={"columns": 2},
+        settings={"columns": 2}, whole=True,
     ),
     "SDC Regenerate a Folder": Thumbnail(
-        {"what is in output/SDC": "What is in the folder"}, f"open a whole folder · {PACK}", columns=1,
-        settings={"columns": 2}, only=("SDCLoadFolder", "SDCContactSheet", "PreviewImage"),
-        after="SDC Compress a Folder",
+        {"what is in a folder": "What is in the folder"}, f"open a whole folder · {PACK}", columns=1,
+        settings={"columns": 2, "pattern": "folder/*.sdc"}, only=("SDCLoadFolder", "SDCContactSheet", "PreviewImage"),
+        after="SDC Compress a Folder", whole=True,
+    ),
+    "SDC Save and Resample": Thumbnail(
+        {"an image in {size}": "2 · What the file holds", "and how it was made": SETTINGS},
+        f"a generated image and its settings · {PACK}", settings={"width": 320, "height": 512},
     ),
     "SDC Keep a Part Finer": Thumbnail(
         {"without a mask": "Without the mask", "finer where it was painted": "With the mask"},
@@ -93,15 +102,16 @@ THUMBNAILS = {
     "SDC Compare Settings": Thumbnail(
         {f"{strength} · {canny}": f"strength {strength} · canny {canny}"
          for canny in ("0.3", "1") for strength in ("0.15", "0.3", "0.6")},
-        f"strength and canny, side by side · {PACK}", columns=3,
+        f"strength and canny, side by side · {PACK}", columns=3, settings={"megapixels": 0.1, "steps": 20},
     ),
     "SDC Compare with JPEG and AVIF": Thumbnail(
-        {"next to JPEG, WebP and AVIF of {size}": "Table 1"},
-        "the paper's Table 1 · by small models, strength 0.15", columns=1, settings=PARTIAL, crop=ROWS,
+        {"original, decoded, regenerated · JPEG, WebP, AVIF of {size}": "Table 1"},
+        "the paper's Table 1 · by small models, strength 0.15", columns=1, settings=PARTIAL, crop=ROWS, folded=True,
     ),
     "SDC Regenerate with Stock Nodes": Thumbnail(
         {"Regenerate with Canny": "Regenerate with Canny", "stock nodes": "Stock nodes"},
-        f"the same from stock nodes · {PACK}", settings={"canny_strength": 1.0},
+        f"the same from stock nodes · {PACK}",
+        settings={"canny_strength": 1.0, "strength": 1.0, "steps": 20, "megapixels": 0.1},
     ),
     "SDC Change the Prompt": Thumbnail(
         {"\u201ca photograph of a raccoon\u201d becomes what you write": HELD},
@@ -155,6 +165,7 @@ def open_page(settings: dict):
             sync_playwright() as playwright,
         ):
             options = {"Comfy.TutorialCompleted": True, "Comfy.VueNodes.Enabled": False}
+            options |= {"LiteGraph.Canvas.MaximumFps": 10, "Comfy.Minimap.Visible": False}  # or drawing takes a core
             server.client.request("/settings", json.dumps(options).encode())
             launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
             page = launched.new_page(viewport={"width": 1600, "height": 1000})
@@ -205,11 +216,28 @@ def run_tiny(name: str, values: dict, server: Server, only: tuple[str, ...] = ()
     for node_id, output in server.client.run(prompt).items():
         for file in output.get("files", []):
             if file["filename"].endswith(".sdc"):
-                found["bytes"] = len(server.client.view(file))
+                content = server.client.view(file)
+                metadata = codec.load(content).metadata
+                found["bytes"] = len(content)
+                if metadata.keys() >= set(SHOWN_SETTINGS):
+                    found[SETTINGS] = written(metadata)
         if output.get("images") and prompt[node_id]["class_type"] in ("PreviewImage", "SaveImage"):
             content = server.client.view(output["images"][0])
             found[prompt[node_id]["_meta"]["title"]] = Image.open(io.BytesIO(content)).convert("RGB")
     return found
+
+
+def written(metadata: dict) -> Image.Image:
+    """Values of a file's metadata as an image of half a thumbnail, each with its name above it."""
+    width, height = SIDE // 2 - 4, SIDE - FOOTER_HEIGHT - LABEL_HEIGHT - 2
+    sheet = Image.new("RGB", (width, height), (38, 44, 54))
+    pen, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(15), 14
+    for name in SHOWN_SETTINGS:
+        lines = textwrap.wrap(str(metadata[name]), 26)
+        pen.text((14, top), name, (150, 170, 205), font)
+        pen.text((14, top + 19), "\n".join(lines), FOREGROUND, font)
+        top += 19 * (1 + len(lines)) + 10
+    return sheet
 
 
 def compressed_alone(prompt: dict) -> dict:
@@ -245,14 +273,25 @@ def draw(thumbnail: Thumbnail, found: dict) -> Image.Image:
         left, top = number % thumbnail.columns * width, number // thumbnail.columns * height
         size = found[title].size
         part = found[title].crop([round(share * size[side % 2]) for side, share in enumerate(thumbnail.crop)])
+        if thumbnail.folded:
+            part = fold(part)
         room = width - 4, height - LABEL_HEIGHT - 2
-        whole = thumbnail.crop != (0, 0, 1, 1)  # what was cropped already is shown whole
+        whole = thumbnail.whole or thumbnail.crop != (0, 0, 1, 1)  # what was cropped already is shown whole
         shown = ImageOps.pad(part, room, color=BACKGROUND) if whole else ImageOps.fit(part, room)
         sheet.paste(shown, (left + 2, top + 2))
         middle = top + height - LABEL_HEIGHT // 2
         pen.text((left + 6, middle), label, FOREGROUND, font(width, label), anchor="lm")
     pen.text((SIDE // 2, SIDE - FOOTER_HEIGHT // 2), thumbnail.footer, FOREGROUND, font(SIDE, thumbnail.footer), "mm")
     return sheet
+
+
+def fold(image: Image.Image) -> Image.Image:
+    """Its right half below its left one."""
+    half = image.width // 2
+    folded = Image.new("RGB", (half, 2 * image.height))
+    for number in range(2):
+        folded.paste(image.crop((number * half, 0, (number + 1) * half, image.height)), (0, number * image.height))
+    return folded
 
 
 def font(room: int, text: str) -> ImageFont.FreeTypeFont:
