@@ -20,7 +20,9 @@ from .harness.stored import CLEAN, PAPER, StoredImage, best, by_label, count_ima
 from .harness.tables import Table, show
 
 NEEDS_IMAGES = True
-PRESETS = {"paper": PAPER, "64 colors, no dither": CLEAN, "best, 3200 bytes": best(3200)}
+PRESETS = {
+    "paper": PAPER, "64 colors, no dither": CLEAN, "best, 3200 bytes": best(3200), "best, 1700 bytes": best(1700),
+}  # fmt: skip
 # The best setting (4 calls of the model), the same without ControlNet, 1, 6, 10 and 20 calls, and the paper's own.
 SETTINGS = [
     BEST, replace(BEST, canny_strength=0.0), Setting(0, 0.35, 1.0), Setting(20, 0.15, 1.0), Setting(50, 0.1, 1.0),

@@ -1,13 +1,11 @@
 """The tiny Canny ControlNet: leads the denoiser from what a decoder has back to the photograph.
 
 It goes on from the one in `weights/`. A step of training repeats what the nodes do: a decoded latent is inverted along
-the first levels of a DDIM schedule by the denoiser alone, and on the way back denoiser and ControlNet together shall
-end at the photograph, given the edges of the decoded image. Most steps take the exact pair, whose way back is the
-identity without the ControlNet: so there is nothing to learn but what the file has lost. The others take Eq. (1) of
-"Post-processing Based Image Coding via Stable Diffusion", which leaves an error of its own. Gradients run through the
-last levels of the way, so what is trained is what comes out at its end. Photographs come by turns through either
-autoencoder and every coder. What counts is how the image looks that the end decodes to, by the two networks of `judge`.
-With x = z / sqrt(a), sigma = sqrt(1 / a - 1).
+the first levels of a DDIM schedule by the denoiser alone (Eq. (1) of "Post-processing Based Image Coding via Stable
+Diffusion"), and on the way back denoiser and ControlNet together shall end at the photograph, given the edges of the
+decoded image. Gradients run through the last two levels of the way, so what is trained is what comes out at its end.
+Photographs come by turns through either autoencoder and every coder. What counts is how the image looks that the end
+decodes to, by the two networks of `judge`. With x = z / sqrt(a), sigma = sqrt(1 / a - 1).
 """
 
 import itertools
@@ -22,7 +20,7 @@ from . import data, loop, networks, stored
 from .judge import Judge
 from .vae import SHARES
 
-STEPS = 1500
+STEPS = 2_200
 BATCH = 2
 CROP = 24  # latents, 192 pixels: the networks see this much of an image
 WINDOW = 16  # latents of a crop that are decoded, which takes as long as the networks do
@@ -34,13 +32,10 @@ MEASURED = 12  # crops of those held out, for each pair
 KINDS = tuple(itertools.product(stored.CODERS, ("tiny", "taesd")))
 # Schedules of DDIM that a step may follow: (steps, most levels of inversion, share).
 SCHEDULES = ((13, 2, 0.65), (20, 4, 0.2), (50, 6, 0.15))
-# The same of the exact pair, (steps, levels, share): of two levels it asks the ControlNet at the lowest one alone.
-EXACT_SCHEDULES = ((13, 3, 0.6), (20, 4, 0.2), (50, 6, 0.2))
-EXACTLY = 0.7  # share of steps that take the exact pair
 AT_ONCE = 0.1  # share of steps that take the decoded latent itself for one with noise, of any of these levels
 AT_ONCE_LEVELS = (20, 140)
 FROM_NOISE = 0.04  # share of steps that start from random noise at any level, as full strength comes near to
-BEST = 13, 2  # steps and levels of Eq. (1) that are measured
+BEST = 13, 2  # steps and levels that are measured
 
 
 def inner(x, margin: int):
@@ -90,29 +85,6 @@ def regenerate(unet, x, labels: list[int], control=None, with_gradient: int = 0)
         with torch.set_grad_enabled(left <= with_gradient):
             x = x + (low - high) * epsilon(unet, x, label, control)
     return x
-
-
-@torch.no_grad()
-def invert_exactly(unet, x, labels: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """By the exact pair of `nodes/inversion/exact_pair.py`: x at the last of `labels` and at the one before it."""
-    rising = [0.0, *sigmas().double()[labels].tolist()]
-    below = x.double()
-    x = below + rising[1] * epsilon(unet, x, 0).double()
-    for low, here, high, label in zip(rising, rising[1:], rising[2:], labels, strict=False):
-        h, r = here - low, (here - low) / (high - here)
-        eps = epsilon(unet, x.float(), label).double()
-        below, x = x, (below - (1 - r**2) * x + h * (1 + r) * eps) / r**2
-    return x, below
-
-
-def regenerate_exactly(unet, above, x, labels: list[int], control=None):
-    """The way back, with gradients through all of it."""
-    falling = [*sigmas().double()[labels].tolist()[::-1], 0.0]
-    for high, here, low, label in zip(falling, falling[1:], falling[2:], labels[-2::-1], strict=False):
-        h, r = here - low, (here - low) / (high - here)
-        eps = epsilon(unet, x.float(), label, control).double()
-        above, x = x, r**2 * above + (1 - r**2) * x - h * (1 + r) * eps
-    return x.float()
 
 
 def shipped(network, name: str):
@@ -178,19 +150,13 @@ def train(shared: Path, state: Path, steps: int | None = None):
             return {"loss": error * sigma[label].clamp(max=1) ** 2}
         if way < FROM_NOISE + AT_ONCE:
             lowest, highest = AT_ONCE_LEVELS
-            labels, exactly = [lowest + integer(highest - lowest, generator)], False
+            labels, x = [lowest + integer(highest - lowest, generator)], latent
         else:
-            exactly = way < FROM_NOISE + AT_ONCE + EXACTLY
-            schedules = EXACT_SCHEDULES if exactly else SCHEDULES
-            shares = torch.tensor([share for *_, share in schedules])
-            count, most, _ = schedules[torch.multinomial(shares, 1, generator=generator).item()]
-            fewest = 3 if exactly else 2
-            labels = levels(count)[: fewest + integer(most - fewest + 1, generator)]
-        if exactly:
-            z = regenerate_exactly(unet, *invert_exactly(unet, latent, labels), labels, control)
-        else:
-            x = latent if len(labels) == 1 else invert(unet, latent, labels)
-            z = regenerate(unet, x, labels, control, with_gradient=2)
+            shares = torch.tensor([share for *_, share in SCHEDULES])
+            count, most, _ = SCHEDULES[torch.multinomial(shares, 1, generator=generator).item()]
+            labels = levels(count)[: 2 + integer(most - 1, generator)]
+            x = invert(unet, latent, labels)
+        z = regenerate(unet, x, labels, control, with_gradient=2)
         place = [integer(max(1, CROP - WINDOW + 1), generator) for _ in range(2)]
         found = distance(kind[1], z, pixels, place, generator)
         seen = sum(share * found[name] for name, share in SHARES.items())
@@ -202,12 +168,10 @@ def train(shared: Path, state: Path, steps: int | None = None):
         count, most = BEST
         for number, kind in enumerate(KINDS):
             clean, latent, edges, pixels = draw(held[kind], loop.generator(1, number), MEASURED)
-            labels, exact = levels(count)[:most], levels(EXACT_SCHEDULES[0][0])[: EXACT_SCHEDULES[0][1]]
-            control = network, edges
+            labels = levels(count)[:most]
             ends = {
                 "decoded": latent,
-                "by Eq. (1)": regenerate(unet, invert(unet, latent, labels), labels, control),
-                "exactly": regenerate_exactly(unet, *invert_exactly(unet, latent, exact), exact, control),
+                "regenerated": regenerate(unet, invert(unet, latent, labels), labels, (network, edges)),
             }
             for name, end in ends.items():
                 figures[f"{' '.join(kind)} {name}"] = distance(kind[1], end, pixels)["LPIPS"].item()

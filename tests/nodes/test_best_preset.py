@@ -102,7 +102,7 @@ def test_saved_and_loaded_it_is_the_same(photograph, comfyui_folders):
     assert torch.equal(saved.result[1]["samples"], decoded["samples"])
     loaded = SDCLoad.execute("a_00001_.sdc [output]")
     assert torch.equal(loaded.result[0]["samples"], decoded["samples"]) and loaded.result[2] == "a portrait"
-    assert re.search(r"learned codec, quality \d+$", about_lines(images[0])[0])
+    assert re.search(r"preset best · quality \d+$", about_lines(images[0])[0])
     assert np.asarray(draw_thumbnail(images[0])).shape == (256, 256, 3)
 
 
