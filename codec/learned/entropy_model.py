@@ -6,7 +6,7 @@ from .layers import Rows, clear, convolved, row_ranges, to_tiles
 from .passes import NUM_GROUPS, PASSES, TILE_PLACES, phases
 from .weights import MAX_COEFFICIENT, SCALES, UNIT, Weights
 
-LARGEST_WHOLE = 12  # places, up to which every corner may be near another edge
+MAX_WHOLE = 12  # places, up to which every corner may be near another edge
 
 
 class Grid:
@@ -34,7 +34,7 @@ class Grid:
 
     def predict(self, number: int) -> list[tuple[int, str, np.ndarray, np.ndarray]]:
         """Return (group, phase, means (n, size) int32, tables (n, size) uint8) for each part of a pass."""
-        if number == 0 and max(self.height, self.width) > LARGEST_WHOLE:
+        if number == 0 and max(self.height, self.width) > MAX_WHOLE:
             return self._predict_first()
         if not any(self.phases[phase].any() for _, phase in PASSES[number]):  # of a very small image
             nothing = ((0, self.weights.groups[group]) for group, _ in PASSES[number])
@@ -65,12 +65,12 @@ class Grid:
 
     def _predict_first(self) -> list[tuple[int, str, np.ndarray, np.ndarray]]:
         """`predict` for pass 0. Nothing is known yet, so corners differ by which edges of the image they are near."""
-        height, width = (side if side <= LARGEST_WHOLE else 9 + (side - 1) % 4 for side in (self.height, self.width))
+        height, width = (side if side <= MAX_WHOLE else 9 + (side - 1) % 4 for side in (self.height, self.width))
         ((group, phase, *found),) = Grid(self.weights, height, width, self.quality).predict(0)
         alike = []
         for side in (self.height, self.width):
             corners = np.arange(-(-side // 4))
-            alike.append(corners if side <= LARGEST_WHOLE else np.where(corners == corners[-1], 2, corners.clip(0, 1)))
+            alike.append(corners if side <= MAX_WHOLE else np.where(corners == corners[-1], 2, corners.clip(0, 1)))
         means, tables = (
             values.reshape(-(-height // 4), -(-width // 4), -1)[np.ix_(*alike)].reshape(-1, values.shape[1])
             for values in found

@@ -95,7 +95,7 @@ def test_summary_of_the_results():
     ]
     taesd, paper, best, avif = map(seconds, ("autoencoder", "SDC", "SDC best by size", "AVIF"))
     claims = [
-        "LPIPS {} to {}, which".format(*lpips_of("64 colors, no dither")),
+        "LPIPS {} to {}.".format(*lpips_of("64 colors, no dither")),
         "does not improve: {} becomes {}.".format(*lpips_of("best, 3200 bytes")),
         *(f"from {before} to {after} on {name.capitalize()}" for name, (before, after) in full_strength().items()),
         "relative error of {}, and of {} with refine 4".format(*euler).replace("−", "-"),
@@ -109,6 +109,11 @@ def test_summary_of_the_results():
 def lpips_of(preset: str) -> list[str]:
     """Decoded, and regenerated."""
     return [figures("quality", REGENERATED, f"{preset}: {how}", "LPIPS")[0] for how in ("decoded", str(BEST))]
+
+
+def by_either(preset: str) -> list[str]:
+    """LPIPS, decoded by the tiny autoencoder and by TAESD."""
+    return [figures(name, REGENERATED, f"{preset}: decoded", "LPIPS")[0] for name in ("quality", "quality_taesd")]
 
 
 def full_strength() -> dict[str, list[str]]:
@@ -145,6 +150,9 @@ def test_readme():
         )
         claims.append(row(label, *cells, f"{change}, better on {better} of 24"))
     claims.append("at this setting LPIPS goes from {} to {}.".format(*lpips_of("best, 3200 bytes")))
+    decoded = by_either("best, 3200 bytes")
+    claims.append("*best* it makes an image of LPIPS {} where TAESD makes one of {}".format(*decoded))
+    claims.append("*paper* one of {} instead of {}.".format(*by_either("paper")))
     for compared, theirs in (("*paper*,", PAPER), ("at the same size,", AT_PAPER)):
         psnr, ssim, lpips = (wins("kodak", 24, "AVIF", theirs, column) for column in ("PSNR", "SSIM", "LPIPS"))
         assert psnr == ssim
@@ -176,6 +184,8 @@ def test_weights_readme():
     apart = figures("quality", "The autoencoder alone", "sdc-tiny.safetensors", "latents from TAESD's, relative L2")
     claims.append(row("latents, relative L2 from TAESD's", *apart, ""))
     (change,) = figures("quality", REGENERATED, f"paper: {BEST}", "LPIPS change")
-    claims.append(f"take {change.removeprefix('−')} off LPIPS in the mean")
+    claims.append(f"take {change.removeprefix('−')} off LPIPS of *paper* in the mean")
+    claims.append("at 3200 bytes has LPIPS {} where it has {} decoded by TAESD".format(*by_either("best, 3200 bytes")))
+    claims.append("*paper* {} where it has {}.".format(*by_either("paper")))
     claims += ["from {} to {}".format(*lpips) for lpips in full_strength().values()]
     assert not left_over("weights/README.md", claims)
