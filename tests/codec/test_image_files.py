@@ -177,7 +177,7 @@ def test_the_learned_codec_keeps_to_a_size_and_what_is_painted_white(photograph)
         assert 0.95 * 200 < image.num_bytes <= 200
         latent = codec.decode(image)
         errors[name] = np.square(latent - latent_of(as_file(photograph)))[:, :, :6].mean()
-    assert errors["masked"] < 0.8 * errors["plain"]
+    assert errors["masked"] < 0.9 * errors["plain"]
     constant, notes = image_files.encode_file(as_file(photograph), mask=as_file(half * 0), encode_latent=coder)
     assert constant == image and notes == ["the mask is not used: it is the same everywhere"]
 

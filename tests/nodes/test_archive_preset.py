@@ -87,7 +87,7 @@ def test_masks_and_other_presets_settings_are_told(latent):
     told = " ".join(output.ui["text"])
     assert "noise mask is not stored" in told and "Not used by the preset archive: max_bytes" in told
     error = np.float32(latent["samples"][0].numpy().std() / 32 / 2)  # by itself, for SD 1.x
-    assert f"archive, error at most {error:.3g}" in output.ui["text"][0]
+    assert f"preset archive · error at most {error:.3g}" in output.ui["text"][0]
     other = quantize(latent, preset="paper", colors=64, dither="floyd-steinberg", precision=4)
     assert other.ui["text"][-1].endswith("precision. Choose archive to use it.")
 

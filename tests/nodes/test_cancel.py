@@ -16,7 +16,9 @@ from comfy_api.v0_0_2 import io
 from PIL import Image
 
 # What only wraps its inputs up, or works out a list of numbers.
-INSTANT = {"SDCInversionSigmas", "SDCInversionSampler", "SDCInvertedNoise", "SDCExactSampler"}
+INSTANT = {
+    "SDCInversionSigmas", "SDCInversionSampler", "SDCInvertedNoise", "SDCExactSampler", "SDCFileSize", "SDCScaleDown",
+}  # fmt: skip
 COUNT = 2  # images of a batch, and files of a folder
 PASSES = 8  # of the learned codec over an image
 # How often each looks up at least: for every image or model, and for every pass over an image that it decodes.
