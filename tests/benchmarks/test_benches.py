@@ -53,14 +53,16 @@ def bench(tmp_path, monkeypatch, capsys):
     return run
 
 
+@needs_taesd
 def test_generations_start_alike_and_lose_only_where_something_is_lost(bench):
     tables = bench("generations", "--rounds", "1", "3")
-    rows = tables["Generation loss, PSNR"]
+    rows, looks = tables["Generation loss, PSNR"], tables["Generation loss, LPIPS"]
     assert tables.keys() == {"Generation loss, PSNR", "Generation loss, LPIPS"} and len(rows) == 9
     for preset in ("best", "fine", "clean", "paper"):
         pixels, latent = (rows[f"{preset}, from {source}"] for source in ("pixels", "the latent"))
         assert pixels[0] == latent[0]
-        assert float(pixels[0]) < float(rows["the autoencoder alone"][0]) + 0.1  # its decoder expects a file's latents
+        # By LPIPS: the decoder was trained on what files give back, and may have the higher PSNR with one in between.
+        assert float(looks[f"{preset}, from pixels"][0]) > float(looks["the autoencoder alone"][0])
     assert float(rows["clean, from pixels"][1]) < float(rows["clean, from pixels"][0])
     assert abs(float(rows["clean, from the latent"][1]) - float(rows["clean, from the latent"][0])) < 0.1
 
