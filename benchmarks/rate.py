@@ -31,7 +31,7 @@ SIZES = (1000, 1700, 2400, 3200, 4800, 8000)  # of preset best
 AT_PAPER, AT_CLEAN = f"{BEST}, at the file size of paper", f"{BEST}, at the file size of 64 colors"
 QUALITIES = (0, 10, 30)
 EQUAL = "At the file size of preset paper, image by image"
-COMPARED = ("AVIF", "WebP", "JPEG")
+COMPARED = ("AVIF", "HEIC", "WebP", "JPEG")
 
 
 def add_arguments(parser):

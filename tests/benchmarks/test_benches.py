@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import sdc_pack.codec as codec
 import skimage.data
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageDraw, PngImagePlugin
 from sdc_pack.nodes.tiny import install
 
-from benchmarks import inversion, rate, report, speed, table1
+from benchmarks import inversion, rate, recognition, report, speed, table1
 from benchmarks.harness import blind, command, measurements, regenerator, stored
 from benchmarks.harness.regenerator import Setting
 from dev import random_models
@@ -150,6 +150,25 @@ def test_speed_times_codecs_and_nodes(bench, monkeypatch):
     seconds, nodes = bench("speed").values()
     assert list(seconds) == [f"{what}, 64x64" for what in ("WebP", *speed.presets(64))]
     assert len(nodes) == 5 and all(float(row[0]) >= 0 < float(row[2]) for row in nodes.values())
+
+
+def test_recognition_tells_what_is_left_of_faces_and_lettering(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr(recognition, "BASELINES", ("WebP", "HEIC"))
+    Image.fromarray(skimage.data.astronaut()[0:256, 100:356]).save(tmp_path / "face.png")
+    sign = Image.new("RGB", (256, 128), "white")
+    ImageDraw.Draw(sign).text((16, 32), "COFFEE 1837", "black", recognition.load_font("", 40))
+    sign.save(tmp_path / "sign.png")
+    Image.new("RGB", (64, 64), "gray").save(tmp_path / "nothing.png")
+    given = [str(tmp_path / f"{name}.png") for name in ("face", "sign", "nothing")]
+    faces, lettering = bench("recognition", "--sources", "--images", *given).values()
+    assert list(faces) == list(lettering) == [
+        stored.BOUND_LABEL, "SDC, preset paper", "SDC, preset paper, regenerated", "SDC, preset best",
+        "SDC, preset best, regenerated", "WebP", "HEIC",
+    ]  # fmt: skip
+    assert 0 < float(faces[stored.BOUND_LABEL][2]) < float(faces["HEIC"][2]) < 1
+    assert faces[stored.BOUND_LABEL][3:] == ["1", "1"]
+    assert 0 < int(faces["SDC, preset best"][0]) <= 800 and 0 < int(lettering["SDC, preset best"][0]) <= 400
+    assert lettering[stored.BOUND_LABEL] == ["-", "0", "0.0 %", "-", "-", "0.0 %"]
 
 
 def test_report_writes_page_figures_and_blind_sheet_about_files_anywhere(bench, tmp_path, monkeypatch):
