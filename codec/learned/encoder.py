@@ -131,7 +131,7 @@ class LatentQuantizer:
         total = 0.0
         self.quality, self.sample = quality, []
         for number in range(len(PASSES)):
-            for group, phase, means, tables in grid.predict(number):
+            for group, phase, means, tables in grid.predict_whole(number):
                 channels = w.part(group)
                 steps = grid.steps(group).astype(np.float32)
                 residuals = grid.at(phase, y[..., channels]) - means

@@ -67,10 +67,8 @@ class Conv:
         if self.places:
             _, rows, columns, inputs = x.shape
             y = self.places(x.reshape(4, -1, inputs).transpose(2, 0, 1), columns)
-            y = y.reshape(len(y), rows - 2, columns, -1)
-        else:
-            y = self.sums(x)
-        return self.scaled(y)
+            return self.scaled(y).reshape(len(y), rows - 2, columns, -1)
+        return self.sums(x, self.scaled)
 
     def scaled(self, sums: np.ndarray) -> np.ndarray:
         """What is returned for these sums, in their place."""
@@ -79,11 +77,13 @@ class Conv:
         return sums
 
 
-def relu_requantize(x: np.ndarray, scale: np.float32, max_input: int) -> np.ndarray:
-    """ReLU of x, in units of 1 / scale, as integers up to `max_input`, in the type of x."""
-    y = x * scale
-    y.clip(0, max_input, out=y)
-    return np.rint(y, out=y)
+def requantized(x: np.ndarray, scale: np.float32, conv: Conv, out: np.ndarray | None = None) -> np.ndarray:
+    """What a layer takes in where the one before gave x: its ReLU, in units of 1 / scale, as integers."""
+    if out is None:
+        out = np.empty(x.shape, conv.weights.dtype)
+    y = np.multiply(x, scale, out=out if x.dtype == out.dtype else None)
+    y.clip(0, conv.max_input, out=y)
+    return np.rint(y, out=out)
 
 
 def to_tiles(x: np.ndarray) -> np.ndarray:
@@ -105,15 +105,31 @@ def row_ranges(rows: int, columns: int) -> Iterator[tuple[int, int]]:
         yield top, min(rows, top + step)
 
 
-def convolved(rows: Rows, layer: Callable[[np.ndarray], np.ndarray], odd: tuple[bool, bool]) -> Rows:
-    """Rows of tiles after a layer that sees one more above and below; `odd` says of height and width if they are."""
-    above = None
+def convolved(rows: Rows, conv: Conv, scale: np.float32, odd: tuple[bool, bool]) -> Rows:
+    """Rows of tiles after a layer that takes in their ReLU, in units of 1 / scale, and sees one more above and below.
+
+    `odd` says of height and width if they are. Between two strips it holds nothing but the two rows that it sees again.
+    """
+    above, most = None, 0
     for block, last in rows:
-        nothing = np.zeros_like(block[:, :1])
-        x = np.concatenate([nothing if above is None else above, block, *([nothing] if last else [])], axis=1)
-        above = x[:, -2:].copy()
-        if x.shape[1] > 2:
-            yield clear(layer(x), odd, last), last
+        _, count, columns, inputs = block.shape
+        most = max(most, count)
+        kept = 1 if above is None else 2
+        x = np.empty((4, kept + count + last, columns, inputs), conv.weights.dtype)
+        x[:, :kept] = 0 if above is None else above
+        clear(requantized(block, scale, conv, x[:, kept : kept + count]), odd, last)
+        del block
+        if last:
+            x[:, -1] = 0
+        else:
+            above = x[:, -2:].astype(np.uint16)
+        end = x.shape[1] - 2
+        for top in range(0, end, most):  # the last rows come with those that waited for them
+            done = [conv.on_tiles(x[:, top : top + most + 2])]
+            is_last = top + most >= end
+            if is_last:
+                del x
+            yield done.pop(), last and is_last
 
 
 def clear(x: np.ndarray, odd: tuple[bool, bool], last: bool) -> np.ndarray:
@@ -134,10 +150,13 @@ def with_residual(rows: Rows, layers: Callable[[Rows], Rows]) -> Rows:
     def remembered() -> Rows:
         for block, last in rows:
             waiting.append(block)
-            yield block, last
+            del block
+            yield waiting[-1], last
 
     for y, last in layers(remembered()):
-        x = np.concatenate(waiting, axis=1)
-        waiting[:] = [x[:, y.shape[1] :]]
+        x = np.concatenate(waiting, axis=1) if len(waiting) > 1 else waiting[0]
         y += x[:, : y.shape[1]]
-        yield y, last
+        waiting[:] = [x[:, y.shape[1] :].copy()]
+        done = [y]
+        del x, y
+        yield done.pop(), last

@@ -112,7 +112,7 @@ class Reader:
             raise SdcFormatError(f"the coded latent has {len(data)} bytes; it needs an even number, 4 or more")
         # A view gives Python integers, as a list would, without making them all at once: a file for a small latent can
         # bring millions of words that are never read.
-        self.tables, self.words = tables, memoryview(np.frombuffer(data, "<u2").astype(np.uint16).data)
+        self.tables, self.words = tables, memoryview(np.frombuffer(data, "<u2").astype(np.uint16, copy=False).data)
         self.state, self.at = self.words[0] << 16 | self.words[1], 2
         if self.state < LOWEST:
             raise SdcFormatError(f"the coded latent begins with the state {self.state}; no encoder goes below {LOWEST}")

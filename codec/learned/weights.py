@@ -17,7 +17,7 @@ import numpy as np
 from ..blas import check_products
 from ..errors import SdcUnsupportedError
 from ..latent_formats import LATENT_FORMATS
-from .layers import Conv, relu_requantize
+from .layers import Conv
 from .passes import NUM_GROUPS, PASSES, known_before, places_of, starts
 from .rans import Tables
 from .winograd import Places
@@ -94,11 +94,6 @@ class Weights:
     def part(self, group: int) -> slice:
         """Where the coefficients of a group lie."""
         return slice(self.starts[group], self.starts[group + 1])
-
-    def integers(self, x: np.ndarray, name: str) -> np.ndarray:
-        """What the layer of this name takes in where the one before gave x: its ReLU, requantized."""
-        conv = self.convs[name]
-        return relu_requantize(x, self.scales[name], conv.max_input).astype(conv.weights.dtype, copy=False)
 
 
 def layers(channels: int, groups: tuple[int, ...]) -> dict[str, tuple]:
@@ -241,7 +236,9 @@ def _decoder(array: Callable, channels: int, groups: tuple[int, ...]) -> tuple[d
         if name.endswith(".first") and name.startswith("c"):
             convs[name] = _first(convs[name], int(name[1]), groups)
         elif name.endswith(".third") and len(places := places_of(int(name[1]))) == 1:
-            convs[name] = replace(convs[name], places=Places(convs[name].weights, places, 4 * [len(weights) // taps]))
+            convs[name] = replace(
+                convs[name], places=Places(4 * [convs[name].weights.reshape(taps, -1, width)], places)
+            )
     trunk = {convs[f"s.{number}.second"].weights.shape[1] for number in range(SYNTHESIS_BLOCKS)}
     if trunk != {convs["s.head"].weights.shape[1]}:
         raise ValueError("the blocks of the synthesis do not fit each other")
@@ -249,11 +246,16 @@ def _decoder(array: Callable, channels: int, groups: tuple[int, ...]) -> tuple[d
 
 
 def _first(conv: Conv, number: int, groups: tuple[int, ...]) -> Conv:
-    """The first layer of a pass, its inputs in the order of `Grid.inputs`, at each place of those known there."""
-    total, at = sum(groups), starts(groups)
-    order = [total + NUM_GROUPS]
-    for group in range(NUM_GROUPS):
-        order += [total + group, *range(at[group], at[group + 1])]
-    weights = conv.weights.reshape(9, len(order), -1)[:, order].reshape(conv.weights.shape)
-    known = [1 + at[count] + count for count in known_before(number)]
-    return replace(conv, weights=weights, places=Places(weights, range(4), known))
+    """The first layer of a pass, which takes in what `Grid.around` gives, at each place of those known there.
+
+    The file has an input for each group that is UNIT where it is known: those of one place are equal.
+    """
+    total, ends = sum(groups), starts(groups)
+    weights = conv.weights.reshape(9, total + NUM_GROUPS + 1, -1)
+    taps = [
+        np.concatenate(
+            [weights[:, -1:], weights[:, total : total + count].sum(1, keepdims=True), weights[:, : ends[count]]], 1
+        )
+        for count in known_before(number)
+    ]
+    return replace(conv, places=Places(taps, range(4)))

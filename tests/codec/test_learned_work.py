@@ -1,5 +1,6 @@
 """How much the learned codec computes, in counts: what makes it slower shows here on any machine."""
 
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -28,19 +29,27 @@ def work(monkeypatch):
     """Counts multiplications and, for each layer, rows of tiles."""
     counted = Counter()
 
-    def count(kind, products):
+    def count(kind, products, rows):
         inner = kind.__call__
 
-        def call(self, x, *columns):
-            sums = inner(self, x, *columns)
+        def call(self, x, other):
+            sums = inner(self, x, other)
             counted["products"] += products(self, x, sums)
-            counted[self] += sums.shape[1] if not columns else sums.shape[1] // columns[0]
+            counted[self] += rows(sums, other)
             return sums
 
         monkeypatch.setattr(kind, "__call__", call)
 
-    count(winograd.Tiles, lambda of, x, y: 16 * y.shape[1] * y.shape[2] * x.shape[3] * y.shape[3])
-    count(winograd.Places, lambda of, x, y: sum(len(w) for _, w in of.parts) * y.shape[1] * y.shape[2])
+    count(
+        winograd.Tiles,
+        lambda of, x, y: 16 * y.shape[1] * y.shape[2] * x.shape[3] * y.shape[3],
+        lambda y, finish: y.shape[1],
+    )
+    count(
+        winograd.Places,
+        lambda of, x, y: sum(len(w) for _, w in of.parts) * y.shape[1] * y.shape[2],
+        lambda y, columns: y.shape[1] // columns,
+    )
     return counted
 
 
@@ -72,8 +81,11 @@ def test_a_place_takes_few_multiplications(work):
 
 @pytest.mark.parametrize("latent_format", codec.LEARNED_FORMATS)
 @pytest.mark.parametrize("share", [0.3, 1])
-def test_the_products_of_tiles_are_exact(latent_format, share):
+@pytest.mark.parametrize(("few", "most"), [(0, 128), (0, 3), (1 << 20, 128)], ids=["tiles", "in parts", "directly"])
+def test_the_products_of_tiles_are_exact(latent_format, share, few, most, monkeypatch):
     """Beside sums of Python's kind: with inputs as large as they may be, where float32 alone would not do."""
+    monkeypatch.setattr(winograd, "FEW", few)
+    monkeypatch.setattr(winograd, "MOST_TILES", most)
     weights, rng = load_weights(learned.NEWEST[latent_format]), np.random.default_rng(3)
     for name, conv in weights.convs.items():
         if name.endswith((".last", ".linear")):
@@ -97,6 +109,34 @@ def test_inputs_too_large_for_float32_are_seen():
     tiles = winograd.Tiles(weights, most)
     x = np.full((4, 3, 2, 8), most, np.float32)
     assert tiles.bounds.size and not tiles._fits(x) and tiles._fits(x // 8)
+
+
+@pytest.mark.parametrize(
+    ("latent_format", "shape"), [("SD1.x", (40, 2048)), ("Flux", (24, 2047)), ("SD1.x", (511, 190))]
+)
+def test_decoding_takes_little_beside_the_latent(latent_format, shape):
+    """As wide as a latent may be, when a strip is one row of tiles, and high enough for what grows with the rows."""
+    channels = codec.by_name(latent_format).channels
+    for each in ((40, 40), shape):  # the first loads the weights
+        winograd.room.kept.clear()
+        made = np.random.default_rng(1).normal(size=(channels, *each)).astype(np.float32) * 3
+        image = codec.load(codec.encode([made], latent_format=latent_format, quality=20)[0].data, max_pixels=1 << 32)
+        tracemalloc.start()
+        try:
+            decoded = codec.decode(image)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak - decoded.nbytes < 24e6
+
+
+@pytest.mark.parametrize("side", [1, 8, 16])
+def test_few_places_take_one_product_a_layer(monkeypatch, side):
+    """Calls are what a small latent takes its time for."""
+    calls, multiply = [], winograd._multiply
+    monkeypatch.setattr(winograd, "_multiply", lambda *arrays: calls.append(1) or multiply(*arrays))
+    codec.decode(codec.load(codec.encode([latent(side, side)], quality=50)[0].data))
+    assert not calls
 
 
 @pytest.mark.parametrize("max_bytes", [1500, 2500, 5000])
