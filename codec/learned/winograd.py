@@ -21,7 +21,7 @@ import numpy as np
 
 ROOM = 2.0**24
 TRANSFORM = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-MOST_TILES = 128  # that are worked on at once, so that what is between stays in the processor's cache
+MAX_TILES = 128  # that are worked on at once, so that what is between stays in the processor's cache
 FEW = 64  # places, up to which nothing is saved by fewer products
 SMALL_PRODUCT = 1 << 18  # multiplications, up to which OpenBLAS takes one thread
 UNIT = np.array([1, 0.5, 0.5, 1])  # that products with each row of TRANSFORM are multiples of
@@ -93,8 +93,8 @@ class Tiles:
         outputs, size = weights.shape[3], (rows - 2) * columns
         flat = x.reshape(2, 2, rows * columns, inputs)
         sums = np.empty((2, 2, size, outputs), x.dtype)
-        for start in range(0, size, MOST_TILES):
-            part = sums[:, :, start : start + MOST_TILES]
+        for start in range(0, size, MAX_TILES):
+            part = sums[:, :, start : start + MAX_TILES]
             v, m = (
                 room.array(name, weights.dtype, 4, 4, part.shape[2], n) for name, n in (("v", inputs), ("m", outputs))
             )

@@ -85,7 +85,7 @@ def test_a_place_takes_few_multiplications(work):
 def test_the_products_of_tiles_are_exact(latent_format, share, few, most, monkeypatch):
     """Beside sums of Python's kind: with inputs as large as they may be, where float32 alone would not do."""
     monkeypatch.setattr(winograd, "FEW", few)
-    monkeypatch.setattr(winograd, "MOST_TILES", most)
+    monkeypatch.setattr(winograd, "MAX_TILES", most)
     weights, rng = load_weights(learned.NEWEST[latent_format]), np.random.default_rng(3)
     for name, conv in weights.convs.items():
         if name.endswith((".last", ".linear")):
