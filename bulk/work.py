@@ -14,8 +14,8 @@ from PIL import Image
 from .. import codec
 from ..codec.autoencoder.srgb import to_srgb
 from ..nodes.images.sizes import restore_size
-from ..nodes.latent_quantize import SDCLatentQuantize
 from ..nodes.latents.arrays import to_latent
+from ..nodes.latents.quantize import quantize
 from ..nodes.metadata.embedding import embed_metadata
 from ..nodes.metadata.image_files import generation_of_file
 from ..nodes.regenerate import SDCRegenerate
@@ -109,10 +109,10 @@ class Work:
             pixels, self.notes = to_srgb(opened)
         latent = {"samples": tiles.encode(self.vae, pixels)}
         shape = torch.empty(1).expand(1, *pixels.shape)  # all that the node reads of an image
-        chosen = {"preset": self.settings["preset"], "latent_format": self.settings["latent_format"]}
-        if self.settings["bpp"] is not None:
-            chosen["bits_per_pixel"] = self.settings["bpp"]
-        (encoded,) = run_node(SDCLatentQuantize, latent=latent, image=shape, vae=self.vae, **chosen)[0]
+        preset, latent_format = self.settings["preset"], self.settings["latent_format"]
+        chosen = {} if self.settings["bpp"] is None else {"bits_per_pixel": self.settings["bpp"]}
+        # Not the node, which would decode what it has coded, for an output that nothing takes here.
+        (encoded,) = quantize(latent, preset, chosen, latent_format, image=shape, vae=self.vae).images
         if generation is not None:
             encoded, _ = embed_metadata(encoded, "", False, None, False, generation)
             left_out = [generation.reason] if generation.reason else map(" ".join, generation.missing.items())

@@ -15,6 +15,7 @@ args.cpu = not torch.cuda.is_available()  # before ComfyUI looks for a device
 
 from sdc_pack.bulk import tiles  # noqa: E402
 from sdc_pack.bulk.work import Work, generation_of_file  # noqa: E402
+from sdc_pack.codec import learned  # noqa: E402
 
 GRAPH = {
     "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "best.safetensors"}},
@@ -75,6 +76,13 @@ def test_a_worker_compresses_and_brings_back_and_a_bad_image_costs_itself_alone(
     # For shards the file itself is handed on.
     shard = worker("compress", images, tmp_path / "shards", shards=True).do("face.png", "face.sdc")
     assert shard["data"] == face.data and not (tmp_path / "shards").exists()
+
+
+def test_what_is_compressed_is_not_decoded(worker, tmp_path, monkeypatch):
+    Image.fromarray(skimage.data.astronaut()[:64, :96]).save(tmp_path / "face.png")
+    monkeypatch.setattr(learned, "decode_payload", None)
+    done = worker("compress", tmp_path, tmp_path, preset="best", bpp=0.2).do("face.png", "face.sdc")
+    assert "error" not in done and codec.load_file(tmp_path / "face.sdc").coder == "learned"
 
 
 def as_file(pixels, kind="PNG", **options):

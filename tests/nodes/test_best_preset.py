@@ -9,7 +9,9 @@ import sdc_pack.codec as codec
 import skimage.data
 import torch
 from PIL import Image
+from sdc_pack.codec import learned
 from sdc_pack.codec.autoencoder import tiny_vae
+from sdc_pack.codec.learned import encoder
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 from sdc_pack.nodes.inversion.strength import quantization_noise
 from sdc_pack.nodes.latent_quantize import SDCLatentQuantize
@@ -104,6 +106,17 @@ def test_saved_and_loaded_it_is_the_same(photograph, comfyui_folders):
     assert torch.equal(loaded.result[0]["samples"], decoded["samples"]) and loaded.result[2] == "a portrait"
     assert re.search(r"preset best · quality \d+$", about_lines(images[0])[0])
     assert np.asarray(draw_thumbnail(images[0])).shape == (256, 256, 3)
+
+
+def test_an_image_is_coded_and_decoded_once_up_to_the_file(photograph, comfyui_folders, monkeypatch):
+    coded, decoded = [], []
+    code, decode = encoder.LatentQuantizer.code, learned.decode_payload
+    monkeypatch.setattr(encoder.LatentQuantizer, "code", lambda *given: coded.append(1) or code(*given))
+    monkeypatch.setattr(learned, "decode_payload", lambda *given: decoded.append(1) or decode(*given))
+    images = quantize({"samples": torch.cat([photograph["samples"], -photograph["samples"]])}, quality=50).result[0]
+    assert len(coded) == len(decoded) == 2
+    SDCSave.PREPARE_CLASS_CLONE({"hidden_inputs": {}}).execute(images, "a", "none", thumbnail=True)
+    assert len(coded) == len(decoded) == 2
 
 
 def test_auto_strength_follows_the_error_of_the_coder(model, prompt, photograph):

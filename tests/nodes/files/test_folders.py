@@ -1,5 +1,6 @@
 """Load SDC Folder and Load Image Folder: which files, in which order; and the sheet of what they give."""
 
+import builtins
 import os
 
 import numpy as np
@@ -135,6 +136,25 @@ def test_a_bad_file_costs_itself_alone(folder):
         SDCLoadFolder.execute("output", "SDC", "*.png", "name", 0, 0)
     (folder / "bad.sdc").write_bytes(whole)
     assert SDCLoadFolder.fingerprint_inputs("output", "SDC", "*", "name", 0, 0) != before
+
+
+def test_a_file_is_opened_once_however_many_there_are(folder, monkeypatch):
+    content = codec.encode([np.zeros((4, 1, 1), np.float32)], "custom")[0].data
+    (folder / "many").mkdir()
+    for number in range(1000):
+        (folder / "many" / f"{number}.sdc").write_bytes(content)
+    opened, inner = [], builtins.open
+
+    def counted(file, *arguments, **options):
+        opened.append(str(file))
+        return inner(file, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "open", counted)
+    SDCLoadFolder.fingerprint_inputs("output", "SDC/many", "*", "name", 0, 0)
+    assert not [name for name in opened if name.endswith(".sdc")]
+    assert len(SDCLoadFolder.execute("output", "SDC/many", "*", "name", 0, 0).result[0]) == 1000
+    files = [name for name in opened if name.endswith(".sdc")]
+    assert len(files) == len(set(files)) == 1000
 
 
 def test_the_sheet_shows_every_image_in_its_place(folder):

@@ -43,7 +43,9 @@ def test_the_image_stands_for_the_job_and_the_file_is_listed_too(encoded, photog
         assert image.format == "JPEG" and metrics.psnr(photograph, np.asarray(image)) > 20
 
 
-def test_who_does_not_ask_gets_none(encoded, comfyui_folders):
+def test_who_does_not_ask_gets_none(encoded, comfyui_folders, monkeypatch):
+    """Nor is one drawn: the page's own comes through its route."""
+    monkeypatch.setattr(thumbnail, "draw_thumbnail", None)
     assert "images" not in save([encoded])
     assert "images" not in save([encoded], thumbnail=False)
     assert not list((comfyui_folders / "output" / "SDC").glob("*.jpg"))
