@@ -28,8 +28,9 @@ OPTIONS: dict[str, tuple[dict, ...]] = {
     "JPEG XL": ({"effort": 10},),
     "HEIC": (HEIC,),
 }
-# Only to find about which quality to start from.
-QUICK: dict[str, tuple[dict, ...]] = {"AVIF": ({"speed": 8, **ONE_TILE},), "JPEG XL": ({"effort": 7},)}
+# Only to find about which quality to start from. The nearer these files come to the best ones in size, the fewer slow
+# steps follow: at 3 kB AVIF's are 7 % larger at speed 6, and 25 % at 8.
+QUICK: dict[str, tuple[dict, ...]] = {"AVIF": ({"speed": 6, **ONE_TILE},), "JPEG XL": ({"effort": 7},)}
 # For when even the lowest quality is too large: there AVIF often writes less at speed 4 than at 0.
 SMALLEST: dict[str, tuple[dict, ...]] = {"AVIF": ({"speed": 4, **ONE_TILE},)}
 PILLOW_FORMATS = {"JPEG XL": "JXL", "HEIC": "HEIF"}
