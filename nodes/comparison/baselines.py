@@ -17,7 +17,7 @@ MIN_QUALITY, MAX_QUALITY = 0, 99  # on each codec's own scale; 100 is lossless i
 ONE_TILE = {"max_threads": 1, "autotiling": False}
 # The benches alone measure HEIC, where pillow-heif is installed. Wavefronts (wpp) would cost 2 % of 3 kB; without
 # adaptive quantization (tune psnr) and with deeper transforms both PSNR and LPIPS are better.
-HEIC = {
+HEIC: dict = {
     "save_nclx_profile": False,
     "enc_params": {"preset": "placebo", "tune": "psnr", "tu-intra-depth": "4", "x265:wpp": "0"},
 }
@@ -31,8 +31,12 @@ OPTIONS: dict[str, tuple[dict, ...]] = {
 # Only to find about which quality to start from. The nearer these files come to the best ones in size, the fewer slow
 # steps follow: at 3 kB AVIF's are 7 % larger at speed 6, and 25 % at 8.
 QUICK: dict[str, tuple[dict, ...]] = {"AVIF": ({"speed": 6, **ONE_TILE},), "JPEG XL": ({"effort": 7},)}
-# For when even the lowest quality is too large: there AVIF often writes less at speed 4 than at 0.
-SMALLEST: dict[str, tuple[dict, ...]] = {"AVIF": ({"speed": 4, **ONE_TILE},)}
+# For when even the lowest quality is too large: there AVIF often writes less at speed 4 than at 0, and HEIC about half
+# with adaptive quantization.
+SMALLEST: dict[str, tuple[dict, ...]] = {
+    "AVIF": ({"speed": 4, **ONE_TILE},),
+    "HEIC": ({**HEIC, "enc_params": {**HEIC["enc_params"], "tune": "ssim"}},),
+}
 PILLOW_FORMATS = {"JPEG XL": "JXL", "HEIC": "HEIF"}
 BASELINES = tuple(OPTIONS)
 
