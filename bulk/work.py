@@ -20,6 +20,7 @@ from ..nodes.metadata.embedding import embed_metadata
 from ..nodes.metadata.image_files import generation_of_file
 from ..nodes.regenerate import SDCRegenerate
 from ..nodes.tiny import models as tiny
+from ..nodes.tiny.loading import load_controlnet as load_tiny_controlnet
 from . import tiles
 from .places import Place
 
@@ -57,7 +58,7 @@ class Work:
             self.vae = comfy.sd.VAE(sd=weights, metadata=metadata)
             self.vae.throw_exception_if_invalid()
         if regenerates and controlnet is None:
-            self.control_net = comfy.controlnet.load_controlnet_state_dict(tiny.controlnet())
+            self.control_net = load_tiny_controlnet()
         elif regenerates:
             self.control_net = comfy.controlnet.load_controlnet(controlnet)
             if self.control_net is None:

@@ -5,11 +5,12 @@ from comfy_api.v0_0_2 import io
 
 from . import CATEGORY, plain_errors
 from .images.sizes import restore_size
-from .inversion.image_to_noise import image_to_noise
+from .inversion.image_to_noise import DDIM, EXACT_PAIR, image_to_noise
 from .latents.vae import decode_latent, open_for
 from .regeneration.edges import canny_edges
 from .regeneration.noise_to_image import noise_to_image
 from .sockets.sdc import SDC, USES_STRENGTH
+from .tiny.loading import knows_exact_pair
 
 
 class SDCRegenerate(io.ComfyNode):
@@ -124,9 +125,9 @@ class SDCRegenerate(io.ComfyNode):
         """`inversion` holds auto_strength, strength and steps."""
         guidance = {"cfg": cfg, "negative": negative}
         latent, notes_of_vae = open_for(vae, sdc)
-        inverted = image_to_noise(
-            model, positive, latent, sdc=sdc, **{"auto_strength": True, "strength": 0.3, **inversion}, **guidance
-        )
+        inversion = {"auto_strength": True, "strength": 0.3, "steps": 50, **inversion}
+        method = EXACT_PAIR if takes_exact_pair(control_net, sdc, **inversion) else DDIM
+        inverted = image_to_noise(model, positive, latent, sdc=sdc, method=method, **inversion, **guidance)
         decoded = decode_latent(vae, latent, sdc)
         edges = None
         if control_net is not None:
@@ -138,3 +139,12 @@ class SDCRegenerate(io.ComfyNode):
         image = restore_size(decode_latent(vae, regenerated, sdc), sdc)
         lines = [f"{image.shape[2]}x{image.shape[1]}", *inverted.lines, *notes, *notes_of_vae]
         return io.NodeOutput(image, restore_size(decoded, sdc), regenerated, ui={"text": lines})
+
+
+def takes_exact_pair(control_net, sdc, auto_strength: bool, strength: float, steps: int) -> bool:
+    """Whether it goes up and down by the exact pair, as the pack's ControlNet learned to for the learned codec.
+
+    Eq. (1) would lose more on the way than there is to mend. The exact pair takes at least two steps.
+    """
+    levels = steps if auto_strength else round(strength * steps)
+    return levels >= 2 and knows_exact_pair(control_net) and all(image.coder == "learned" for image in sdc)

@@ -1,12 +1,13 @@
 """The decoder's second half by the pack's own nodes: DDIM Invert, then Regenerate with Canny, empty prompt."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from sdc_pack.codec.autoencoder import tiny_vae
+from sdc_pack.nodes.inversion.image_to_noise import DDIM, EXACT_PAIR
 from sdc_pack.nodes.tiny import install
 
 from dev.environment import SetupError
@@ -26,21 +27,25 @@ class Setting:
     steps: int
     strength: float
     canny_strength: float
+    method: str = DDIM
 
     @classmethod
     def parse(cls, text: str):
-        steps, strength, canny_strength = text.split(":")
-        return cls(int(steps), float(strength), float(canny_strength))
+        steps, strength, canny_strength, *exact = text.split(":")
+        if exact not in ([], ["exact"]):
+            raise ValueError(text)
+        return cls(int(steps), float(strength), float(canny_strength), EXACT_PAIR if exact else DDIM)
 
     def __str__(self):
         how = f"{self.steps} steps, strength {self.strength:g}" if self.steps else f"once at sigma {self.strength:g}"
-        return f"{how}, canny strength {self.canny_strength:g}"
+        return f"{how}, canny strength {self.canny_strength:g}{', exact pair' if self.method == EXACT_PAIR else ''}"
 
 
 PAPER_SETTING = Setting(50, 1.0, 0.3)  # 50 steps at full strength, as in the paper, and a small Canny strength
 # The lowest LPIPS with the tiny models on the photographs that `run.py train` holds out, of the settings that keep the
 # SSIM; docs/results.md has them all.
 BEST = Setting(13, 0.15, 1.0)
+EXACT = replace(BEST, method=EXACT_PAIR)  # for the learned codec
 
 
 class Regenerator:
@@ -69,12 +74,15 @@ class Regenerator:
 
         model = self.model.clone()
         calls = count_calls(model)
+        if isinstance(self.control_net.control_model, NarrowControlNet):
+            self.control_net.control_model.method = "exact" if setting.method == EXACT_PAIR else "ddim"
         samples = {"samples": torch.from_numpy(latent)[None]}
         common = {"model": model, "positive": self.prompt}
         if setting.steps:
             noise, sigmas, samples = call(
-                SDCDDIMInvert, **common, latent=samples, steps=setting.steps, strength=setting.strength
-            )[:3]
+                SDCDDIMInvert, **common, latent=samples, steps=setting.steps, strength=setting.strength,
+                method=setting.method,
+            )[:3]  # fmt: skip
         else:
             noise, sigmas = DisableNoise.execute().result[0], torch.tensor([setting.strength, 0.0])
         regenerated = call(
@@ -122,8 +130,10 @@ class NarrowUNet(torch.nn.Module):
 
 
 class NarrowControlNet(NarrowUNet):
+    method = "ddim"
+
     def forward(self, x, hint, timesteps, **_):
-        skips, middle = self.network(x.float(), timesteps, hint.float())
+        skips, middle = self.network(x.float(), timesteps, hint.float(), self.method)
         return {"output": skips, "middle": [middle]}
 
 

@@ -1,14 +1,15 @@
 """The tiny Canny ControlNet: leads the denoiser from what a decoder has back to the photograph.
 
 It goes on from the one in `weights/`. A step of training repeats what the nodes do: a decoded latent is inverted along
-the first levels of a DDIM schedule by the denoiser alone (Eq. (1) of "Post-processing Based Image Coding via Stable
-Diffusion"), and on the way back denoiser and ControlNet together shall end at the photograph, given the edges of the
-decoded image. Gradients run through the last two levels of the way, so what is trained is what comes out at its end.
-Photographs come by turns through either autoencoder and every coder. What counts is how the image looks that the end
-decodes to, by the two networks of `judge`. With x = z / sqrt(a), sigma = sqrt(1 / a - 1).
+the first levels of a DDIM schedule by the denoiser alone, and on the way back denoiser and ControlNet together shall
+end at the photograph, given the edges of the decoded image. Palettes go by Eq. (1) of "Post-processing Based Image
+Coding via Stable Diffusion", and the learned codec by the exact pair, whose way back without the ControlNet is the
+identity: there is less to mend, and what Eq. (1) loses would be more than that. Gradients run through the last two
+levels of the way, so what is trained is what comes out at its end. Photographs come by turns through either autoencoder
+and every coder. What counts is how the image looks that the end decodes to, by the two networks of `judge`. With
+x = z / sqrt(a), sigma = sqrt(1 / a - 1).
 """
 
-import itertools
 from pathlib import Path
 
 import torch
@@ -20,22 +21,34 @@ from . import data, loop, networks, stored
 from .judge import Judge
 from .vae import SHARES
 
-STEPS = 2_200
+STEPS = 2_400
 BATCH = 2
 CROP = 24  # latents, 192 pixels: the networks see this much of an image
 WINDOW = 16  # latents of a crop that are decoded, which takes as long as the networks do
 MARGIN = 2  # latents at the edge of a window whose pixels depend on what lies outside
 RATE = 4e-4
-COOL_DOWN = 0.5
-EVERY = 2  # photographs, one of which is taken; they are dealt out to the pairs of coder and autoencoder
-MEASURED = 12  # crops of those held out, for each pair
-KINDS = tuple(itertools.product(stored.CODERS, ("tiny", "taesd")))
-# Schedules of DDIM that a step may follow: (steps, most levels of inversion, share).
-SCHEDULES = ((13, 2, 0.65), (20, 4, 0.2), (50, 6, 0.15))
-AT_ONCE = 0.1  # share of steps that take the decoded latent itself for one with noise, of any of these levels
+COOL_DOWN = 0.7
+MEASURED = 24  # crops of those held out, for each kind
+# Coder, autoencoder -> the photographs that are seen so, from this one on each of so many, and the share of the steps.
+KINDS = {
+    ("learned", "tiny"): (0, 2, 0.45),
+    ("learned", "taesd"): (1, 8, 0.1),
+    ("paper", "tiny"): (3, 8, 0.2),
+    ("paper", "taesd"): (5, 8, 0.1),
+    ("undithered", "tiny"): (7, 8, 0.15),
+}
+# Schedules of DDIM that a step may follow, by the method: (steps, most levels of inversion, share).
+SCHEDULES = {
+    "ddim": ((13, 2, 0.65), (20, 4, 0.2), (50, 6, 0.15)),
+    "exact": ((13, 2, 0.5), (20, 3, 0.25), (50, 5, 0.25)),
+}
+# Share of the steps of palettes that take the decoded latent itself for one with noise, of any of these levels.
+AT_ONCE = 0.08
 AT_ONCE_LEVELS = (20, 140)
-FROM_NOISE = 0.04  # share of steps that start from random noise at any level, as full strength comes near to
-BEST = 13, 2  # steps and levels that are measured
+FROM_NOISE = (
+    0.03  # share of the steps of palettes that start from random noise at any level, as full strength comes near to
+)
+MEASURED_AT = {"ddim": ((13, 2),), "exact": ((13, 2), (50, 4))}  # steps and levels
 
 
 def inner(x, margin: int):
@@ -59,20 +72,23 @@ def levels(steps: int) -> list[int]:
     return list(range(1, 1000, 1000 // steps))
 
 
+def method_of(coder: str) -> str:
+    return "exact" if coder == "learned" else "ddim"
+
+
 def epsilon(unet, x, label: int, control=None):
-    """Epsilon of x (B, 4, h, w) at one level, and of the ControlNet where `control` is (network, edges)."""
+    """Epsilon of x (B, 4, h, w) at one level, with a ControlNet where `control` is (network, edges, method)."""
     labels = torch.full((len(x),), label, device=x.device)
     z = (x / (1 + sigmas()[label] ** 2).sqrt()).contiguous(memory_format=torch.channels_last)
     with loop.autocast(x.device):
-        added = control[0](z, labels, control[1]) if control else None
+        added = control[0](z, labels, *control[1:]) if control else None
         return unet(z, labels, added).float()
 
 
 @torch.no_grad()
 def invert(unet, x, labels: list[int]):
     """Eq. (1) from level zero, where the model is asked at its lowest level, up to the last of `labels`."""
-    sigma = sigmas()
-    rising = [0.0, *sigma[labels].tolist()]
+    rising = [0.0, *sigmas()[labels].tolist()]
     for asked, low, high in zip([0, *labels], rising, rising[1:], strict=False):
         x = x + (high - low) * epsilon(unet, x, asked)
     return x
@@ -85,6 +101,42 @@ def regenerate(unet, x, labels: list[int], control=None, with_gradient: int = 0)
         with torch.set_grad_enabled(left <= with_gradient):
             x = x + (low - high) * epsilon(unet, x, label, control)
     return x
+
+
+def up_and_down_exactly(unet, x, labels: list[int], control, with_gradient: int = 0):
+    """The exact pair of `nodes/inversion/exact_pair.py`, up by the denoiser alone, and down with the ControlNet.
+
+    Two labels or more, rising. Gradients run through so many of the last levels.
+    """
+    levels = [0.0, *sigmas()[labels].tolist()]
+
+    def ratio(i):
+        return (levels[i] - levels[i - 1]) / (levels[i + 1] - levels[i])
+
+    with torch.no_grad():
+        below, x = x, x + levels[1] * epsilon(unet, x, 0)
+        for i in range(1, len(labels)):
+            r, h = ratio(i), levels[i] - levels[i - 1]
+            above = (below - (1 - r**2) * x + h * (1 + r) * epsilon(unet, x, labels[i - 1])) / r**2
+            below, x = x, above
+    above, x = x, below
+    for i in range(len(labels) - 1, 0, -1):
+        r, h = ratio(i), levels[i] - levels[i - 1]
+        with torch.set_grad_enabled(i <= with_gradient):
+            noise = epsilon(unet, x, labels[i - 1], control)
+            above, x = x, r**2 * above + (1 - r**2) * x - h * (1 + r) * noise
+    return x
+
+
+def through(unet, x, labels: list[int], control, with_gradient: int = 0):
+    """Up and down by the method that `control` names."""
+    if control[2] == "exact":
+        return up_and_down_exactly(unet, x, labels, control, with_gradient)
+    return regenerate(unet, invert(unet, x, labels), labels, control, with_gradient)
+
+
+def pick(shares: list[float], generator: torch.Generator) -> int:
+    return torch.multinomial(torch.tensor(shares), 1, generator=generator).item()
 
 
 def shipped(network, name: str):
@@ -105,15 +157,15 @@ def train(shared: Path, state: Path, steps: int | None = None):
     chosen, held_out = data.photographs(shared)
 
     def squares(part, paths):
-        """(coder, autoencoder) -> squares of its share of the photographs."""
+        """(coder, autoencoder) -> squares of its share of the photographs; of those held out, of all."""
         found = {}
-        for number, (coder, autoencoder) in enumerate(KINDS):
+        for (coder, autoencoder), (first, every, _) in KINDS.items():
             kept = state.with_name(f"{coder}-{autoencoder}{part}.safetensors")
-            own = paths[number :: len(KINDS)] or paths
+            own = paths if part else paths[first::every] or paths
             found[coder, autoencoder] = stored.squares(shared, own, autoencoder, coder, kept, device)
         return found
 
-    source, held = squares("", chosen[::EVERY]), squares("-held-out", held_out)
+    source, held = squares("", chosen), squares("-held-out", held_out)
     sigma = sigmas().to(device)
 
     def draw(squares, generator, count):
@@ -138,10 +190,11 @@ def train(shared: Path, state: Path, steps: int | None = None):
         return found | {"L1": l1_loss(shown, pixels)}
 
     def loss(network, step, generator):
-        kind = KINDS[step % len(KINDS)]
+        kind = tuple(KINDS)[pick([share for *_, share in KINDS.values()], generator)]
         clean, latent, edges, pixels = draw(source[kind], generator, BATCH)
-        control = network, edges
-        way = torch.rand((), generator=generator).item()
+        method = method_of(kind[0])
+        control = network, edges, method
+        way = torch.rand((), generator=generator).item() if method == "ddim" else 1.0
         if way < FROM_NOISE:
             label = integer(1000, generator)
             noise = torch.randn(latent.shape, generator=generator).to(device)
@@ -150,13 +203,10 @@ def train(shared: Path, state: Path, steps: int | None = None):
             return {"loss": error * sigma[label].clamp(max=1) ** 2}
         if way < FROM_NOISE + AT_ONCE:
             lowest, highest = AT_ONCE_LEVELS
-            labels, x = [lowest + integer(highest - lowest, generator)], latent
+            z = regenerate(unet, latent, [lowest + integer(highest - lowest, generator)], control, with_gradient=1)
         else:
-            shares = torch.tensor([share for *_, share in SCHEDULES])
-            count, most, _ = SCHEDULES[torch.multinomial(shares, 1, generator=generator).item()]
-            labels = levels(count)[: 2 + integer(most - 1, generator)]
-            x = invert(unet, latent, labels)
-        z = regenerate(unet, x, labels, control, with_gradient=2)
+            count, most, _ = SCHEDULES[method][pick([share for *_, share in SCHEDULES[method]], generator)]
+            z = through(unet, latent, levels(count)[: 2 + integer(most - 1, generator)], control, with_gradient=2)
         place = [integer(max(1, CROP - WINDOW + 1), generator) for _ in range(2)]
         found = distance(kind[1], z, pixels, place, generator)
         seen = sum(share * found[name] for name, share in SHARES.items())
@@ -165,14 +215,12 @@ def train(shared: Path, state: Path, steps: int | None = None):
     @torch.no_grad()
     def measure(network):
         figures = {}
-        count, most = BEST
         for number, kind in enumerate(KINDS):
-            clean, latent, edges, pixels = draw(held[kind], loop.generator(1, number), MEASURED)
-            labels = levels(count)[:most]
-            ends = {
-                "decoded": latent,
-                "regenerated": regenerate(unet, invert(unet, latent, labels), labels, (network, edges)),
-            }
+            _, latent, edges, pixels = draw(held[kind], loop.generator(1, number), MEASURED)
+            method = method_of(kind[0])
+            ends = {"decoded": latent}
+            for count, most in MEASURED_AT[method]:
+                ends[f"{count}/{most}"] = through(unet, latent, levels(count)[:most], (network, edges, method))
             for name, end in ends.items():
                 figures[f"{' '.join(kind)} {name}"] = distance(kind[1], end, pixels)["LPIPS"].item()
         return figures

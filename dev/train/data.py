@@ -164,10 +164,10 @@ class Crops:
     grid : int
         Corners of crops are multiples of it.
     mirrored : bool
-        Whether half of the crops are.
+        Whether half of the crops are. Only for pixels: a mirrored latent is not the latent of the mirrored image.
     """
 
-    def __init__(self, maps: list[tuple], size: int, factors: tuple[int, ...] = (1,), grid: int = 1, mirrored=True):
+    def __init__(self, maps: list[tuple], size: int, factors: tuple[int, ...] = (1,), grid: int = 1, mirrored=False):
         self.maps = [each for each in maps if min(each[0].shape[-2:]) >= size * factors[0]]
         self.size, self.factors, self.grid, self.mirrored = size, factors, grid, mirrored
         # Large photographs hold more to learn from than small ones.

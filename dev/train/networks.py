@@ -129,8 +129,27 @@ class UNet(Trunk):
         return self.out(h)
 
 
+class Outputs(nn.Module):
+    """The layers between a ControlNet's features and the denoiser's; they add nothing before training."""
+
+    def __init__(self, count: int, width: int):
+        super().__init__()
+        self.zero_convs = nn.ModuleList(nn.ModuleList([zero(conv(width, width, kernel=1))]) for _ in range(count))
+        self.middle_block_out = nn.ModuleList([zero(conv(width, width, kernel=1))])
+
+    def forward(self, features, middle):
+        skips = [layer(feature) for (layer,), feature in zip(self.zero_convs, features, strict=True)]
+        return skips, self.middle_block_out[0](middle)
+
+
 class ControlNet(Trunk):
-    """What edges (B, 3, 8 h, 8 w), 0 or 1, add to the denoiser of z; nothing before training."""
+    """What edges (B, 3, 8 h, 8 w), 0 or 1, add to the denoiser of z.
+
+    Two ControlNets in one, which share all layers but the last: for what Eq. (1) has inverted, "ddim", and for the
+    exact pair, "exact", by whose way back nothing is lost that would have to be undone.
+    """
+
+    METHODS = "ddim", "exact"
 
     def __init__(self, width: int = WIDTH):
         super().__init__(width)
@@ -138,13 +157,10 @@ class ControlNet(Trunk):
         for inputs, outputs, stride in zip(HINT_WIDTHS, (*HINT_WIDTHS[1:], width), HINT_STRIDES, strict=True):
             layers += [conv(inputs, outputs, stride=stride), nn.SiLU()]
         self.input_hint_block = nn.Sequential(*layers[:-1])
-        self.zero_convs = nn.ModuleList(nn.ModuleList([zero(conv(width, width, kernel=1))]) for _ in self.input_blocks)
-        self.middle_block_out = nn.ModuleList([zero(conv(width, width, kernel=1))])
+        self.outputs = nn.ModuleDict({method: Outputs(len(self.input_blocks), width) for method in self.METHODS})
 
-    def forward(self, z, labels, edges):
-        features, middle = self.down(z, self.embed(labels), self.input_hint_block(edges))
-        skips = [layer(feature) for (layer,), feature in zip(self.zero_convs, features, strict=True)]
-        return skips, self.middle_block_out[0](middle)
+    def forward(self, z, labels, edges, method: str = "ddim"):
+        return self.outputs[method](*self.down(z, self.embed(labels), self.input_hint_block(edges)))
 
     def start_from(self, unet: UNet):
         """Take over the way down of a trained denoiser, as ControlNets do."""

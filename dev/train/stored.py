@@ -92,14 +92,16 @@ def squares(
 
 
 def batch(source: list[Square], count: int, crop: int, generator: torch.Generator) -> list[torch.Tensor]:
-    """Crops of random squares, mirrored half of the time: clean, latent, edges and pixels, each (count, ...)."""
+    """Crops of random squares: clean, latent, edges and pixels, each (count, ...).
+
+    Not mirrored: a mirrored latent is not the latent of the mirrored image.
+    """
     found: list[list[torch.Tensor]] = [[] for _ in Square.__dataclass_fields__]
     for index in torch.randint(len(source), (count,), generator=generator).tolist():
         places = SIDE // 8 - crop + 1
         top, left = torch.randint(places, (2,), generator=generator).tolist()
-        mirrored = torch.rand((), generator=generator) < 0.5
         for part, tensor in zip(found, vars(source[index]).values(), strict=True):
             factor = tensor.shape[-1] * 8 // SIDE
             size, y, x = crop * factor, top * factor, left * factor
-            part.append(tensor[:, y : y + size, x : x + size].flip(-1 if mirrored else ()))
+            part.append(tensor[:, y : y + size, x : x + size])
     return [torch.stack(part) for part in found]

@@ -63,7 +63,7 @@ class Optimizer:
 def train(shared: Path, state: Path, steps: int | None = None) -> Autoencoder:
     device = loop.device()
     chosen, held_out = data.photographs(shared)
-    crops = data.Crops([(data.pixels(path),) for path in chosen], CROP, factors=(8,))
+    crops = data.Crops([(data.pixels(path),) for path in chosen], CROP, factors=(8,), mirrored=True)
     network = Autoencoder(data.teacher(shared, "encoder"), data.teacher(shared, "decoder")).to(device)
     teacher = copy.deepcopy(network.encoder)
     network.requires_grad_(True)

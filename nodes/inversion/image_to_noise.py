@@ -88,7 +88,8 @@ def image_to_noise(
     schedule = check_sigmas(ddim_schedule(model, steps) if sigmas is None else sigmas)
     if auto_strength:
         level = quantization_noise(model, latent, sdc)
-        strength = strength_of_noise(model.get_model_object("model_sampling"), schedule, level)
+        least = 2 if method == EXACT_PAIR else 1
+        strength = strength_of_noise(model.get_model_object("model_sampling"), schedule, level, least)
         notes.append(f"Strength {strength:.2f} (automatic)")
     schedule = lowest_levels(schedule, strength)
     if len(schedule) == 0:

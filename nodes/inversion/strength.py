@@ -45,8 +45,8 @@ def scale_of(latent_format, channels: int) -> float:
     return (latent_format.process_in(one) - latent_format.process_in(zero)).square().mean().sqrt().item()
 
 
-def strength_of_noise(model_sampling, sigmas: torch.Tensor, level: float) -> float:
-    """The share of a falling schedule, in intervals, that lies below a noise level; at least one interval.
+def strength_of_noise(model_sampling, sigmas: torch.Tensor, level: float, least: int = 1) -> float:
+    """The share of a falling schedule, in intervals, that lies below a noise level; of `least` intervals, if there are.
 
     `level` is the standard deviation of the noise relative to an image of weight 1: sigma for EPS and V models,
     sigma / (1 - sigma) for flow models.
@@ -56,4 +56,4 @@ def strength_of_noise(model_sampling, sigmas: torch.Tensor, level: float) -> flo
         return 0.0
     scalings = [noise_scaling(model_sampling, sigma) for sigma in sigmas[:-1]]
     below = sum(scaling.noise <= level * scaling.latent for scaling in scalings)
-    return max(1, below) / intervals
+    return min(max(least, below), intervals) / intervals

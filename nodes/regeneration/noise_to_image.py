@@ -11,6 +11,7 @@ from ..inversion.exact_pair import ExactNoise, ExactRegeneration
 from ..inversion.guidance import make_guider
 from ..inversion.identity import identity
 from ..inversion.one_function import with_same_draws, without_caches
+from ..tiny.loading import for_exact_pair
 
 
 def noise_to_image(
@@ -63,6 +64,8 @@ def noise_to_image(
         `cfg` needs a negative, or the exact pair is given other settings than in its inversion.
     """
     model, notes = without_caches(model)
+    if isinstance(noise, ExactNoise):
+        control_net = for_exact_pair(control_net)
     if control_net is not None:
         start_percent, end_percent = (part_of_schedule(model, sigmas, part) for part in (start_percent, end_percent))
         # The node needs two conditionings, and at w = 1 there may be only one.

@@ -5,7 +5,9 @@ import comfy.sd
 import folder_paths
 
 from ..progress import check_cancel
-from .models import checkpoint, controlnet
+from .models import checkpoint, controlnet, exact_outputs
+
+EXACT = "sdc_exact_pair"  # attachment of a ControlNet's model: its other weights
 
 
 def load_checkpoint(disable_dynamic: bool = False) -> tuple:
@@ -25,7 +27,31 @@ def load_models() -> tuple:
     model.cached_patcher_init = (model_patcher, ())
     clip.patcher.cached_patcher_init = (clip_patcher, ())
     vae.patcher.cached_patcher_init = (vae_patcher, ())
-    return model, clip, vae, comfy.controlnet.load_controlnet_state_dict(controlnet())
+    return model, clip, vae, load_controlnet()
+
+
+def load_controlnet():
+    """CONTROL_NET for what Eq. (1) has inverted, which `for_exact_pair` turns into that for the exact pair."""
+    control_net = comfy.controlnet.load_controlnet_state_dict(controlnet())
+    control_net.control_model_wrapped.set_attachments(EXACT, exact_outputs())
+    return control_net
+
+
+def knows_exact_pair(control_net) -> bool:
+    """Whether a CONTROL_NET was trained for the exact pair as well: the pack's own, loaded by its node."""
+    model = getattr(control_net, "control_model_wrapped", None)
+    return model is not None and model.get_attachment(EXACT) is not None
+
+
+def for_exact_pair(control_net):
+    """The CONTROL_NET for what the exact pair has inverted: another one of the pack's, or the same one of others'."""
+    if not knows_exact_pair(control_net):
+        return control_net
+    made = control_net.copy()  # shares its network; ComfyUI sets these weights when it is this one's turn
+    made.control_model_wrapped = made.control_model_wrapped.clone()
+    outputs = made.control_model_wrapped.get_attachment(EXACT)
+    made.control_model_wrapped.add_patches({name: ("set", (value,)) for name, value in outputs.items()})
+    return made
 
 
 def model_patcher(disable_dynamic: bool = False):

@@ -29,10 +29,22 @@ def unet() -> dict[str, torch.Tensor]:
 
 
 def controlnet() -> dict[str, torch.Tensor]:
-    """Weights of a Canny ControlNet for SD 1.5, float16, with a hint of 3 channels."""
+    """Weights of a Canny ControlNet for SD 1.5, float16, with a hint of 3 channels: for what Eq. (1) has inverted."""
     narrow = load_file(WEIGHTS / "sdc_tiny_canny.safetensors")
-    tensors = widened(narrow) | no_attention("input_blocks.7.1")
+    layers = {name: value for name, value in narrow.items() if not name.startswith("outputs.")}
+    tensors = widened(layers | outputs_of(narrow, "ddim")) | no_attention("input_blocks.7.1")
     return {f"control_model.{name}": value for name, value in tensors.items()}
+
+
+def exact_outputs() -> dict[str, torch.Tensor]:
+    """The last layers of that ControlNet for what the exact pair has inverted, by their names in ComfyUI's network."""
+    layers = outputs_of(load_file(WEIGHTS / "sdc_tiny_canny.safetensors"), "exact")
+    return {name: pad(value, (*[CHANNELS] * min(2, value.ndim), *value.shape[2:])) for name, value in layers.items()}
+
+
+def outputs_of(narrow: dict[str, torch.Tensor], method: str) -> dict[str, torch.Tensor]:
+    start = f"outputs.{method}."
+    return {name.removeprefix(start): value for name, value in narrow.items() if name.startswith(start)}
 
 
 def vae() -> dict[str, torch.Tensor]:

@@ -38,7 +38,7 @@ class Photographs:
         }
         self.sources = [(path, view) for view in chosen.views for path in train]
         self.latents = [z for found in views.values() for z in found[len(self.judged) :]]
-        self.crops = data.Crops([(z,) for z in self.latents], CROP, grid=2, mirrored=False)
+        self.crops = data.Crops([(z,) for z in self.latents], CROP, grid=2)
         self.counted = self.latents[: len(train)]
         judged = [z for z in views[chosen.views[0]][: len(self.judged)] if min(z.shape[-2:]) >= CROP]
         sides = ([min(64, side) for side in z.shape[-2:]] for z in judged)
@@ -55,7 +55,7 @@ class Photographs:
     def with_pixels(self) -> data.Crops:
         sources = loop.progress(self.sources, "reading")
         maps = [(z, data.pixels(*source)) for z, source in zip(self.latents, sources, strict=True)]
-        return data.Crops(maps, CROP, factors=(1, 8), grid=2, mirrored=False)
+        return data.Crops(maps, CROP, factors=(1, 8), grid=2)
 
 
 def train(shared: Path, state: Path, steps: int | None = None, latent_format: str = "SD1.x") -> bytes:
