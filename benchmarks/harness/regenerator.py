@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from sdc_pack.codec.autoencoder import tiny_vae
-from sdc_pack.nodes.inversion.image_to_noise import DDIM, EXACT_PAIR
 from sdc_pack.nodes.tiny import install
 
 from dev.environment import SetupError
 from dev.train import networks
 
 from .comfy import call, count_calls
+
+DDIM, EXACT_PAIR = "DDIM", "exact pair"  # of DDIM Invert, whose modules need a ComfyUI that has been set up
 
 
 @dataclass(frozen=True)
