@@ -281,6 +281,20 @@ def test_memory_and_seconds_are_those_of_the_call():
     assert 0.05 <= figures["decode_seconds"] < figures["all"]
 
 
+def test_a_bench_is_loaded_before_comfyui_is_set_up():
+    """ComfyUI looks for a graphics card where its modules are first imported, before it has been told of the CPU."""
+    script = (
+        "import sys; from pathlib import Path; sys.path[:0] = sys.argv[2:]; import inside;"
+        "[inside.load_package(name, Path(sys.argv[1], folder)) for name, folder in"
+        " {'dev': 'dev', 'sdc_pack': '.', 'benchmarks': 'benchmarks'}.items()];"
+        "import benchmarks; [benchmarks.load_bench(name) for name in benchmarks.list_benches()];"
+        "print('comfy.model_management' in sys.modules)"
+    )
+    places = str(measurements.REPO), str(measurements.REPO / "dev"), os.environ["SDC_COMFYUI"]
+    done = subprocess.run([sys.executable, "-c", script, *places], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
+
+
 def test_mosaic_repeats_its_tiles():
     tiles = [np.full((4, 4, 1), value) for value in (1, 2, 3)]
     assert speed.mosaic(tiles, 8)[::4, ::4, 0].tolist() == [[1, 2], [3, 1]]
