@@ -194,3 +194,28 @@ def test_the_tiny_autoencoder_is_as_good_as_its_teacher():
 
     assert error(decoder, taught) < 1.1 * error(teachers_decoder, taught)
     assert error(decoder, latent) < 1.1 * error(teachers_decoder, taught)
+
+
+def test_latents_are_never_mirrored():
+    """A mirrored latent is not that of the mirrored image: networks would learn to mend what no file holds."""
+    side = torch.arange(32.0).expand(4, 32, 32)
+    edges = torch.zeros(1, 256, 256, dtype=torch.uint8)
+    pixels = torch.arange(256).to(torch.uint8).expand(3, 256, 256)
+    squares = [stored.Square(side.half(), side.half(), edges, pixels)]
+    generator = torch.Generator().manual_seed(0)
+    crops = data.Crops([(side,)], 8)
+    for _ in range(10):
+        for part in (*stored.batch(squares, 2, 24, generator)[:2], *crops.batch(2, generator)):
+            assert (part.diff(dim=-1) == 1).all()
+
+
+@torch.no_grad()
+def test_the_exact_pair_of_the_training_is_the_identity_without_a_controlnet():
+    network = controlnet.shipped(networks.UNet(), "unet").eval()
+    x = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    for steps, most in ((13, 2), (50, 5)):
+        labels = controlnet.levels(steps)[:most]
+        found = controlnet.up_and_down_exactly(network, x, labels, None)
+        torch.testing.assert_close(found, x, rtol=0, atol=2e-3)
+        by_ddim = controlnet.regenerate(network, controlnet.invert(network, x, labels), labels)
+        assert (by_ddim - x).abs().max() > 0.1
