@@ -65,7 +65,7 @@ def noise_to_image(
     """
     model, notes = without_caches(model)
     if isinstance(noise, ExactNoise):
-        control_net = for_exact_pair(control_net)
+        control_net = for_exact_pair(control_net, positive, negative)
     if control_net is not None:
         start_percent, end_percent = (part_of_schedule(model, sigmas, part) for part in (start_percent, end_percent))
         # The node needs two conditionings, and at w = 1 there may be only one.

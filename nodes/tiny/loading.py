@@ -43,15 +43,27 @@ def knows_exact_pair(control_net) -> bool:
     return model is not None and model.get_attachment(EXACT) is not None
 
 
-def for_exact_pair(control_net):
-    """The CONTROL_NET for what the exact pair has inverted: another one of the pack's, or the same one of others'."""
+def for_exact_pair(control_net, *conditionings):
+    """The CONTROL_NET for what the exact pair has inverted: another one of the pack's, or the same one of others'.
+
+    `conditionings` are those it will be added to, each CONDITIONING or None.
+    """
     if not knows_exact_pair(control_net):
         return control_net
     made = control_net.copy()  # shares its network; ComfyUI sets these weights when it is this one's turn
+    if any(patcher.is_clone(made.control_model_wrapped) for patcher in patchers_of(conditionings)):
+        other = load_controlnet()  # in one sampling it is the turn of both, so they cannot share
+        made.control_model, made.control_model_wrapped = other.control_model, other.control_model_wrapped
     made.control_model_wrapped = made.control_model_wrapped.clone()
     outputs = made.control_model_wrapped.get_attachment(EXACT)
     made.control_model_wrapped.add_patches({name: ("set", (value,)) for name, value in outputs.items()})
     return made
+
+
+def patchers_of(conditionings) -> list:
+    """ModelPatchers of the ControlNets that conditionings hold already."""
+    controls = [entry[1].get("control") for each in conditionings for entry in each or ()]
+    return [patcher for control in controls if control is not None for patcher in control.get_models()]
 
 
 def model_patcher(disable_dynamic: bool = False):

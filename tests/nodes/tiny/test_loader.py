@@ -100,6 +100,21 @@ def test_the_control_net_has_other_weights_for_the_exact_pair(in_memory):
 
 
 @torch.inference_mode()
+def test_a_control_net_before_it_keeps_its_own_weights(in_memory):
+    own, clip, vae, tiny = in_memory
+    words = nodes.CLIPTextEncode().encode(clip, "")[0]
+    pixels = torch.from_numpy(small_photograph() / np.float32(255))[None]
+    latent = nodes.VAEEncode().encode(vae, pixels)[0]["samples"][0].float().numpy()
+    best = codec.encode([latent], "best")[:1]
+
+    def run(before):
+        held = nodes.ControlNetApplyAdvanced().apply_controlnet(words, words, before, pixels, 1.0, 0.0, 1.0)[0]
+        return SDCRegenerate.execute(best, own, held, vae, tiny, canny_strength=1.0, steps=13).result[0]
+
+    torch.testing.assert_close(run(tiny), run(loading.load_controlnet()), rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
 def test_sdc_regenerate_takes_the_exact_pair_for_what_it_was_learned_for(in_memory, model, control_net):
     own, clip, vae, tiny = in_memory
     words = nodes.CLIPTextEncode().encode(clip, "")[0]
