@@ -12,6 +12,9 @@ from .regeneration.noise_to_image import noise_to_image
 from .sockets.sdc import SDC, USES_STRENGTH
 from .tiny.loading import knows_exact_pair
 
+# By the exact pair: what the ControlNet adds to every step is not damped by the next, and it learned this many at most.
+MAX_STEPS = 50
+
 
 class SDCRegenerate(io.ComfyNode):
     @classmethod
@@ -126,7 +129,9 @@ class SDCRegenerate(io.ComfyNode):
         guidance = {"cfg": cfg, "negative": negative}
         latent, notes_of_vae = open_for(vae, sdc)
         inversion = {"auto_strength": True, "strength": 0.3, "steps": 50, **inversion}
-        method = EXACT_PAIR if takes_exact_pair(control_net, sdc, **inversion) else DDIM
+        method = DDIM
+        if takes_exact_pair(control_net, sdc, **inversion):
+            method, inversion["steps"] = EXACT_PAIR, min(inversion["steps"], MAX_STEPS)
         inverted = image_to_noise(model, positive, latent, sdc=sdc, method=method, **inversion, **guidance)
         decoded = decode_latent(vae, latent, sdc)
         edges = None
@@ -137,6 +142,8 @@ class SDCRegenerate(io.ComfyNode):
             control_net=control_net, edges=edges, canny_strength=canny_strength, vae=vae, **guidance,
         )  # fmt: skip
         image = restore_size(decode_latent(vae, regenerated, sdc), sdc)
+        if method == EXACT_PAIR:
+            notes = ["Only the ControlNet changes the image.", *notes]
         lines = [f"{image.shape[2]}x{image.shape[1]}", *inverted.lines, *notes, *notes_of_vae]
         return io.NodeOutput(image, restore_size(decoded, sdc), regenerated, ui={"text": lines})
 

@@ -123,7 +123,12 @@ def test_sdc_regenerate_takes_the_exact_pair_for_what_it_was_learned_for(in_memo
     best, palette = ([codec.encode([latent], preset)[0]] for preset in ("best", "paper"))
 
     def run(sdc, model=own, control_net=tiny, **settings):
-        return SDCRegenerate.execute(sdc, model, words, vae, control_net, **settings).result[:2]
+        output = SDCRegenerate.execute(sdc, model, words, vae, control_net, **settings)
+        exact = "Only the ControlNet changes the image." in output.ui["text"]
+        assert exact == (
+            sdc is best and control_net is tiny and "strength" not in settings and settings.get("steps") != 1
+        )
+        return output.result[:2]
 
     # The way back is the identity without the ControlNet, and is not by Eq. (1).
     image, decoded = run(best, canny_strength=0.0)
@@ -132,5 +137,6 @@ def test_sdc_regenerate_takes_the_exact_pair_for_what_it_was_learned_for(in_memo
     assert (run(palette, canny_strength=0.0)[0] - run(palette)[1]).abs().max() > 0.01
     # Neither is it by another ControlNet, nor with one step, for which there is no exact pair.
     assert (run(best, control_net=control_net, canny_strength=0.0)[0] - decoded).abs().max() > 0.01
+    assert torch.equal(run(best, steps=1000)[0], run(best, steps=50)[0])  # more would add up
     for settings in ({"steps": 1}, {"auto_strength": False, "strength": 0.02}):
         assert torch.isfinite(run(best, **settings)[0]).all()
