@@ -45,9 +45,8 @@ SCHEDULES = {
 # Share of the steps of palettes that take the decoded latent itself for one with noise, of any of these levels.
 AT_ONCE = 0.08
 AT_ONCE_LEVELS = (20, 140)
-FROM_NOISE = (
-    0.03  # share of the steps of palettes that start from random noise at any level, as full strength comes near to
-)
+# Share of them that start from random noise at any level, as full strength comes near to.
+FROM_NOISE = 0.03
 MEASURED_AT = {"ddim": ((13, 2),), "exact": ((13, 2), (50, 4))}  # steps and levels
 
 

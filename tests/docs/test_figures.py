@@ -158,7 +158,7 @@ def test_readme():
     decoded, harmed = lpips_of("best, 3200 bytes")
     (exact,) = figures("quality", REGENERATED, f"best, 3200 bytes: {EXACT}", "LPIPS")
     claims.append("LPIPS goes from {} to {} ({}, better on {} of 24).".format(decoded, exact, *by_exact_pair()))
-    claims.append(f"As in the table it would rise to {harmed}.")
+    claims.append(f"By Eq. (1), as in the table, it would rise to {harmed}.")
     decoded = by_either("best, 3200 bytes")
     claims.append("*best* it makes an image of LPIPS {} where TAESD makes one of {}".format(*decoded))
     claims.append("*paper* one of {} instead of {}.".format(*by_either("paper")))
