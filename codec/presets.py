@@ -7,6 +7,7 @@ from typing import Any
 from .errors import SdcArgumentError
 from .registry import coder_by_name
 
+EFFORTS = FAST, THOROUGH = "fast", "thorough"  # of whoever has the pixels: see `autoencoder.refinement`
 RATES = ("bits_per_pixel", "max_bytes", "quality")  # of which one is used at a time
 
 

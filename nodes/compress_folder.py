@@ -7,6 +7,7 @@ from comfy_api.v0_0_2 import io
 
 from .. import codec
 from ..codec.autoencoder.srgb import SUFFIXES
+from ..codec.presets import EFFORTS, FAST
 from . import CATEGORY, plain_errors
 from .files.folder_inputs import check_choice, place_inputs
 from .files.folders import choose_files
@@ -76,6 +77,14 @@ class SDCCompressFolder(io.ComfyNode):
                     tooltip="The VAE that encodes the images. Without one, the small VAE of the pack does, and no "
                     "model is loaded.",
                 ),
+                io.Combo.Input(
+                    "effort",
+                    options=list(EFFORTS),
+                    default=FAST,
+                    optional=True,
+                    tooltip="For best. thorough refines what is stored until the decoded image is as close to yours as "
+                    "it gets: seconds for each image on a graphics card, minutes on a processor. Files are as large.",
+                ),
             ],
             outputs=[
                 io.String.Output("folder", tooltip="The folder of the .sdc files, for folder of Load SDC Folder."),
@@ -94,13 +103,13 @@ class SDCCompressFolder(io.ComfyNode):
     @cancelable()
     @plain_errors()
     def execute(
-        cls, place, folder, pattern, output_folder, preset, bits_per_pixel, megapixels, embed, vae=None
+        cls, place, folder, pattern, output_folder, preset, bits_per_pixel, megapixels, embed, vae=None, effort=FAST
     ) -> io.NodeOutput:
         files = choose_files(place, folder, pattern, "name", 0, 0, SUFFIXES)
         if not files:
             raise ValueError(f"No image in the folder {folder!r} of ComfyUI's {place} folder matches {pattern!r}.")
         settings = {"bits_per_pixel": bits_per_pixel} if "bits_per_pixel" in codec.PRESETS[preset].defaults else {}
         keeps = embed == SETTINGS and not args.disable_metadata
-        work = FolderCompression(place, folder, output_folder, preset, settings, vae, megapixels, keeps)
+        work = FolderCompression(place, folder, output_folder, preset, settings, vae, megapixels, keeps, effort)
         total = work.run(steps(files), Total())
         return io.NodeOutput(work.target, ui={"text": total.lines()})

@@ -3,10 +3,13 @@
 import functools
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from sdc_pack import codec
+from sdc_pack.codec.autoencoder.refinement import encode_refined
+from sdc_pack.codec.presets import FAST, THOROUGH
 from sdc_pack.nodes.comparison import baselines
 
 from . import figures
@@ -19,8 +22,8 @@ CLEAN, CLEAN_LABEL = {"preset": "clean"}, "SDC, 64 colors, no dither"
 BOUND_LABEL = "autoencoder alone"
 
 
-def best(max_bytes: int) -> dict:
-    return {"preset": "best", "max_bytes": max_bytes}
+def best(max_bytes: int, effort: str = FAST) -> dict:
+    return {"preset": "best", "max_bytes": max_bytes} | ({} if effort == FAST else {"effort": effort})
 
 
 class StoredImage:
@@ -76,7 +79,13 @@ class StoredImage:
     def stored(self, settings: dict) -> tuple:
         """The encoded image, and the pixels it decodes to."""
         if str(settings) not in self.files:
-            (encoded,) = codec.encode([self.latent], **settings, latent_format=self.autoencoder.latent_format)
+            effort = settings.get("effort", FAST)
+            about = {name: value for name, value in settings.items() if name != "effort"}
+            encode = partial(codec.encode, **about, latent_format=self.autoencoder.latent_format)
+            if effort == THOROUGH:
+                (encoded,) = encode_refined([self.latent], [self.pixels], encode)
+            else:
+                (encoded,) = encode([self.latent])
             self.files[str(settings)] = encoded, self.autoencoder.decode(codec.decode(encoded))
         return self.files[str(settings)]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..autoencoder.srgb import WHITE
 from ..latent_formats import LATENT_FORMATS, UNKNOWN
 from ..palette import DITHERS
-from ..presets import DEFAULT, PRESETS
+from ..presets import DEFAULT, EFFORTS, FAST, PRESETS
 from . import commands, desktop
 
 DESCRIPTION = """Turns images into .sdc files and back, looks into them, checks them, and does the same for latents.
@@ -42,6 +42,13 @@ def make_parser():
         type=Path,
         metavar="IMAGE",
         help="white areas keep more detail at the expense of the rest, with --preset best",
+    )
+    command.add_argument(
+        "--effort",
+        choices=EFFORTS,
+        default=FAST,
+        help="with --preset best, thorough: a minute or more for a photograph, closer to it in as many bytes; needs "
+        "torch (default: %(default)s)",
     )
     command.add_argument(
         "--background", type=_color, default=WHITE, metavar="RRGGBB", help="behind transparent parts (default: white)"

@@ -103,12 +103,14 @@ def encode_images(options):
 
     def work(name):
         data = read_input(name, limited=False)
-        image, notes = image_files.encode_file(data, options.background, mask, encode_latent)
+        image, notes = image_files.encode_file(data, options.background, mask, encode_latent, options.effort)
         outputs.write_encoded(outputs.target(name, ".sdc"), image)
         for note in notes:
             print(f"{printable(name)}: {note}", file=sys.stderr)
 
     encode_latent = _encoder(options, {"mask": options.mask})
+    if options.effort != presets.FAST and presets.PRESETS[options.preset].coder != "learned":
+        raise UsageError(f"--effort {options.effort} is for --preset {presets.DEFAULT}, not for {options.preset}")
     mask = read_input(options.mask, limited=False) if options.mask else None
     outputs = Outputs(options, kinds)
     return for_each(options, kinds, work, "encoded", talks=True)

@@ -10,6 +10,7 @@ from ..encoder import encode
 from ..errors import SdcArgumentError, SdcUnsupportedError
 from ..image import EncodedImage
 from ..image_sequence import load_first
+from ..presets import FAST
 
 
 def encode_file(
@@ -17,6 +18,7 @@ def encode_file(
     background: tuple[int, int, int] = WHITE,
     mask: bytes | None = None,
     encode_latent: Callable[..., list[EncodedImage]] = encode,
+    effort: str = FAST,
 ) -> tuple[EncodedImage, list[str]]:
     """Encode an image file of any kind that Pillow reads.
 
@@ -29,6 +31,8 @@ def encode_file(
         An image file of any size; what is white in it keeps more detail. For the preset *best* only.
     encode_latent : callable
         `encode` with a preset and settings; it is given latent_format, width and height.
+    effort : str
+        As for `encode_image`.
 
     Returns
     -------
@@ -40,7 +44,7 @@ def encode_file(
     SdcArgumentError
         Not an image, too large a one, or a setting that cannot be used.
     SdcUnsupportedError
-        pillow is not installed.
+        pillow is not installed, or torch where the effort needs it.
     """
     image_module = _pillow()
     try:
@@ -55,7 +59,7 @@ def encode_file(
         settings["mask"] = _mask(mask, pixels.shape[1], pixels.shape[0])
         if settings["mask"].min() == settings["mask"].max():
             notes.append("the mask is not used: it is the same everywhere")
-    return encode_image(pixels, encode_latent, **settings), notes
+    return encode_image(pixels, encode_latent, effort, **settings), notes
 
 
 def decode_to_file(image: EncodedImage, suffix: str) -> bytes:

@@ -10,13 +10,14 @@ from sdc_pack.codec.autoencoder.tiny_vae import WEIGHTS
 
 from dev.environment import SetupError, home_root, say
 
-from . import coder, controlnet, data, dictionaries, loop, previews, unet, vae
+from . import coder, controlnet, data, dictionaries, loop, perception, previews, unet, vae
 
 TRAININGS = {
     "coder": coder,
     "dictionaries": dictionaries,
     "vae": vae,
     "previews": previews,
+    "judge": perception,
     "unet": unet,
     "controlnet": controlnet,
 }  # the last is taught by the others of `weights/`

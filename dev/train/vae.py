@@ -19,6 +19,7 @@ from torch.nn.functional import mse_loss
 
 from . import data, loop
 from .coder.formats import FORMATS
+from .coder.model import Coder
 from .coder.quantize import from_file
 from .judge import Judge
 
@@ -67,9 +68,7 @@ def train(shared: Path, state: Path, steps: int | None = None) -> Autoencoder:
     network = Autoencoder(data.teacher(shared, "encoder"), data.teacher(shared, "decoder")).to(device)
     teacher = copy.deepcopy(network.encoder)
     network.requires_grad_(True)
-    known = FORMATS["SD1.x"]
-    coder = from_file((weights.FOLDER / f"{NEWEST[known.name].hex()}.npz").read_bytes(), known)
-    coder = coder.eval().requires_grad_(False).to(device)
+    coder = shipped_coder().to(device)
     judge = Judge(shared, device)
 
     def latents(network, pixels, generator):
@@ -130,6 +129,13 @@ def train(shared: Path, state: Path, steps: int | None = None) -> Autoencoder:
     return loop.train(
         network, loss, measure, steps or STEPS, state, RATE, recipe=recipe, cool_down=1, make_optimizer=Optimizer
     )
+
+
+def shipped_coder() -> Coder:
+    """The learned codec for SD 1.x as it is, with gradients through it but none for it."""
+    known = FORMATS["SD1.x"]
+    content = (weights.FOLDER / f"{NEWEST[known.name].hex()}.npz").read_bytes()
+    return from_file(content, known).eval().requires_grad_(False)
 
 
 def with_palette(z: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

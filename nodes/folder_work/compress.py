@@ -12,6 +12,7 @@ from PIL import Image
 
 from ... import codec
 from ...codec.autoencoder.srgb import SUFFIXES, to_srgb
+from ...codec.presets import FAST
 from ..files.folders import clean, files_under
 from ..files.listing import find_listed
 from ..files.paths import check_prefix, check_within, to_name
@@ -68,15 +69,18 @@ class FolderCompression:
         Larger images are scaled down to so many times 1024x1024; none for 0. None is scaled up.
     keeps_prompts : bool
         Include how ComfyUI made an image, where its PNG says so.
+    effort : str
+        As `quantize` takes it.
     """
 
     def __init__(
         self, place: str, folder: str, target: str, preset: str, settings: dict, vae=None, megapixels: float = 0,
-        keeps_prompts: bool = True,
+        keeps_prompts: bool = True, effort: str = FAST,
     ):  # fmt: skip
         self.start = clean(folder)
         self.target = check_prefix(target).rstrip("/")
         self.preset, self.settings, self.megapixels, self.keeps_prompts = preset, settings, megapixels, keeps_prompts
+        self.effort = effort
         self.vae = vae if vae is not None else small_vae()
         # Names that differ in their extension alone keep it, whichever of them are chosen.
         self.same = Counter(stem(name) for name in files_under(place, folder, SUFFIXES))
@@ -120,7 +124,9 @@ class FolderCompression:
         image = torch.from_numpy(pixels.copy())[None].float().div(255)
         latent = VAEEncode().encode(self.vae, image)[0]
         check_cancel()
-        quantized = quantize(latent, self.preset, self.settings, AUTO, image=image, vae=self.vae, step=check_cancel)
+        quantized = quantize(
+            latent, self.preset, self.settings, AUTO, image=image, vae=self.vae, effort=self.effort, step=check_cancel
+        )
         (encoded,) = quantized.images
         if generation is not None and generation.values:
             encoded, _ = embed_metadata(encoded, "", False, None, False, generation)

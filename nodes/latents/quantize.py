@@ -2,15 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ... import codec
+from ...codec.presets import FAST, THOROUGH
 from .arrays import to_arrays, to_latent
 from .formats import UNKNOWN, settle_format
-from .through_pixels import PRESET, encode_pixels, is_vae, keeps_more, latent_of
+from .refining import LEARNED, refined, why_not
+from .through_pixels import PRESET, decoded_pixels, encode_pixels, is_vae, keeps_more, latent_of
 from .vae import fingerprint_of
 
 # What the page grays by: which inputs each preset uses.
-USED = {name: list(preset.defaults) for name, preset in codec.PRESETS.items()}
+USED = {
+    name: [*preset.defaults, *(["effort"] if preset.coder == LEARNED else [])] for name, preset in codec.PRESETS.items()
+}
 DEFAULTS = {name: value for preset in codec.PRESETS.values() for name, value in preset.defaults.items()}
 DEFAULTS |= {"max_bytes": 0, "quality": 0, "precision": 0.0}
 ARCHIVE = "archive"  # the preset for latents of any kind
@@ -36,7 +41,15 @@ class Quantized:
 
 
 def quantize(
-    latent: dict, preset: str, widgets: dict, latent_format: str, image=None, vae=None, step: Callable = lambda: None
+    latent: dict,
+    preset: str,
+    widgets: dict,
+    latent_format: str,
+    image=None,
+    vae=None,
+    effort: str = FAST,
+    step: Callable = lambda: None,
+    tell: Callable[[float], object] = lambda share: None,
 ) -> Quantized:
     """Compress a LATENT.
 
@@ -50,11 +63,15 @@ def quantize(
     latent_format : str
         A name of `codec.LATENT_FORMATS`, or those that `settle_format` takes.
     image : Tensor, optional
-        IMAGE (B, H, W, C) that was encoded, for its size alone.
+        IMAGE (B, H, W, C) that was encoded, for its size; "thorough" looks at it, too.
     vae : VAE or MODEL, optional
         That made the latent.
+    effort : str
+        "fast", or "thorough": refined until the file shows the image as closely as it can.
     step : callable
-        Called after each image.
+        Called after each image that is encoded.
+    tell : callable
+        Called with the share of the work of "thorough" that is done, 0 to 1.
 
     Raises
     ------
@@ -66,10 +83,12 @@ def quantize(
     width, height = (None, None) if image is None else image_size(image, latent, latent_format)
     own_format, own_latent = latent_format, latent
     through_pixels = keeps_more(preset, latent_format, latent, vae)
+    shown = None
     if through_pixels:
-        latent, size = encode_pixels(vae, latent)
+        shown = decoded_pixels(vae, latent)
+        latent = encode_pixels(shown, latent)
         latent_format = latent["latent_format"]
-        height, width = (height, width) if image is not None else size
+        height, width = (height, width) if image is not None else shown.shape[1:3]
     used, note = codec.usable_preset(preset, latent_format)
     notes = [f"\u26a0 {note[0].upper()}{note[1:]}."] if note else []
     notes += unused(used, widgets, latent_format)
@@ -81,9 +100,9 @@ def quantize(
         notes.append(f"Stored as {latent_format}, of which more is left in so few bytes than of {own_format}.")
     settings = settings_of(used, widgets)
     notes += about_mask(settings.get("mask"))
-    encoded_images = codec.encode(
-        to_arrays(latent),
-        used.name,
+    encode = partial(
+        codec.encode,
+        preset=used.name,
         **settings,
         latent_format=latent_format,
         width=width,
@@ -91,6 +110,13 @@ def quantize(
         vae=None if through_pixels or not is_vae(vae) else fingerprint_of(vae),
         step=step,
     )
+    reason = why_not(used, latent_format)
+    if effort == THOROUGH and reason:
+        notes.append(f"\u26a0 Not used: effort. {reason}")
+    if effort == THOROUGH and not reason:
+        encoded_images = refined(latent, encode, shown if shown is not None else image, vae, tell)
+    else:
+        encoded_images = encode(to_arrays(latent))
     if "noise_mask" in own_latent:
         notes.append("\u26a0 The latent's noise mask is not stored: a .sdc file holds a whole image.")
 

@@ -41,11 +41,14 @@ def keeps_more(preset: str, latent_format: str, latent: dict, source) -> bool:
     return is_vae(source) and preset == PRESET and latent_format not in (LATENT_FORMAT, UNKNOWN) and frames == 1
 
 
-def encode_pixels(vae, latent: dict) -> tuple[dict, tuple[int, int]]:
-    """LATENT of SD 1.x of what `vae` decodes a LATENT to, and height and width of that in pixels."""
-    pixels = VAEDecode().decode(vae, latent)[0][..., :3].clamp(0, 1)
-    encoded = VAEEncode().encode(small_vae(), pixels)[0]
-    return {**latent, **encoded, "latent_format": LATENT_FORMAT}, tuple(pixels.shape[1:3])
+def decoded_pixels(vae, latent: dict) -> torch.Tensor:
+    """IMAGE (B, H, W, 3) of a LATENT, within 0..1."""
+    return VAEDecode().decode(vae, latent)[0][..., :3].clamp(0, 1)
+
+
+def encode_pixels(pixels: torch.Tensor, latent: dict) -> dict:
+    """LATENT of SD 1.x of what a LATENT shows, an IMAGE (B, H, W, 3)."""
+    return {**latent, **VAEEncode().encode(small_vae(), pixels)[0], "latent_format": LATENT_FORMAT}
 
 
 def has_pixels(images: list[codec.EncodedImage]) -> bool:

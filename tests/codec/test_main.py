@@ -368,6 +368,25 @@ def test_encode_and_decode_images(run, tmp_path):
     assert np.abs(restored.astype(int) - pixels).mean() < 25
 
 
+def test_encode_with_more_effort(run, tmp_path):
+    """As large a file, of another content; and not for a palette, of which nothing can be refined."""
+    from PIL import Image
+
+    y, x = np.mgrid[0:32, 0:40]
+    Image.fromarray(np.stack([6 * x, 7 * y, (x * y) % 256], axis=-1).astype(np.uint8)).save(tmp_path / "photo.png")
+    sizes = []
+    for effort in ("fast", "thorough"):
+        done = run(
+            "encode", tmp_path / "photo.png", "-o", tmp_path / f"{effort}.sdc", "--bytes=90", f"--effort={effort}"
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        sizes.append((tmp_path / f"{effort}.sdc").stat().st_size)
+    assert 70 < min(sizes) <= max(sizes) <= 90
+    assert (tmp_path / "fast.sdc").read_bytes() != (tmp_path / "thorough.sdc").read_bytes()
+    refused = run("encode", tmp_path / "photo.png", "--preset=paper", "--effort=thorough", "--force")
+    assert refused.returncode == 2 and "--effort thorough is for --preset best, not for paper" in refused.stderr
+
+
 def test_without_torch_images_are_decoded_too(run_python, tmp_path, smooth_latent):
     (tmp_path / "torch.py").write_text("raise ImportError('not here', name='torch')")
     (tmp_path / "in.sdc").write_bytes(codec.encode([smooth_latent()], "custom")[0].data)

@@ -10,14 +10,16 @@ import pytest
 import skimage.data
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from sdc_pack.codec import learned
+from sdc_pack.codec.autoencoder.judge import CHANNELS, NETWORK
 from sdc_pack.codec.learned.decoder import decode_payload
 from sdc_pack.codec.learned.encoder import encode_to_quality
 from sdc_pack.codec.learned.weights import FOLDER, name_of, parse_weights
 
-from dev.train import coder, command, controlnet, data, loop, networks, stored, unet, vae
+from dev.train import coder, command, controlnet, data, loop, networks, perception, stored, unet, vae
 from dev.train.coder import quantize
+from dev.train.judge import Features
 
 SHARED = Path(os.environ["SDC_SHARED"])
 
@@ -105,6 +107,29 @@ def test_the_learned_codec_is_trained_to_a_file_of_weights_that_codes(shared, tm
     assert weights.errors[-1] < weights.errors[0]
 
 
+@pytest.mark.skipif(not (SHARED / "models" / "lpips").is_dir(), reason="no models/lpips under SDC_SHARED")
+@pytest.mark.usefixtures("small")
+def test_the_judge_says_what_lpips_does(shared, tmp_path, monkeypatch):
+    """Its network is that of the package, and channels that never differ weigh nothing."""
+    monkeypatch.setattr(perception, "SIDE", 64)
+    judge = perception.train(shared, tmp_path / "judge.pt", 2)
+    features, pixels = Features(), torch.rand(1, 3, 64, 64, generator=torch.manual_seed(0))
+    with torch.no_grad():
+        x = own = pixels * 2 - 1
+        for theirs, layer in zip([features.stem, *features.blocks], judge.network, strict=True):
+            x, own = theirs(x), layer(own)
+            assert (x - own).abs().max() < 1e-3 * x.abs().max()
+    written = perception.parts(judge)
+    assert set(written) == {NETWORK, CHANNELS}
+    assert load(written[CHANNELS])["weights"].shape == judge.channels.shape
+
+    differences = np.abs(np.random.default_rng(0).normal(size=(40, 6)))
+    differences[:, 2] = 0
+    wanted = np.array([1.0, 0.0, 0.0, 2.0, 0.0, 0.5])
+    found = perception.fit(differences, differences @ wanted)
+    assert found == pytest.approx(wanted, abs=0.05) and found.min() >= 0 and found[2] == 0
+
+
 def test_a_file_of_weights_can_be_trained_on():
     """What a file of weights was made from comes back from it, and without coefficients that nothing uses too."""
     chosen = coder.FORMATS["SD1.x"]
@@ -130,7 +155,8 @@ def test_training_without_photographs_says_what_is_missing(tmp_path, capsys):
     with pytest.raises(SystemExit):
         command.main(["gan"], {"shared": tmp_path, "cache": tmp_path})
     assert (
-        "no such model: gan; there are coder, dictionaries, vae, previews, unet, controlnet" in capsys.readouterr().err
+        "no such model: gan; there are coder, dictionaries, vae, previews, judge, unet, controlnet"
+        in capsys.readouterr().err
     )
 
 

@@ -10,7 +10,8 @@ import skimage.data
 import torch
 from PIL import Image
 from sdc_pack.codec import learned
-from sdc_pack.codec.autoencoder import tiny_vae
+from sdc_pack.codec.autoencoder import refinement, tiny_vae
+from sdc_pack.codec.autoencoder.judge import Judge
 from sdc_pack.codec.learned import encoder
 from sdc_pack.nodes.ddim_invert import SDCDDIMInvert
 from sdc_pack.nodes.inversion.strength import quantization_noise
@@ -165,3 +166,44 @@ def test_latent_formats_without_weights_get_the_next_best_preset_and_a_note(phot
 def test_too_few_bytes_are_told(photograph):
     with pytest.raises(ValueError, match="max_bytes is 40; even at its coarsest this latent takes"):
         quantize(photograph, max_bytes=40)
+
+
+def test_a_thorough_image_is_as_large_and_looks_closer(photograph, monkeypatch):
+    monkeypatch.setattr(refinement, "STEPS", 16)
+    small = {"samples": photograph["samples"][..., 4:20, 8:24]}
+    fast, thorough = (quantize(small, max_bytes=340, effort=effort) for effort in ("fast", "thorough"))
+    (before,), (after,) = fast.result[0], thorough.result[0]
+    assert 0.9 * before.num_bytes < after.num_bytes <= 340
+    latents = small["samples"][0].numpy(), codec.decode(before), codec.decode(after)
+    shown, *seen = (torch.from_numpy(tiny_vae.decode_latent(each)).permute(2, 0, 1)[None] / 255 for each in latents)
+    judge = Judge().eval()
+    with torch.no_grad():
+        assert judge(seen[1], shown) < 0.97 * judge(seen[0], shown)
+    assert torch.equal(thorough.result[1]["samples"][0], torch.from_numpy(codec.decode(after)))
+
+
+def test_thorough_looks_at_the_image_itself(photograph, monkeypatch):
+    """Connected, it is what the file is refined for; and of another size it is refused."""
+    targets = []
+
+    def refine(latent, pixels, *_):
+        targets.append(pixels)
+        return latent
+
+    monkeypatch.setattr(refinement, "refine", refine)
+    image = torch.rand(1, 259, 256, 4)
+    quantize(photograph, effort="thorough", image=image)
+    assert np.array_equal(targets[0], (image[0, 1:257, :, :3] * 255).round().to(torch.uint8).numpy())
+    quantize({"samples": photograph["samples"].repeat(2, 1, 1, 1)}, effort="thorough")
+    assert np.abs(targets[1].astype(int) - tiny_vae.decode_latent(photograph["samples"][0].numpy())).max() <= 1
+    assert np.array_equal(targets[1], targets[2])
+
+
+def test_thorough_says_where_nothing_can_be_refined(photograph):
+    fast = quantize(photograph, preset="paper")
+    output = quantize(photograph, preset="paper", effort="thorough")
+    assert output.result[0] == fast.result[0]
+    assert "\u26a0 Not used: effort. thorough is for best, not for paper." in output.ui["text"]
+    others = {"samples": torch.randn(1, 16, 16, 16, generator=torch.manual_seed(0))}
+    output = quantize(others, latent_format="Flux", bits_per_pixel=1.0, effort="thorough")
+    assert any("connect the VAE of Flux to vae" in line for line in output.ui["text"])

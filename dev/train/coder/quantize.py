@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from sdc_pack.codec.learned import decoder, encoder
 from sdc_pack.codec.learned.layers import LIMITS
+from sdc_pack.codec.learned.network import INDEX
+from sdc_pack.codec.learned.network import SCALES as SCALE_RANGE
 from sdc_pack.codec.learned.weights import MAX_COEFFICIENT, QUALITIES, SCALES, UNIT, parse_weights
 
 from .model import ANCHORS, Coder
-from .model import SCALES as SCALE_RANGE
 
-INDEX = math.log(SCALE_RANGE[1] / SCALE_RANGE[0]) / (SCALES - 1)  # natural logarithm between two tables
 ZERO_RATE = 4  # tables below this one are not coded
 MAX_INPUTS = {np.int8: 1023, np.int16: 4095}  # largest activation aimed at
 COUNTED = 48  # training latents that the tables are fitted to
@@ -43,24 +43,6 @@ def activations(network, batch):
     for hook in hooks:
         hook.remove()
     return found
-
-
-def layers(network: Coder, scale: float):
-    """Each layer of the decoder: (its name in a file, in the network, the type of its weights, units of what it gives).
-
-    A file's means come in 1 / UNIT, its scales as numbers of tables, and its latents over `scale`.
-    """
-    for number, context in enumerate(network.contexts):
-        last = np.repeat([float(UNIT), 1 / INDEX], context.last.out_channels // 2)
-        kinds = {"first": (np.int16, 1.0), "second": (np.int8, 1.0), "third": (np.int8, 1.0), "last": (np.int16, last)}
-        for layer, kind in kinds.items():
-            yield f"c{number}.{layer}", f"contexts.{number}.{layer}", *kind
-    yield "s.head", "synthesis.head", np.int16, 1.0
-    for number in range(len(network.synthesis.blocks)):
-        for layer in ("first", "second"):
-            yield f"s.{number}.{layer}", f"synthesis.blocks.{number}.{layer}", np.int8, 1.0
-    for layer in ("tail", "linear"):
-        yield f"s.{layer}", f"synthesis.{layer}", np.int16, 1 / scale
 
 
 def integers(module, kind, top: float | None, output_scale) -> dict[str, np.ndarray]:
@@ -142,7 +124,7 @@ def to_file(network: Coder, chosen, latents, held_out, metric: torch.Tensor) -> 
     arrays |= {"latent_format": np.array(chosen.name), "scale": np.float32(chosen.scale)}
     arrays["groups"] = np.array(network.groups, np.int32)
     arrays["errors"] = np.ones(QUALITIES, np.float32)
-    for name, path, kind, output_scale in layers(network, chosen.scale):
+    for name, path, kind, output_scale in network.layers(chosen.scale):
         sees_coefficients = name in ("s.head", "s.linear") or name[0] == "c" and name.endswith(".first")
         largest = None if sees_coefficients else top[path]
         made = integers(network.get_submodule(path), kind, largest, output_scale)
@@ -167,22 +149,10 @@ def to_file(network: Coder, chosen, latents, held_out, metric: torch.Tensor) -> 
 
 def from_file(content: bytes, chosen) -> Coder:
     """The network that a file of weights was made from, but for what rounding to integers took."""
-    with np.load(io.BytesIO(content)) as file:
-        arrays = {name: file[name] for name in file.files}
-    network = Coder(chosen.channels, tuple(arrays["groups"].tolist()), chosen.lambdas)
-    arrays["s.linear.b"] = arrays["s.linear.b"] - chosen.shift
-    for name, path, _, output_scale in layers(network, chosen.scale):
-        layer = network.get_submodule(path)
-        whole, multiplier, bias, scale = (arrays[f"{name}.{part}"] for part in ("w", "m", "b", "scale"))
-        unit = multiplier.astype(np.float64) * float(scale) / output_scale
-        w = torch.from_numpy(np.asarray(whole * unit, np.float32))
-        w = w.reshape(*layer.kernel_size, layer.in_channels, -1).permute(3, 2, 0, 1)
-        layer.load_state_dict({"weight": w, "bias": torch.from_numpy(np.asarray(bias / output_scale, np.float32))})
-    weight, bias = parse_weights(content).analysis
-    network.analysis.weight.data.copy_(torch.from_numpy(weight.T)[..., None, None])
-    network.analysis.bias.data.copy_(torch.from_numpy(bias))
+    network = Coder(chosen.channels, parse_weights(content).groups, chosen.lambdas)
+    steps = network.read(content)
     places = np.linspace(0, QUALITIES, ANCHORS)
-    log_steps = np.log(arrays["steps"].astype(np.float64) / UNIT)
+    log_steps = np.log(steps.astype(np.float64) / UNIT)
     anchors = [np.interp(places, np.arange(QUALITIES), column) for column in log_steps.T]
     network.log_steps.data.copy_(torch.from_numpy(np.stack(anchors, 1).astype(np.float32)))
     return network.to(memory_format=torch.channels_last)

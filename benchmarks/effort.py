@@ -1,0 +1,100 @@
+"""What effort "thorough" gains, and what it takes: preset best at equal bytes, beside AVIF and HEIC.
+
+By the small autoencoder of the pack, for whose decoder latents are refined, and decoded by TAESD, for which they are
+not.
+"""
+
+import functools
+import time
+
+from sdc_pack import codec
+from sdc_pack.codec.presets import EFFORTS, FAST
+from tqdm import tqdm
+
+from dev import images
+
+from .harness import comfy
+from .harness.figures import HEADER, OTHERS, SOURCES, cells, means, wins
+from .harness.stored import USABLE_BASELINES, StoredImage, best, by_label, byte_count, count_images
+from .harness.tables import Table, show
+
+NEEDS_IMAGES = True
+SIZES = (3200, 1700)  # bytes
+RIVALS = ("AVIF", "HEIC")
+TINY, TAESD = "sdc_tiny", "taesd"
+
+
+class Tiny:
+    """The pack's own autoencoder, as `comfy.Autoencoder` is one."""
+
+    name, latent_format = TINY, "SD1.x"
+
+    def __init__(self):
+        from sdc_pack.codec.autoencoder import tiny_vae
+
+        self.encode, self.decode = tiny_vae.encode_pixels, tiny_vae.decode_latent
+
+
+def add_arguments(parser):
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N", help="bytes of a file")
+
+
+def run(options, measurements) -> list[Table]:
+    tiny, taesd = Tiny(), comfy.Autoencoder(TAESD)
+    for name, pixels in tqdm(images.load_crops(options.images, options.size).items(), unit="image", disable=None):
+        image = StoredImage(name, pixels, tiny, options.shared, measurements)
+        for size in options.sizes:
+            for effort in EFFORTS:
+                settings = best(size, effort)
+                stored = functools.cache(functools.partial(encode, image, settings))
+                for decoder in (tiny, taesd):
+                    measure = functools.partial(measure_stored, image, stored, decoder)
+                    image.get(label_of(effort, size, decoder.name), {**settings, "decoder": decoder.name}, measure)
+            for rival in RIVALS:
+                if rival in USABLE_BASELINES:
+                    image.baseline_of_size(rival, size, f"{rival}, {size} bytes")
+    return report(measurements.rows, options.sizes)
+
+
+def label_of(effort: str, size: int, decoder: str) -> str:
+    return f"{effort}, {size} bytes{', decoded by TAESD' if decoder == TAESD else ''}"
+
+
+def encode(image: StoredImage, settings: dict):
+    """The file, and the seconds that it took."""
+    since = time.monotonic()
+    encoded, _ = image.stored(settings)
+    return encoded, time.monotonic() - since
+
+
+def measure_stored(image: StoredImage, stored, decoder) -> dict:
+    encoded, seconds = stored()
+    shown = decoder.decode(codec.decode(encoded))
+    return {"bytes": encoded.num_bytes, "seconds": seconds, **image.measure(image.pixels, shown, image.shared)}
+
+
+def report(rows: list[dict], sizes: list[int]) -> list[Table]:
+    found, lines, others = by_label(rows), [], []
+    for size in sizes:
+        fast = found[label_of(FAST, size, TINY)]
+        for label, values in found.items():
+            if f", {size} bytes" not in label:
+                continue
+            average = means(values)
+            won = [str(sum(one["lpips"] < other["lpips"] for one, other in zip(values, fast, strict=True)))]
+            line = [label, byte_count(average) if "fits" not in average else f"{average['bytes']:.0f}"]
+            lines.append([*line, f"{average['seconds']:.1f}", *cells(average), *(won if values is not fast else [""])])
+            cell = [show(average[key], form) for key, (_, form, _) in OTHERS.items()]
+            others.append(
+                [label, *cell, *([wins(key, values, fast) for key in OTHERS] if values is not fast else [""] * 4)]
+            )
+    note = f"Means over {count_images(rows)} images. Seconds of encoding on one thread, of all tries for a size."
+    header = ["", "bytes", "seconds", *HEADER, f"better than {FAST}"]
+    names = [name for name, *_ in OTHERS.values()]
+    return [
+        Table("Effort", header, lines, [note, "Better by LPIPS, in so many images."]),
+        Table(
+            "Effort, by other measures", ["", *names, *(f"{name} better" for name in names)], others,
+            [note, SOURCES, "Better than fast in so many images."],
+        ),
+    ]  # fmt: skip
