@@ -79,15 +79,17 @@ class StoredImage:
     def stored(self, settings: dict) -> tuple:
         """The encoded image, and the pixels it decodes to."""
         if str(settings) not in self.files:
-            effort = settings.get("effort", FAST)
-            about = {name: value for name, value in settings.items() if name != "effort"}
-            encode = partial(codec.encode, **about, latent_format=self.autoencoder.latent_format)
-            if effort == THOROUGH:
-                (encoded,) = encode_refined([self.latent], [self.pixels], encode)
-            else:
-                (encoded,) = encode([self.latent])
+            encoded = self.encode(settings)
             self.files[str(settings)] = encoded, self.autoencoder.decode(codec.decode(encoded))
         return self.files[str(settings)]
+
+    def encode(self, settings: dict) -> codec.EncodedImage:
+        """By settings of `codec.encode`, and effort."""
+        about = {name: value for name, value in settings.items() if name != "effort"}
+        encode = partial(codec.encode, **about, latent_format=self.autoencoder.latent_format)
+        if settings.get("effort", FAST) == THOROUGH:
+            return encode_refined([self.latent], [self.pixels], encode)[0]
+        return encode([self.latent])[0]
 
     def baseline(self, name: str, quality: int) -> dict:
         label = f"{name}, quality {quality}"
