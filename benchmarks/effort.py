@@ -15,7 +15,7 @@ from dev import images
 
 from .harness import comfy
 from .harness.figures import HEADER, OTHERS, SOURCES, cells, means, wins
-from .harness.stored import USABLE_BASELINES, StoredImage, best, by_label, byte_count, count_images
+from .harness.stored import USABLE_BASELINES, StoredImage, best, by_label, count_images
 from .harness.tables import Table, show
 
 NEEDS_IMAGES = True
@@ -82,8 +82,8 @@ def report(rows: list[dict], sizes: list[int]) -> list[Table]:
                 continue
             average = means(values)
             won = [str(sum(one["lpips"] < other["lpips"] for one, other in zip(values, fast, strict=True)))]
-            line = [label, byte_count(average) if "fits" not in average else f"{average['bytes']:.0f}"]
-            lines.append([*line, f"{average['seconds']:.1f}", *cells(average), *(won if values is not fast else [""])])
+            line = [label, f"{average['bytes']:.0f}", f"{average['seconds']:.1f}"]
+            lines.append([*line, *cells(average), *(won if values is not fast else [""])])
             cell = [show(average[key], form) for key, (_, form, _) in OTHERS.items()]
             others.append(
                 [label, *cell, *([wins(key, values, fast) for key in OTHERS] if values is not fast else [""] * 4)]

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from ..codec import DEFAULT_PRESET, PRESETS
+from ..codec.presets import EFFORTS, FAST
 from . import BulkError
 
 PACK = Path(__file__).parents[1]
@@ -49,6 +50,9 @@ def parse(arguments: list[str], settings: dict):
     parser.add_argument("--controlnet", type=Path, metavar="FILE", help="for regenerate, with --checkpoint")
     parser.add_argument("--preset", choices=list(PRESETS), default=DEFAULT_PRESET, help="default: %(default)s")
     parser.add_argument("--bpp", type=float, metavar="X", help="most bits per pixel, by the preset best")
+    parser.add_argument(
+        "--effort", choices=EFFORTS, default=FAST, help="with best, thorough looks closer (default: %(default)s)"
+    )
     parser.add_argument("--latent-format", default="auto", help="of the VAE, where it does not show")
     parser.add_argument("--keep-prompts", action="store_true", help="prompt and settings out of ComfyUI's PNG files")
     parser.add_argument(
@@ -119,7 +123,7 @@ def choices(options) -> dict:
 
         chosen["small_models"] = fingerprint()
     if options.command == "compress":
-        for name in ("preset", "bpp", "latent_format", "keep_prompts"):
+        for name in ("preset", "bpp", "effort", "latent_format", "keep_prompts"):
             chosen[name] = getattr(options, name)
     return chosen
 

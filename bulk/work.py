@@ -13,6 +13,7 @@ from PIL import Image
 
 from .. import codec
 from ..codec.autoencoder.srgb import to_srgb
+from ..codec.presets import FAST
 from ..nodes.images.sizes import restore_size
 from ..nodes.latents.arrays import to_latent
 from ..nodes.latents.quantize import quantize
@@ -109,11 +110,13 @@ class Work:
             generation = generation_of_file(opened) if self.settings["keep_prompts"] else None
             pixels, self.notes = to_srgb(opened)
         latent = {"samples": tiles.encode(self.vae, pixels)}
-        shape = torch.empty(1).expand(1, *pixels.shape)  # all that the node reads of an image
+        effort = self.settings["effort"]
+        # With less effort, its shape is all that is read of an image.
+        image = torch.empty(1).expand(1, *pixels.shape) if effort == FAST else torch.from_numpy(pixels)[None] / 255
         preset, latent_format = self.settings["preset"], self.settings["latent_format"]
         chosen = {} if self.settings["bpp"] is None else {"bits_per_pixel": self.settings["bpp"]}
         # Not the node, which would decode what it has coded, for an output that nothing takes here.
-        (encoded,) = quantize(latent, preset, chosen, latent_format, image=shape, vae=self.vae).images
+        (encoded,) = quantize(latent, preset, chosen, latent_format, image=image, vae=self.vae, effort=effort).images
         if generation is not None:
             encoded, _ = embed_metadata(encoded, "", False, None, False, generation)
             left_out = [generation.reason] if generation.reason else map(" ".join, generation.missing.items())

@@ -16,6 +16,7 @@ args.cpu = not torch.cuda.is_available()  # before ComfyUI looks for a device
 from sdc_pack.bulk import tiles  # noqa: E402
 from sdc_pack.bulk.work import Work, generation_of_file  # noqa: E402
 from sdc_pack.codec import learned  # noqa: E402
+from sdc_pack.codec.autoencoder import refinement  # noqa: E402
 
 GRAPH = {
     "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "best.safetensors"}},
@@ -33,7 +34,7 @@ def worker():
             {
                 "command": command, "source": str(source), "output": str(output), "cpu": args.cpu, "cores": 1,
                 "checkpoint": None, "vae": None, "controlnet": None, "shards": False, "preset": "clean", "bpp": None,
-                "latent_format": "auto", "keep_prompts": True, "max_megapixels": 50, **others,
+                "effort": "fast", "latent_format": "auto", "keep_prompts": True, "max_megapixels": 50, **others,
             }
         )  # fmt: skip
 
@@ -83,6 +84,22 @@ def test_what_is_compressed_is_not_decoded(worker, tmp_path, monkeypatch):
     monkeypatch.setattr(learned, "decode_payload", None)
     done = worker("compress", tmp_path, tmp_path, preset="best", bpp=0.2).do("face.png", "face.sdc")
     assert "error" not in done and codec.load_file(tmp_path / "face.sdc").coder == "learned"
+
+
+def test_with_more_effort_a_file_is_as_large_and_another(worker, tmp_path, monkeypatch):
+    """It is refined for the image itself, not for what the VAE makes of it."""
+    monkeypatch.setattr(refinement, "STEPS", 2)
+    pixels, seen = skimage.data.astronaut()[:64, :64], []
+    refine = refinement.refine
+    monkeypatch.setattr(refinement, "refine", lambda *given: seen.append(given[1]) or refine(*given))
+    Image.fromarray(pixels).save(tmp_path / "face.png")
+    for effort in ("fast", "thorough"):
+        done = worker("compress", tmp_path, tmp_path, preset="best", bpp=0.3, effort=effort).do(
+            "face.png", f"{effort}.sdc"
+        )
+        assert 100 < done["bytes"] <= 0.3 * 64 * 64 / 8
+    assert (tmp_path / "fast.sdc").read_bytes() != (tmp_path / "thorough.sdc").read_bytes()
+    assert np.array_equal(seen, [pixels])
 
 
 def as_file(pixels, kind="PNG", **options):

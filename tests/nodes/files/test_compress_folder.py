@@ -7,6 +7,7 @@ import pytest
 import sdc_pack.codec as codec
 from comfy.model_management import InterruptProcessingException
 from PIL import Image, PngImagePlugin
+from sdc_pack.codec.autoencoder import refinement
 from sdc_pack.nodes.compress_folder import SDCCompressFolder
 from sdc_pack.nodes.folder_work import compress
 from sdc_pack.nodes.load_sdc_folder import SDCLoadFolder
@@ -104,3 +105,14 @@ def test_what_cannot_be_is_refused_before_anything_is_written(photographs, comfy
         with pytest.raises(ValueError, match=message):
             run(**changes)
     assert not list(comfyui_folders.rglob("*.sdc"))
+
+
+def test_more_effort_makes_other_files_of_the_same_sizes(photographs, comfyui_folders, monkeypatch):
+    monkeypatch.setattr(refinement, "STEPS", 2)
+    run(pattern="fox*")
+    before = written(comfyui_folders)["fox.sdc"]
+    (comfyui_folders / "output" / "SDC" / "art" / "fox.sdc").unlink()
+    run(pattern="fox*", effort="thorough")
+    after = written(comfyui_folders)["fox.sdc"]
+    assert after.data != before.data and 0.9 * before.num_bytes < after.num_bytes < 1.1 * before.num_bytes
+    assert after.metadata == before.metadata
