@@ -1,4 +1,4 @@
-"""What effort "thorough" gains, and what it takes: preset best at equal bytes, beside AVIF and HEIC.
+"""What effort "thorough" gains, and what it takes: preset best at equal bytes.
 
 By the small autoencoder of the pack, for whose decoder latents are refined, and decoded by TAESD, for which they are
 not.
@@ -15,12 +15,11 @@ from dev import images
 
 from .harness import comfy
 from .harness.figures import HEADER, OTHERS, SOURCES, cells, means, wins
-from .harness.stored import USABLE_BASELINES, StoredImage, best, by_label, count_images
+from .harness.stored import StoredImage, best, by_label, count_images
 from .harness.tables import Table, show
 
 NEEDS_IMAGES = True
 SIZES = (3200, 1700)  # bytes
-RIVALS = ("AVIF", "HEIC")
 TINY, TAESD = "sdc_tiny", "taesd"
 
 
@@ -50,9 +49,6 @@ def run(options, measurements) -> list[Table]:
                 for decoder in (tiny, taesd):
                     measure = functools.partial(measure_stored, image, stored, decoder)
                     image.get(label_of(effort, size, decoder.name), {**settings, "decoder": decoder.name}, measure)
-            for rival in RIVALS:
-                if rival in USABLE_BASELINES:
-                    image.baseline_of_size(rival, size, f"{rival}, {size} bytes")
     return report(measurements.rows, options.sizes)
 
 
@@ -88,7 +84,7 @@ def report(rows: list[dict], sizes: list[int]) -> list[Table]:
             others.append(
                 [label, *cell, *([wins(key, values, fast) for key in OTHERS] if values is not fast else [""] * 4)]
             )
-    note = f"Means over {count_images(rows)} images. Seconds to encode the latent, or for AVIF and HEIC the image."
+    note = f"Means over {count_images(rows)} images. Seconds to encode the latent."
     header = ["", "bytes", "seconds", *HEADER, f"better than {FAST}"]
     names = [name for name, *_ in OTHERS.values()]
     return [

@@ -69,7 +69,11 @@ class Judge(nn.Module):
 
     def differences(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """(B, 1456): the mean squared difference in each channel of each layer."""
-        x = torch.cat([images, targets])
+        pairs = zip(self.features(images), self.features(targets), strict=True)
+        return torch.cat([(one - other).square().mean((2, 3)) for one, other in pairs], 1)
+
+    def features(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Of each layer that is looked at, (B, C, h, w), of length one at every place."""
         small = F.interpolate(x, scale_factor=1 / SMALLER, mode="area", recompute_scale_factor=True)
         looks = ((self.network, x * 2 - 1, range(len(self.network))), (self.encoder, small, ENCODER))
         found = []
@@ -77,9 +81,8 @@ class Judge(nn.Module):
             for number, layer in enumerate(network):
                 x = layer(x)
                 if number in layers:
-                    one, other = (x / (x.square().sum(1, keepdim=True) + OFFSET).sqrt()).chunk(2)
-                    found.append((one - other).square().mean((2, 3)))
-        return torch.cat(found, 1)
+                    found.append(x / (x.square().sum(1, keepdim=True) + OFFSET).sqrt())
+        return found
 
     def forward(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         look = self.differences(images, targets) @ self.channels
