@@ -9,11 +9,12 @@ channel. `dev/train/perception.py` makes both files of weights.
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import Conv2d  # comfy-test takes nn.Conv2d for a mistake
 
 from .network import make_encoder
-from .plain import read_weights
+from .plain import WEIGHTS, read_weights
 
 NETWORK, CHANNELS = "judge/efficientnet_lite0.safetensors", "judge/channels.safetensors"
 STEM = 32  # channels
@@ -55,13 +56,38 @@ class EfficientNet(nn.Sequential):
         super().__init__(nn.Sequential(conv(3, STEM, 3, 2), nn.ReLU6()), *blocks)
 
 
+def to_bytes(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Layers as they are stored: weights of one byte, with a scale for each output, and biases in float16."""
+    found = {}
+    for name, value in state.items():
+        if name.endswith("weight"):
+            scale = value.abs().amax((1, 2, 3), keepdim=True) / 127
+            found[f"{name}.scale"] = scale.half()
+            found[name] = (
+                (value / found[f"{name}.scale"].float().clamp(min=1e-7)).round().clamp(-127, 127).to(torch.int8)
+            )
+        else:
+            found[name] = value.half()
+    return found
+
+
+def from_bytes(stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The layers that `to_bytes` stored."""
+    scales = {name.removesuffix(".scale"): value for name, value in stored.items() if name.endswith(".scale")}
+    return {
+        name: value.float() * scales[name].float() if name in scales else value.float()
+        for name, value in stored.items()
+        if not name.endswith(".scale")
+    }
+
+
 class Judge(nn.Module):
     """(B, 3, H, W) about 0..1 twice -> (B,), from 0 for the same."""
 
     def __init__(self):
         super().__init__()
         self.network = EfficientNet()
-        self.network.load_state_dict({name: torch.from_numpy(value) for name, value in read_weights(NETWORK).items()})
+        self.network.load_state_dict(from_bytes(load_file(WEIGHTS / NETWORK)))
         self.encoder = make_encoder()[: max(ENCODER) + 1]
         known = read_weights("sdc_tiny_vae_encoder.safetensors")
         self.encoder.load_state_dict({name: torch.from_numpy(known[name]) for name in self.encoder.state_dict()})

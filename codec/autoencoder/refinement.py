@@ -23,7 +23,7 @@ from . import tiny_vae
 from .judge import Judge
 from .transforms import transformed
 
-STEPS = 25
+STEPS = 40
 RATE = 0.22  # of Adam, in what a file of that quality usually is off by
 WARM_UP, COOL_DOWN = 5, 0.5  # steps over which the rate rises, and share of them over which it falls
 DECAY = (0.9, 0.95)

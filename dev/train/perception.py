@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save
 from scipy.optimize import nnls
-from sdc_pack.codec.autoencoder.judge import CHANNELS, NETWORK, Judge
+from sdc_pack.codec.autoencoder.judge import CHANNELS, NETWORK, Judge, from_bytes, to_bytes
 
 from . import data, loop
 from .judge import Features
@@ -33,7 +33,7 @@ def train(shared: Path, state: Path, steps: int | None = None) -> Judge:
     count = min(steps or PHOTOGRAPHS, len(chosen))
     paths = chosen[:: len(chosen) // count][:count]
     judge, lpips = Judge(), data.load_lpips(shared)
-    judge.network.load_state_dict(folded(Features()))
+    judge.network.load_state_dict(from_bytes(to_bytes(folded(Features()))))  # as it will be read
     coder, (encoder, decoder) = shipped_coder(), data.halves(shared, "tiny")
 
     @torch.no_grad()
@@ -111,5 +111,5 @@ def fit(channels: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 def parts(judge: Judge) -> dict[str, bytes]:
     """File in `weights/` -> what it holds."""
-    network = {name: value.half().contiguous() for name, value in judge.network.state_dict().items()}
+    network = {name: value.contiguous() for name, value in to_bytes(judge.network.state_dict()).items()}
     return {NETWORK: save(network), CHANNELS: save({"weights": judge.channels.half()})}
