@@ -17,10 +17,10 @@ import torch
 from ..image import EncodedImage, decode
 from ..interruption import poll
 from ..learned import NEWEST, byte_of_quality
-from ..learned.network import Network
 from ..learned.weights import FOLDER, QUALITIES, UNIT, Weights, load_weights
 from . import tiny_vae
 from .judge import Judge
+from .learned_network import Network
 from .transforms import transformed
 
 STEPS = 40
@@ -84,6 +84,7 @@ def encode_refined(
         return plain
     changed = []
     for number, (latent, shown, image) in enumerate(zip(latents, pixels, plain, strict=True)):
+        assert image.quality is not None
 
         def tell(share, number=number):
             poll((number + share) / len(plain))

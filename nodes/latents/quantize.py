@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from ... import codec
 from ...codec.presets import FAST, THOROUGH
@@ -100,16 +99,13 @@ def quantize(
         notes.append(f"Stored as {latent_format}, of which more is left in so few bytes than of {own_format}.")
     settings = settings_of(used, widgets)
     notes += about_mask(settings.get("mask"))
-    encode = partial(
-        codec.encode,
-        preset=used.name,
-        **settings,
-        latent_format=latent_format,
-        width=width,
-        height=height,
-        vae=None if through_pixels or not is_vae(vae) else fingerprint_of(vae),
-        step=step,
-    )
+    mark = None if through_pixels or not is_vae(vae) else fingerprint_of(vae)
+
+    def encode(latents) -> list[codec.EncodedImage]:
+        return codec.encode(
+            latents, used.name, **settings, latent_format=latent_format, width=width, height=height, vae=mark, step=step
+        )
+
     reason = why_not(used, latent_format)
     if effort == THOROUGH and reason:
         notes.append(f"\u26a0 Not used: effort. {reason}")

@@ -60,4 +60,4 @@ def refined(
         check_cancel()
         tell(share)
 
-    return refinement.encode_refined(to_arrays(latent), pixels, encode, device=str(device), poll=poll)
+    return refinement.encode_refined(to_arrays(latent), list(pixels), encode, device=str(device), poll=poll)

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from sdc_pack.codec.autoencoder import images, refinement, tiny_vae
 from sdc_pack.codec.autoencoder.judge import Judge
+from sdc_pack.codec.autoencoder.learned_network import Network
 from sdc_pack.codec.learned import NEWEST, byte_of_quality
-from sdc_pack.codec.learned.network import Network
 from sdc_pack.codec.learned.weights import FOLDER, UNIT, load_weights
 
 BY_SIZE = partial(codec.encode, max_bytes=330)

@@ -33,7 +33,7 @@ EXCEPTIONS = {
     "tests/docs/test_vocabulary.py": ["."],
 }
 # Not ours to word: what others have written or measured, and drawings.
-SKIPPED = re.compile(r"uv\.lock|LICENSE|.*\.svg|dev/tools\.txt|weights/CREDITS\.md")
+SKIPPED = re.compile(r"uv\.lock|(.*/)?LICENSE|.*\.svg|dev/tools\.txt|weights/CREDITS\.md")
 
 
 @pytest.fixture(scope="module")

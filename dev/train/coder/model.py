@@ -1,9 +1,9 @@
-"""The learned codec as it is trained: `codec/learned/network.py`, its steps, and what training may start from."""
+"""The learned codec as it is trained: `learned_network` of the codec, its steps, and what training may start from."""
 
 import math
 
 import torch
-from sdc_pack.codec.learned.network import Network
+from sdc_pack.codec.autoencoder.learned_network import Network
 from sdc_pack.codec.learned.passes import NUM_GROUPS, PASSES
 from torch import nn
 

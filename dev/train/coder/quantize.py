@@ -7,10 +7,10 @@ import zipfile
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sdc_pack.codec.autoencoder.learned_network import INDEX
+from sdc_pack.codec.autoencoder.learned_network import SCALES as SCALE_RANGE
 from sdc_pack.codec.learned import decoder, encoder
 from sdc_pack.codec.learned.layers import LIMITS
-from sdc_pack.codec.learned.network import INDEX
-from sdc_pack.codec.learned.network import SCALES as SCALE_RANGE
 from sdc_pack.codec.learned.weights import MAX_COEFFICIENT, QUALITIES, SCALES, UNIT, parse_weights
 
 from .model import ANCHORS, Coder

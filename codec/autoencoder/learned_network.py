@@ -1,6 +1,6 @@
 """The learned codec as torch computes it, in floating point and with gradients: for training, and to refine latents.
 
-What files are written and read by is the rest of this folder, which needs no torch and is exact. A patch of 2x2 of a
+What files are written and read by is `codec/learned/`, which needs no torch and is exact. A patch of 2x2 of a
 latent becomes M coefficients y; y is coded in passes, each of which sees what the earlier ones gave (spatial phases as
 in He et al. 2021, uneven channel groups as in He et al. 2022, both interleaved so that every place codes something in
 most passes as in Li et al. 2023). Coefficients are rounded around their predicted mean with a step that depends on the
@@ -18,10 +18,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn import Conv2d
 
-from . import passes
-from .passes import NUM_GROUPS, PASSES, starts
-from .weights import SCALES as TABLES
-from .weights import SYNTHESIS_BLOCKS, UNIT
+from ..learned import passes
+from ..learned.passes import NUM_GROUPS, PASSES, starts
+from ..learned.weights import SCALES as TABLES
+from ..learned.weights import SYNTHESIS_BLOCKS, UNIT
 
 WIDTH = 64  # channels of every hidden layer
 SCALES = (0.04, 48.0)  # of the logistic distributions, in steps
