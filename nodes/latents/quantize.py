@@ -106,8 +106,8 @@ def quantize(
             latents, used.name, **settings, latent_format=latent_format, width=width, height=height, vae=mark, step=step
         )
 
-    reason = why_not(used, latent_format)
-    if effort == THOROUGH and reason:
+    reason = why_not(used, latent_format, None if through_pixels else vae) if effort == THOROUGH else None
+    if reason:
         notes.append(f"\u26a0 Not used: effort. {reason}")
     if effort == THOROUGH and not reason:
         encoded_images = refined(latent, encode, shown if shown is not None else image, vae, tell)

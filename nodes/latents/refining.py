@@ -12,17 +12,25 @@ from ...codec.geometry import trimmed
 from ..progress import check_cancel
 from .arrays import to_arrays
 from .through_pixels import decoded_pixels, is_vae, small_vae
+from .vae import fingerprint_of
 
 FACTOR = 8  # pixels a latent
 LEARNED = "learned"  # the coder whose choices can be refined
 
 
-def why_not(preset: codec.Preset, latent_format: str) -> str | None:
-    """Why nothing can be refined, for whoever asked for it; None where it can."""
+def why_not(preset: codec.Preset, latent_format: str, vae) -> str | None:
+    """Why nothing can be refined, for whoever asked for it; None where it can.
+
+    `vae` is what will decode the file, or None where the small VAE of the pack will.
+    """
     if preset.coder != LEARNED:
         return f"thorough is for best, not for {preset.name}."
     if latent_format != tiny_vae.LATENT_FORMAT:
         return f"thorough is for images that the pack's small VAE decodes: connect the VAE of {latent_format} to vae."
+    if is_vae(vae) and not codec.same_vae(fingerprint_of(vae), fingerprint_of(small_vae())):
+        return (
+            "thorough is for images that the pack's small VAE decodes, and this one is stored for your VAE of SD 1.x."
+        )
     return None
 
 

@@ -202,6 +202,14 @@ def test_thorough_looks_at_the_image_itself(photograph, monkeypatch):
     assert np.array_equal(targets[1], targets[2])
 
 
+def test_thorough_is_not_for_images_that_another_vae_decodes(photograph, vae, monkeypatch):
+    monkeypatch.setattr(refinement, "encode_refined", None)
+    fast = quantize(photograph, vae=vae)
+    output = quantize(photograph, vae=vae, effort="thorough")
+    assert output.result[0] == fast.result[0]
+    assert any("this one is stored for your VAE of SD 1.x" in line for line in output.ui["text"])
+
+
 def test_thorough_says_where_nothing_can_be_refined(photograph):
     fast = quantize(photograph, preset="paper")
     output = quantize(photograph, preset="paper", effort="thorough")
