@@ -2,6 +2,7 @@
 
 import re
 
+import comfy.sd
 import comfy.utils
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from sdc_pack.nodes.load_sdc import SDCLoad
 from sdc_pack.nodes.previews.thumbnail import draw_thumbnail
 from sdc_pack.nodes.save_sdc import SDCSave
 from sdc_pack.nodes.sockets.sdc import about_lines
+from sdc_pack.nodes.tiny import models
 
 from dev import families
 
@@ -202,7 +204,13 @@ def test_thorough_looks_at_the_image_itself(photograph, monkeypatch):
     assert np.array_equal(targets[1], targets[2])
 
 
-def test_thorough_is_not_for_images_that_another_vae_decodes(photograph, vae, monkeypatch):
+def test_thorough_is_not_for_images_that_another_vae_decodes(photograph, monkeypatch):
+    vae = comfy.sd.VAE(
+        sd={
+            name: value.flip(0) if value.ndim > 1 and len(value) == 64 else value
+            for name, value in models.vae().items()
+        }
+    )
     monkeypatch.setattr(refinement, "encode_refined", None)
     fast = quantize(photograph, vae=vae)
     output = quantize(photograph, vae=vae, effort="thorough")

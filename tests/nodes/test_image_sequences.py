@@ -62,7 +62,9 @@ def test_shared_palette_makes_the_one_file_smaller(film):
     own, shared = quantize(film)[0], quantize(film, shared_palette=True)[0]
     assert len({encoded.stored.values.tobytes() for encoded in shared}) == 1
     assert len(codec.join_images(shared)) < len(codec.join_images(own)) - 1000
-    assert list(each.id for each in SDCLatentQuantize.define_schema().inputs)[-2:] == ["shared_palette", "precision"]
+    assert list(each.id for each in SDCLatentQuantize.define_schema().inputs)[-3:] == [
+        "shared_palette", "precision", "effort"
+    ]  # fmt: skip
     assert not [line for line in quantize(film, shared_palette=True).ui["text"] if "Not used" in line]
 
 

@@ -108,7 +108,9 @@ def test_what_cannot_be_is_refused_before_anything_is_written(photographs, comfy
 
 
 def test_more_effort_makes_other_files_of_the_same_sizes(photographs, comfyui_folders, monkeypatch):
+    costs = iter((1, 0))  # of the plain file, and of the refined one
     monkeypatch.setattr(refinement, "STEPS", 2)
+    monkeypatch.setattr(refinement, "_cost", lambda *_: next(costs))
     run(pattern="fox*")
     before = written(comfyui_folders)["fox.sdc"]
     (comfyui_folders / "output" / "SDC" / "art" / "fox.sdc").unlink()
