@@ -83,7 +83,7 @@ class SDCCompressFolder(io.ComfyNode):
                     default=FAST,
                     optional=True,
                     tooltip="For best. thorough refines what is stored until the decoded image is as close to yours as "
-                    "it gets: seconds for each image on a graphics card, minutes on a processor. Files are as large.",
+                    "it gets: minutes for each image on a processor, less on a graphics card. Files are as large.",
                 ),
             ],
             outputs=[

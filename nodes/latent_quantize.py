@@ -206,7 +206,7 @@ class SDCLatentQuantize(io.ComfyNode):
                     optional=True,
                     tooltip=(
                         "For best. thorough refines what is stored until the decoded image looks as close to yours as "
-                        "it gets, by LPIPS, in as many bytes: seconds on a graphics card, minutes on a processor. For "
+                        "it gets, by LPIPS, in as many bytes: minutes on a processor, less on a graphics card. For "
                         "images that the pack's small VAE decodes, so not with a VAE of SD 1.x."
                     ),
                 ),
