@@ -3,7 +3,6 @@
 import functools
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +85,7 @@ class StoredImage:
     def encode(self, settings: dict) -> codec.EncodedImage:
         """By settings of `codec.encode`, and effort."""
         about = {name: value for name, value in settings.items() if name != "effort"}
-        encode = partial(codec.encode, **about, latent_format=self.autoencoder.latent_format)
+        encode = functools.partial(codec.encode, **about, latent_format=self.autoencoder.latent_format)
         if settings.get("effort", FAST) == THOROUGH:
             return encode_refined([self.latent], [self.pixels], encode)[0]
         return encode([self.latent])[0]

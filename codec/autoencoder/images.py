@@ -32,7 +32,7 @@ def encode_image(
         `encode`, perhaps with some settings; it is given latent_format, width and height as well.
     effort : str
         "fast", or "thorough", for the preset *best*: the latent is refined until the file shows the image as closely as
-        it can, which takes about a hundred times as long, and torch.
+        it can, which takes about a thousand times as long on a processor, and torch.
     **settings
         Of `encode`.
 

@@ -35,6 +35,7 @@ PEAK_BYTES = 3 << 30  # of memory that a tile takes
 MARGIN = 8  # latents around a tile that are seen and stay as they are
 FACTOR = 8  # pixels a latent
 WINDOW = 320  # pixels a side of what it looks at, at once
+SAME = 1e-4  # added to a difference, whose logarithm counts: a flat image may be met exactly
 LAST_LOOKS = 6  # by which it is settled whether an image has gained
 LOOKS, TRANSFORMED = 2, 0.7  # how often the judge looks in each step, and the share of it through a random transform
 
@@ -104,8 +105,8 @@ def _cost(pixels: np.ndarray, device: str, image: EncodedImage) -> float:
     pair = shown, pixels[_scaled(rows), _scaled(columns)][: len(shown), : shown.shape[1]]
     one, other = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].to(device, torch.float32) / 255 for x in pair)
     *_, judge = _networks(device)
-    apart = sum(float(judge(*_changed(one, other, generator))) for _ in range(LAST_LOOKS))
-    return math.log(apart) + ELASTICITY * math.log(image.num_bytes)
+    apart = sum(float(judge(*_changed(one, other, generator))) for _ in range(LAST_LOOKS)) / LAST_LOOKS
+    return math.log(apart + SAME) + ELASTICITY * math.log(image.num_bytes)
 
 
 def refine(
@@ -189,7 +190,7 @@ def _refine_tile(z, target, tile, quality: int, steps: int, device: str, poll) -
         coded, bits = coder.coded(whole, log_step, q, hard=False, generator=generator)
         image = decoder(coded.contiguous(memory_format=torch.channels_last))
         apart = sum(judge(*_changed(image, pixels, generator)) for _ in range(LOOKS)) / LOOKS
-        loss = apart.log() + ELASTICITY * bits.clamp(min=1).log()
+        loss = (apart + SAME).log() + ELASTICITY * bits.clamp(min=1).log()
         (free.grad,) = torch.autograd.grad(loss.sum(), free)
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1, (step + 1) / WARM_UP, (steps - step) / (COOL_DOWN * steps))

@@ -47,7 +47,7 @@ def make_parser():
         "--effort",
         choices=EFFORTS,
         default=FAST,
-        help="with --preset best, thorough: a minute or more for a photograph, closer to it in as many bytes; needs "
+        help="with --preset best, thorough: minutes for a photograph, closer to it by LPIPS in as many bytes; needs "
         "torch (default: %(default)s)",
     )
     command.add_argument(

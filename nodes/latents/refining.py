@@ -52,15 +52,15 @@ def refined(
     """
     if image is None:
         image = decoded_pixels(vae if is_vae(vae) else small_vae(), latent)
-    height, width = (side * FACTOR for side in latent["samples"].shape[-2:])
     image = image[:, trimmed(image.shape[1], FACTOR), trimmed(image.shape[2], FACTOR), :3]
-    if image.shape[1:3] != (height, width):
-        raise ValueError(
-            f"The image is {image.shape[2]}x{image.shape[1]}, and the latent is of {width}x{height} pixels: effort "
-            "thorough compares them. Connect the image that was connected to VAE Encode, or none."
-        )
     pixels = (image.float().clamp(0, 1) * 255).round().to(device="cpu", dtype=torch.uint8).numpy()
-    pixels = np.broadcast_to(pixels, (len(latent["samples"]), *pixels.shape[1:])) if len(pixels) == 1 else pixels
+    count = len(latent["samples"])
+    if len(pixels) not in (1, count):
+        raise ValueError(
+            f"There are {len(pixels)} images for {count} latents, and effort thorough compares each with its own. "
+            "Connect to image what was connected to VAE Encode, or nothing."
+        )
+    pixels = np.broadcast_to(pixels, (count, *pixels.shape[1:]))
     device = comfy.model_management.get_torch_device()
     comfy.model_management.free_memory(refinement.PEAK_BYTES, device)
 

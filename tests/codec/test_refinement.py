@@ -95,6 +95,20 @@ def test_every_size_keeps_its_own(size):
     assert images.decode_image(image).shape == pixels.shape
 
 
+@pytest.mark.parametrize("color", [0, 128, 255])
+def test_an_image_without_anything_in_it(color):
+    pixels = np.full((48, 64, 3), color, np.uint8)
+    image = images.encode_image(pixels, partial(codec.encode, quality=60), "thorough")
+    assert np.abs(images.decode_image(image).astype(int) - color).mean() < 8
+
+
+def test_no_difference_at_all_is_no_error():
+    """Where the file shows the image exactly, what is compared is 0."""
+    latent = np.zeros((4, 8, 8), np.float32)
+    (image,) = codec.encode([latent], quality=60)
+    assert np.isfinite(refinement._cost(images.decode_image(image), "cpu", image))
+
+
 def test_what_a_callback_raises_ends_the_work(pixels):
     shares = []
 

@@ -188,7 +188,7 @@ def test_a_thorough_image_is_as_large_and_looks_closer(monkeypatch):
 
 
 def test_thorough_looks_at_the_image_itself(photograph, monkeypatch):
-    """Connected, it is what the file is refined for; and of another size it is refused."""
+    """Connected, it is what the file is refined for; a batch needs as many, or one for all."""
     targets = []
 
     def refine(latent, pixels, *_):
@@ -202,6 +202,9 @@ def test_thorough_looks_at_the_image_itself(photograph, monkeypatch):
     quantize({"samples": photograph["samples"].repeat(2, 1, 1, 1)}, effort="thorough")
     assert np.abs(targets[1].astype(int) - tiny_vae.decode_latent(photograph["samples"][0].numpy())).max() <= 1
     assert np.array_equal(targets[1], targets[2])
+    three = {"samples": photograph["samples"].repeat(3, 1, 1, 1)}
+    with pytest.raises(ValueError, match="There are 2 images for 3 latents"):
+        quantize(three, effort="thorough", image=torch.rand(2, 256, 256, 3))
 
 
 def test_thorough_is_not_for_images_that_another_vae_decodes(photograph, monkeypatch):
