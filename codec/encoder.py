@@ -17,6 +17,7 @@ from .latent_formats import MAX_CHANNELS, LatentFormat, by_name
 
 FLOAT16_MAX = 65504.0
 MAX_BITS_PER_PIXEL = 64
+FEWEST_PIXELS = 128 * 128  # that count: the frame of a file takes as much of an icon as of a photograph
 
 
 def encode(
@@ -55,8 +56,8 @@ def encode(
         palette by the settings below. For a latent format without weights, *fine* takes the place of *best*.
     bits_per_pixel : float, optional
         For *best*: most bits of a file for each pixel of the true image, above 0, 64 at most; by default 0.095, which
-        is 3.1 kB for 512x512. Met within 2 % as a rule, never exceeded. Metadata are not counted, the fingerprint of
-        a VAE is.
+        is 3.1 kB for 512x512. Met within 2 % as a rule, never exceeded. An image of fewer than 128x128 pixels may
+        take as many bytes as one of 128x128. Metadata are not counted, the fingerprint of a VAE is.
     max_bytes : int, optional
         The same in bytes of each file, instead.
     quality : float, optional
@@ -127,7 +128,8 @@ def encode(
     marks = vae_identity.to_sections(vae)
     described = metadata_section.to_sections(metadata)
     parsed = metadata_section.from_sections(described)
-    most = _max_bytes(settings, width * height)
+    counted = max(width * height, FEWEST_PIXELS)
+    most = _max_bytes(settings, counted)
     header = container.Header(
         latent_format=known.id,
         channels=arrays[0].shape[0],
@@ -151,7 +153,7 @@ def encode(
     arrays = [latent.reshape(shape) for latent in arrays]
     for coder_id, payloads in coder.encode(arrays, latent_format, settings, max_payload, step or _nothing):
         if most is not None:
-            _check_rate(settings, most, framing + sum(map(len, payloads.values())), width * height)
+            _check_rate(settings, most, framing + sum(map(len, payloads.values())), counted)
         own = dataclasses.replace(header, coder=coder_id)
         sections = {**payloads, **marks, **described}
         images.append(assemble(container.pack(own, sections), own, sections, lambda _: parsed))
@@ -182,8 +184,9 @@ def _check_rate(settings: Mapping[str, Any], most: int, num_bytes: int, pixels: 
     if settings.get("max_bytes") is not None:
         raise SdcArgumentError(f"max_bytes is {most}; {message}")
     enough = math.ceil(8e4 * num_bytes / pixels) / 1e4
-    advice = f"use {enough} or more" if enough <= MAX_BITS_PER_PIXEL else f"use max_bytes, {num_bytes} or more"
-    raise SdcArgumentError(f"bits_per_pixel is {settings['bits_per_pixel']}, {most} bytes here; {message}: {advice}")
+    raise SdcArgumentError(
+        f"bits_per_pixel is {settings['bits_per_pixel']}, {most} bytes here; {message}: use {enough} or more"
+    )
 
 
 def _masks(

@@ -187,9 +187,14 @@ def test_what_cannot_get_so_small_says_what_would_do():
         codec.encode([latent_of(32, 32)], bits_per_pixel=0.01, width=250, height=249)[0]
     least = float(re.search(r"use ([0-9.]+) or more", str(refused.value))[1])
     assert codec.encode([latent_of(32, 32)], bits_per_pixel=least, width=250, height=249)[0].bits_per_pixel <= least
-    with pytest.raises(codec.SdcArgumentError, match="use max_bytes, ([0-9]+) or more") as refused:
-        codec.encode([latent_of(1, 1)], width=1, height=1)  # of which no rate is enough
-    assert codec.encode([latent_of(1, 1)], max_bytes=int(re.search("([0-9]+) or", str(refused.value))[1]))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (64, 64), (32, 200), (127, 128)])
+def test_an_icon_fits_by_itself(height, width):
+    """Of so few pixels not even the frame of a file is paid for."""
+    (image,) = codec.encode([latent_of(-(-height // 8), -(-width // 8))], width=width, height=height)
+    assert image.num_bytes <= 0.095 * 128 * 128 / 8
+    assert image.num_bytes > 180 or image.quality == 100
 
 
 def test_finer_is_larger_and_nearer():
