@@ -17,7 +17,7 @@ from .latent_formats import MAX_CHANNELS, LatentFormat, by_name
 
 FLOAT16_MAX = 65504.0
 MAX_BITS_PER_PIXEL = 64
-FEWEST_PIXELS = 128 * 128  # that count: the frame of a file takes as much of an icon as of a photograph
+MIN_COUNTED_PIXELS = 128 * 128  # the frame of a file takes as much of an icon as of a photograph
 
 
 def encode(
@@ -128,7 +128,7 @@ def encode(
     marks = vae_identity.to_sections(vae)
     described = metadata_section.to_sections(metadata)
     parsed = metadata_section.from_sections(described)
-    counted = max(width * height, FEWEST_PIXELS)
+    counted = max(width * height, MIN_COUNTED_PIXELS)
     most = _max_bytes(settings, counted)
     header = container.Header(
         latent_format=known.id,
