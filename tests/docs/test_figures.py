@@ -141,7 +141,7 @@ def test_readme():
         "SDC, preset *best*: learned codec": (ALL, "SDC, preset best, 3200 bytes at most"),
         "SDC, preset *best*, smaller": (ALL, "SDC, preset best, 1700 bytes at most"),
         "SDC, preset *paper*: 64 colors, dithered": (EQUAL, PAPER),
-        **{name: (EQUAL, name) for name in (CLEAN, "AVIF", "WebP", "JPEG")},
+        **{name: (EQUAL, name) for name in (CLEAN, "AVIF", "HEIC", "WebP", "JPEG")},
     }
     claims = [row(label, *figures("kodak", *place, *columns)) for label, place in stored.items()]
     columns = "UNet calls", "SSIM", "PSNR", "LPIPS"
