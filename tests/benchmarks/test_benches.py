@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, PngImagePlugin
 from sdc_pack.codec.autoencoder import refinement
 from sdc_pack.nodes.tiny import install
 
-from benchmarks import inversion, rate, recognition, report, speed, table1
+from benchmarks import folders, inversion, rate, recognition, report, speed, table1
 from benchmarks.harness import blind, command, measurements, regenerator, stored
 from benchmarks.harness.regenerator import Setting
 from dev import random_models
@@ -151,6 +151,25 @@ def test_speed_times_codecs_and_nodes(bench, monkeypatch):
     seconds, nodes = bench("speed").values()
     assert list(seconds) == [f"{what}, 64x64" for what in ("WebP", *speed.presets(64))]
     assert len(nodes) == 5 and all(float(row[0]) >= 0 < float(row[2]) for row in nodes.values())
+
+
+def test_folders_are_opened_and_the_codec_is_timed_for_bulk_work(bench, monkeypatch):
+    monkeypatch.setattr(folders, "WORKERS", ())  # tests/bulk has a run of it, and reads its pace
+    monkeypatch.setattr(folders, "REPEATS", 1)
+    opened = bench("folders", "--files", "3")["3 files opened"]
+    assert list(opened) == ["Load SDC Folder", "Load SDC, file by file", "the codec alone, all kept"]
+    assert all(float(seconds) > 0 for seconds, *_ in opened.values())
+
+
+def test_the_share_of_the_codec_is_that_of_a_worker():
+    known = ("folder", "each", "alone", "folder_memory", "each_memory", "alone_memory", "latents")
+    rows = [
+        {"key": {"what": "open", "files": 2, "size": 512, "threads": 1}, "value": dict.fromkeys(known, 1.0)},
+        {"key": {"what": "bulk", "workers": 1}, "value": {"pace": 2.0}},
+        {"key": {"what": "bulk", "workers": 2}, "value": {"pace": 3.9}},
+        {"key": {"what": "codec"}, "value": {"seconds": 0.02}},
+    ]
+    assert folders.report(rows)[1].rows == [["1", "2.00", "1.00", "4.0 %"], ["2", "3.90", "1.95", "3.9 %"]]
 
 
 @needs_taesd

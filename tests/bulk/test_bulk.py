@@ -11,6 +11,7 @@ import sdc_pack.codec as codec
 import skimage.data
 from PIL import Image
 
+from benchmarks import folders
 from dev.server import PACK_NAME, link_folder
 
 REPO = Path(__file__).parents[2]
@@ -48,6 +49,7 @@ def test_a_folder_becomes_shards_and_a_bad_image_one_named_error(tmp_path):
     if "Ray did not start:" in done.stderr:
         pytest.skip("Ray gives its own processes 15 seconds to start, and this machine is too busy for that")
     assert done.returncode == 1, done.stdout + done.stderr
+    assert folders.PACE.search(done.stdout)
     assert "3 done, 1 failed" in done.stdout and "Traceback" not in done.stderr, done.stdout + done.stderr
     settings, *rows = map(json.loads, (out / "manifest.jsonl").read_text().splitlines())
     assert settings["settings"]["command"] == "compress"
