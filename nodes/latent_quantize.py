@@ -125,7 +125,7 @@ class SDCLatentQuantize(io.ComfyNode):
                     "bits_per_pixel",
                     default=DEFAULTS["bits_per_pixel"],
                     min=0.01,
-                    max=codec.MAX_BITS_PER_PIXEL,  # a tiny image takes several: no more than the node may advise
+                    max=codec.MAX_BITS_PER_PIXEL,
                     step=0.005,
                     round=0.0001,
                     optional=True,
