@@ -10,12 +10,13 @@ from sdc_pack.codec.autoencoder.tiny_vae import WEIGHTS
 
 from dev.environment import SetupError, home_root, say
 
-from . import coder, controlnet, data, dictionaries, loop, perception, previews, unet, vae
+from . import coder, controlnet, data, dictionaries, encoder, loop, perception, previews, unet, vae
 
 TRAININGS = {
     "coder": coder,
     "dictionaries": dictionaries,
     "vae": vae,
+    "encoder": encoder,
     "previews": previews,
     "judge": perception,
     "unet": unet,

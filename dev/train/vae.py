@@ -91,14 +91,8 @@ def train(shared: Path, state: Path, steps: int | None = None) -> Autoencoder:
         coded, bits = coder(z[:learned].contiguous(), quality.to(device))
         rest = [with_palette(each, generator) for each in z[learned:]]
         decoded = decode(network, torch.cat([coded, *rest]))
-        images, targets = (x[..., MARGIN:-MARGIN, MARGIN:-MARGIN] for x in (decoded, pixels))
-        found = {"L1": (images - targets).abs().mean((1, 2, 3)), **judge(images, targets, generator)}
-        seen = sum(share * found[name] for name, share in SHARES.items())
-        # A bit weighs what it would bring elsewhere: the gradient of log(seen) + ELASTICITY * log(bits), times seen.
-        rate = (seen[:learned] / bits.clamp(min=1)).detach() * bits
-        total = seen.mean() + ELASTICITY * rate.sum() / len(z) + NEARNESS * away
-        figures = {name: value.mean() for name, value in found.items()}
-        return figures | {"away": away, "bits": bits.mean(), "loss": total}
+        figures, cost = weighed(decoded, pixels, bits, SHARES, judge, generator)
+        return figures | {"away": away, "loss": cost + NEARNESS * away}
 
     def decode(network, z):
         with loop.autocast(device):
@@ -129,6 +123,17 @@ def train(shared: Path, state: Path, steps: int | None = None) -> Autoencoder:
     return loop.train(
         network, loss, measure, steps or STEPS, state, RATE, recipe=recipe, cool_down=1, make_optimizer=Optimizer
     )
+
+
+def weighed(decoded, pixels, bits, shares, judge: Judge, generator: torch.Generator) -> tuple[dict, torch.Tensor]:
+    """How different crops look from what was decoded, the bits of the first ones, and both together."""
+    images, targets = (x[..., MARGIN:-MARGIN, MARGIN:-MARGIN] for x in (decoded, pixels))
+    found = {"L1": (images - targets).abs().mean((1, 2, 3)), **judge(images, targets, generator)}
+    seen = sum(share * found[name] for name, share in shares.items())
+    # A bit weighs what it would bring elsewhere: the gradient of log(seen) + ELASTICITY * log(bits), times seen.
+    rate = (seen[: len(bits)] / bits.clamp(min=1)).detach() * bits
+    figures = {name: value.mean() for name, value in found.items()} | {"bits": bits.mean()}
+    return figures, seen.mean() + ELASTICITY * rate.sum() / len(decoded)
 
 
 def shipped_coder() -> Coder:

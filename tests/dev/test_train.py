@@ -12,12 +12,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load, load_file
 from sdc_pack.codec import learned
+from sdc_pack.codec.autoencoder import tiny_vae
 from sdc_pack.codec.autoencoder.judge import CHANNELS, NETWORK
 from sdc_pack.codec.learned.decoder import decode_payload
 from sdc_pack.codec.learned.encoder import encode_to_quality
 from sdc_pack.codec.learned.weights import FOLDER, name_of, parse_weights
 
-from dev.train import coder, command, controlnet, data, loop, networks, perception, stored, unet, vae
+from dev.train import coder, command, controlnet, data, encoder, loop, networks, perception, stored, unet, vae
 from dev.train.coder import quantize
 from dev.train.judge import Features
 
@@ -43,6 +44,7 @@ def small(shared, monkeypatch):
     for module, settings in {
         data: {"SMALLEST": 64},
         vae: {"CROP": 8, "BATCH": 2, "MEASURED": 1, "COLORS": (2, 8)},
+        encoder: {"CROP": 8, "MEASURED": 1},
         unet: {"BATCH": 2, "CROP": 8, "MEASURED": 2},
         stored: {"SIDE": 64, "LARGEST": 64},
         controlnet: {"BATCH": 1, "CROP": 8, "WINDOW": 8, "MEASURED": 1},
@@ -64,10 +66,10 @@ def test_every_model_is_trained_from_photographs(shared, tmp_path, monkeypatch, 
     monkeypatch.setattr(command, "WEIGHTS", tmp_path / "weights")
     monkeypatch.setenv("SDC_HOME", str(tmp_path / "home"))
     settings = {"shared": shared}
-    assert command.main(["vae", "unet", "controlnet", "--steps", "1"], settings) == 0
+    assert command.main(["vae", "encoder", "unet", "controlnet", "--steps", "1"], settings) == 0
     printed = capsys.readouterr().out
     assert re.search("3 photographs, SHA-256 [0-9a-f]{64}; on (cpu|cuda)", printed)
-    assert printed.count("step 1/1  held out: ") == 3
+    assert printed.count("step 1/1  held out: ") == 4
     assert not (tmp_path / "weights").exists()  # not before it is asked for
     trained = tmp_path / "home" / "training" / "trained"
     written = {path.stem.removeprefix("sdc_tiny_"): load_file(path) for path in trained.iterdir()}
@@ -84,6 +86,22 @@ def test_every_model_is_trained_from_photographs(shared, tmp_path, monkeypatch, 
     Image.new("RGB", (264, 256), "red").save(shared / "images" / "train" / "3.png")
     assert command.main(["unet", "--steps", "1"], settings) == 1
     assert "Delete it to begin anew" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not (SHARED / "models" / "lpips").is_dir(), reason="no models/lpips under SDC_SHARED")
+@pytest.mark.usefixtures("small")
+def test_the_encoder_goes_back_half_of_its_way(shared, tmp_path, capsys):
+    """And the same run, gone on with, gives the same."""
+    state = tmp_path / "encoder.pt"
+    (file, trained), *others = encoder.parts(encoder.train(shared, state, 1)).items()
+    assert file == "sdc_tiny_vae_encoder.safetensors" and not others
+    begun, average = tiny_vae.encoder().state_dict(), torch.load(state, weights_only=True)["average"]
+    assert any(not torch.equal(value, begun[name]) for name, value in average.items())
+    for name, value in trained.state_dict().items():
+        torch.testing.assert_close(value, (begun[name] + average[name]) / 2)
+    again = encoder.train(shared, state, 1)
+    assert all(torch.equal(value, trained.state_dict()[name]) for name, value in again.state_dict().items())
+    assert capsys.readouterr().out.count("half-way held out: bytes ") == 2
 
 
 @pytest.mark.skipif(not (SHARED / "models" / "lpips").is_dir(), reason="no models/lpips under SDC_SHARED")
@@ -155,7 +173,7 @@ def test_training_without_photographs_says_what_is_missing(tmp_path, capsys):
     with pytest.raises(SystemExit):
         command.main(["gan"], {"shared": tmp_path, "cache": tmp_path})
     assert (
-        "no such model: gan; there are coder, dictionaries, vae, previews, judge, unet, controlnet"
+        "no such model: gan; there are coder, dictionaries, vae, encoder, previews, judge, unet, controlnet"
         in capsys.readouterr().err
     )
 
@@ -198,8 +216,6 @@ def test_what_is_held_out_is_not_trained_with(tmp_path):
 
 
 def test_the_trainers_tiny_autoencoder_is_a_copy_of_the_codecs():
-    from sdc_pack.codec.autoencoder import tiny_vae
-
     encoder, decoder = data.halves(SHARED, "tiny")
     for own, copy in ((tiny_vae.encoder(), encoder), (tiny_vae.decoder(), decoder)):
         assert data.digest(own) == data.digest(copy)
