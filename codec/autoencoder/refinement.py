@@ -34,10 +34,11 @@ MAX_TILE = 72  # latents a side that are changed at once: a large image takes no
 PEAK_BYTES = 3 << 30  # of memory that a tile takes
 MARGIN = 8  # latents around a tile that are seen and stay as they are
 FACTOR = 8  # pixels a latent
-WINDOW = 320  # pixels a side of what it looks at, at once
+WINDOW = 320  # pixels a side, at most, of what it looks at, at once
 SAME = 1e-4  # added to a difference, whose logarithm counts: a flat image may be met exactly
 LAST_LOOKS = 6  # by which it is settled whether an image has gained
-LOOKS, TRANSFORMED = 2, 0.7  # how often the judge looks in each step, and the share of it through a random transform
+LOOKS = 2  # of the judge in each step; each window is looked at once, or what is not seen would only be made cheaper
+TRANSFORMED = 0.7  # share of the looks through a random transform
 
 
 def _weights() -> Weights:
@@ -105,7 +106,8 @@ def _cost(pixels: np.ndarray, device: str, image: EncodedImage) -> float:
     pair = shown, pixels[_scaled(rows), _scaled(columns)][: len(shown), : shown.shape[1]]
     one, other = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].to(device, torch.float32) / 255 for x in pair)
     *_, judge = _networks(device)
-    apart = sum(float(judge(*_changed(one, other, generator))) for _ in range(LAST_LOOKS)) / LAST_LOOKS
+    looks = _looks(*one.shape[-2:], LAST_LOOKS)
+    apart = sum(float(judge(*_changed(one[look], other[look], generator))) for look in looks) / len(looks)
     return math.log(apart + SAME) + ELASTICITY * math.log(image.num_bytes)
 
 
@@ -141,7 +143,7 @@ def refine(
 def _refine(latent, pixels, quality: int, steps: int, device: str, poll) -> np.ndarray:
     z = torch.from_numpy(_even(latent) * np.float32(tiny_vae.SCALE))[None]
     target = torch.from_numpy(_even(pixels.transpose(2, 0, 1), FACTOR))[None]
-    tiles = _tiles(*z.shape[-2:])
+    tiles = _parts(*z.shape[-2:], MAX_TILE)
     for number, tile in enumerate(tiles):
 
         def tell(share, number=number):
@@ -157,15 +159,21 @@ def _even(x: np.ndarray, factor: int = 1) -> np.ndarray:
     return np.pad(x, ((0, 0), (0, below), (0, right)), mode="edge")
 
 
-def _tiles(height: int, width: int) -> list[tuple[slice, slice]]:
-    """Rows and columns of each tile; all sides are even, and as equal as that allows."""
+def _parts(height: int, width: int, most: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of parts of at most so much a side; all sides are even, and as equal as that allows."""
 
     def cut(side):
-        count = -(-side // MAX_TILE)
+        count = -(-side // most)
         ends = [round(number * side / count / 2) * 2 for number in range(count + 1)]
         return [slice(*pair) for pair in zip(ends, ends[1:], strict=False)]
 
     return [(rows, columns) for rows in cut(height) for columns in cut(width)]
+
+
+def _looks(height: int, width: int, least: int) -> list[tuple]:
+    """Windows of an image, all of them equally often and so many at least."""
+    windows = [(..., *window) for window in _parts(height, width, WINDOW)]
+    return windows * -(-least // len(windows))
 
 
 def _refine_tile(z, target, tile, quality: int, steps: int, device: str, poll) -> None:
@@ -182,6 +190,7 @@ def _refine_tile(z, target, tile, quality: int, steps: int, device: str, poll) -
     free = around[..., inner[0], inner[1]].clone().requires_grad_()
     optimizer = torch.optim.Adam([free], betas=DECAY)
     generator = torch.Generator().manual_seed(0)
+    looks = _looks(*pixels.shape[-2:], LOOKS)
     rate = RATE * weights.errors[quality] * tiny_vae.SCALE
     for step in range(steps):
         poll(step / steps)
@@ -189,20 +198,28 @@ def _refine_tile(z, target, tile, quality: int, steps: int, device: str, poll) -
         whole[..., inner[0], inner[1]] = free
         coded, bits = coder.coded(whole, log_step, q, hard=False, generator=generator)
         image = decoder(coded.contiguous(memory_format=torch.channels_last))
-        apart = sum(judge(*_changed(image, pixels, generator)) for _ in range(LOOKS)) / LOOKS
-        loss = (apart + SAME).log() + ELASTICITY * bits.clamp(min=1).log()
-        (free.grad,) = torch.autograd.grad(loss.sum(), free)
+        pull = _pull(image.detach(), pixels, looks, judge, generator)
+        cost = ELASTICITY * bits.clamp(min=1).log()
+        (free.grad,) = torch.autograd.grad((image, cost), free, (pull, torch.ones_like(cost)))
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1, (step + 1) / WARM_UP, (steps - step) / (COOL_DOWN * steps))
         optimizer.step()
     z[..., tile[0], tile[1]] = free.detach().cpu()
 
 
+def _pull(image, target, looks: list, judge: Judge, generator) -> torch.Tensor:
+    """The gradient of the logarithm of how different an image looks; one look after the other, to save memory."""
+    pull, apart = torch.zeros_like(image), 0.0
+    for look in looks:
+        part = image[look].clone().requires_grad_()
+        difference = judge(*_changed(part, target[look], generator)).sum()
+        pull[look] += torch.autograd.grad(difference, part)[0]
+        apart += difference.detach()
+    return pull / (apart + len(looks) * SAME)
+
+
 def _changed(image, target, generator):
-    """A window of both, mostly through a random transform, and without what lies far from 0..1."""
-    sides = image.shape[-2:]
-    corner = [int(torch.randint(max(0, side - WINDOW) + 1, (), generator=generator)) for side in sides]
-    image, target = (x[..., corner[0] : corner[0] + WINDOW, corner[1] : corner[1] + WINDOW] for x in (image, target))
+    """Both mostly through a random transform, and without what lies far from 0..1."""
     image = image.clamp(-0.1, 1.1)
     if torch.rand((), generator=generator) < TRANSFORMED:
         return transformed(image, target, generator)

@@ -35,10 +35,10 @@ def photograph(size: tuple[int, int], box=None) -> np.ndarray:
 
 
 @torch.no_grad()
-def difference(judge: Judge, image: codec.EncodedImage, pixels: np.ndarray) -> float:
+def difference(judge: Judge, image: codec.EncodedImage, pixels: np.ndarray, part=slice(None)) -> float:
     """How different the decoded image looks, as it is and through blurs, by which nothing was chosen."""
     shown = images.decode_image(image)
-    pair = torch.from_numpy(np.stack([shown, pixels])).permute(0, 3, 1, 2).float() / 255
+    pair = torch.from_numpy(np.stack([shown[part], pixels[part]])).permute(0, 3, 1, 2).float() / 255
     blurred = torch.nn.functional.avg_pool2d(pair, 2)
     return sum(judge(each[:1], each[1:]).item() for each in (pair, blurred))
 
@@ -75,7 +75,7 @@ def test_a_large_image_is_refined_tile_by_tile(judge, pixels, monkeypatch):
     """Every latent changes, in pieces that know what is around them."""
     monkeypatch.setattr(refinement, "MAX_TILE", 8)
     monkeypatch.setattr(refinement, "MARGIN", 4)
-    tiles = refinement._tiles(18, 16)
+    tiles = refinement._parts(18, 16, refinement.MAX_TILE)
     assert {(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in tiles} == {(6, 8)}
     covered = np.zeros((18, 16), int)
     for rows, columns in tiles:
@@ -85,6 +85,22 @@ def test_a_large_image_is_refined_tile_by_tile(judge, pixels, monkeypatch):
     (plain,), (refined,) = BY_SIZE([latent]), refinement.encode_refined([latent], [pixels], BY_SIZE, FEW)
     assert difference(judge, refined, pixels) < 0.95 * difference(judge, plain, pixels)
     assert (refinement.refine(latent, pixels, 50, 1) != latent).any(0).all()
+
+
+def test_every_part_of_an_image_is_looked_at_as_often(judge, pixels, monkeypatch):
+    """What is never seen would only lose bits: with windows at random the corners of large images got worse."""
+    for height, width, least in ((512, 512, 2), (704, 336, 2), (640, 640, 6), (256, 320, 2), (2, 330, 1)):
+        seen = np.zeros((height, width), int)
+        for look in refinement._looks(height, width, least):
+            seen[look] += 1
+            assert max(seen[look].shape) <= refinement.WINDOW
+        assert seen.min() == seen.max() >= least / (len(refinement._looks(height, width, 1)))
+    monkeypatch.setattr(refinement, "WINDOW", 64)
+    latent = tiny_vae.encode_pixels(pixels)
+    (plain,), (refined,) = BY_SIZE([latent]), refinement.encode_refined([latent], [pixels], BY_SIZE, FEW)
+    corners = [(slice(top, top + 64), slice(left, left + 64)) for top in (0, 64) for left in (0, 64)]
+    errors = [np.mean([difference(judge, image, pixels, corner) for corner in corners]) for image in (refined, plain)]
+    assert errors[0] < 0.97 * errors[1]
 
 
 @pytest.mark.parametrize("size", [(61, 43), (5, 9), (72, 40)])
