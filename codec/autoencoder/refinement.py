@@ -104,9 +104,10 @@ def _cost(pixels: np.ndarray, device: str, image: EncodedImage) -> float:
     rows, columns = (slice(max(0, (side - MAX_TILE) // 2), (side + MAX_TILE) // 2) for side in latent.shape[1:])
     shown = tiny_vae.decode_latent(np.ascontiguousarray(latent[:, rows, columns]))
     pair = shown, pixels[_scaled(rows), _scaled(columns)][: len(shown), : shown.shape[1]]
-    one, other = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].to(device, torch.float32) / 255 for x in pair)
+    evened = (_even(x.transpose(2, 0, 1), FACTOR) for x in pair)  # so that a transform leaves something of an icon
+    one, other = (torch.from_numpy(x)[None].to(device, torch.float32) / 255 for x in evened)
     *_, judge = _networks(device)
-    looks = _looks(*one.shape[-2:], LAST_LOOKS)
+    looks = _looks(LAST_LOOKS, *one.shape[-2:])
     apart = sum(float(judge(*_changed(one[look], other[look], generator))) for look in looks) / len(looks)
     return math.log(apart + SAME) + ELASTICITY * math.log(image.num_bytes)
 
@@ -143,7 +144,7 @@ def refine(
 def _refine(latent, pixels, quality: int, steps: int, device: str, poll) -> np.ndarray:
     z = torch.from_numpy(_even(latent) * np.float32(tiny_vae.SCALE))[None]
     target = torch.from_numpy(_even(pixels.transpose(2, 0, 1), FACTOR))[None]
-    tiles = _parts(*z.shape[-2:], MAX_TILE)
+    tiles = _parts(MAX_TILE, *z.shape[-2:])
     for number, tile in enumerate(tiles):
 
         def tell(share, number=number):
@@ -159,7 +160,7 @@ def _even(x: np.ndarray, factor: int = 1) -> np.ndarray:
     return np.pad(x, ((0, 0), (0, below), (0, right)), mode="edge")
 
 
-def _parts(height: int, width: int, most: int) -> list[tuple[slice, slice]]:
+def _parts(most: int, height: int, width: int) -> list[tuple[slice, slice]]:
     """Rows and columns of parts of at most so much a side; all sides are even, and as equal as that allows."""
 
     def cut(side):
@@ -170,9 +171,9 @@ def _parts(height: int, width: int, most: int) -> list[tuple[slice, slice]]:
     return [(rows, columns) for rows in cut(height) for columns in cut(width)]
 
 
-def _looks(height: int, width: int, least: int) -> list[tuple]:
+def _looks(least: int, height: int, width: int) -> list[tuple]:
     """Windows of an image, all of them equally often and so many at least."""
-    windows = [(..., *window) for window in _parts(height, width, WINDOW)]
+    windows = [(..., *window) for window in _parts(WINDOW, height, width)]
     return windows * -(-least // len(windows))
 
 
@@ -190,7 +191,7 @@ def _refine_tile(z, target, tile, quality: int, steps: int, device: str, poll) -
     free = around[..., inner[0], inner[1]].clone().requires_grad_()
     optimizer = torch.optim.Adam([free], betas=DECAY)
     generator = torch.Generator().manual_seed(0)
-    looks = _looks(*pixels.shape[-2:], LOOKS)
+    looks = _looks(LOOKS, *pixels.shape[-2:])
     rate = RATE * weights.errors[quality] * tiny_vae.SCALE
     for step in range(steps):
         poll(step / steps)

@@ -63,7 +63,8 @@ def test_generations_start_alike_and_lose_only_where_something_is_lost(bench):
         pixels, latent = (rows[f"{preset}, from {source}"] for source in ("pixels", "the latent"))
         assert pixels[0] == latent[0]
         # By LPIPS: the decoder was trained on what files give back, and may have the higher PSNR with one in between.
-        assert float(looks[f"{preset}, from pixels"][0]) > float(looks["the autoencoder alone"][0])
+        lost = float(looks[f"{preset}, from pixels"][0]) - float(looks["the autoencoder alone"][0])
+        assert abs(lost) < 0.002 if preset == "best" else lost > 0  # which stores so small an image at its finest
     assert float(rows["clean, from pixels"][1]) < float(rows["clean, from pixels"][0])
     assert abs(float(rows["clean, from the latent"][1]) - float(rows["clean, from the latent"][0])) < 0.1
 

@@ -75,7 +75,7 @@ def test_a_large_image_is_refined_tile_by_tile(judge, pixels, monkeypatch):
     """Every latent changes, in pieces that know what is around them."""
     monkeypatch.setattr(refinement, "MAX_TILE", 8)
     monkeypatch.setattr(refinement, "MARGIN", 4)
-    tiles = refinement._parts(18, 16, refinement.MAX_TILE)
+    tiles = refinement._parts(refinement.MAX_TILE, 18, 16)
     assert {(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in tiles} == {(6, 8)}
     covered = np.zeros((18, 16), int)
     for rows, columns in tiles:
@@ -91,10 +91,10 @@ def test_every_part_of_an_image_is_looked_at_as_often(judge, pixels, monkeypatch
     """What is never seen would only lose bits: with windows at random the corners of large images got worse."""
     for height, width, least in ((512, 512, 2), (704, 336, 2), (640, 640, 6), (256, 320, 2), (2, 330, 1)):
         seen = np.zeros((height, width), int)
-        for look in refinement._looks(height, width, least):
+        for look in refinement._looks(least, height, width):
             seen[look] += 1
             assert max(seen[look].shape) <= refinement.WINDOW
-        assert seen.min() == seen.max() >= least / (len(refinement._looks(height, width, 1)))
+        assert seen.min() == seen.max() >= least / (len(refinement._looks(1, height, width)))
     monkeypatch.setattr(refinement, "WINDOW", 64)
     latent = tiny_vae.encode_pixels(pixels)
     (plain,), (refined,) = BY_SIZE([latent]), refinement.encode_refined([latent], [pixels], BY_SIZE, FEW)
