@@ -64,7 +64,8 @@ def test_generations_start_alike_and_lose_only_where_something_is_lost(bench):
         assert pixels[0] == latent[0]
         # By LPIPS: the decoder was trained on what files give back, and may have the higher PSNR with one in between.
         lost = float(looks[f"{preset}, from pixels"][0]) - float(looks["the autoencoder alone"][0])
-        assert abs(lost) < 0.002 if preset == "best" else lost > 0  # which stores so small an image at its finest
+        # So small an image is stored by the finer two as it is.
+        assert abs(lost) < 0.002 if preset in ("best", "fine") else lost > 0
     assert float(rows["clean, from pixels"][1]) < float(rows["clean, from pixels"][0])
     assert abs(float(rows["clean, from the latent"][1]) - float(rows["clean, from the latent"][0])) < 0.1
 
