@@ -62,10 +62,9 @@ def test_generations_start_alike_and_lose_only_where_something_is_lost(bench):
     for preset in ("best", "fine", "clean", "paper"):
         pixels, latent = (rows[f"{preset}, from {source}"] for source in ("pixels", "the latent"))
         assert pixels[0] == latent[0]
-        # By LPIPS: the decoder was trained on what files give back, and may have the higher PSNR with one in between.
-        lost = float(looks[f"{preset}, from pixels"][0]) - float(looks["the autoencoder alone"][0])
-        # So small an image is stored by the finer two as it is.
-        assert abs(lost) < 0.002 if preset in ("best", "fine") else lost > 0
+        # 64 latents: a palette stores them as they are, and best has more bytes than it can use.
+        assert abs(float(looks[f"{preset}, from pixels"][0]) - float(looks["the autoencoder alone"][0])) < 0.002
+    assert float(looks["best, from pixels"][1]) > 1.05 * float(looks["the autoencoder alone"][1])
     assert float(rows["clean, from pixels"][1]) < float(rows["clean, from pixels"][0])
     assert abs(float(rows["clean, from the latent"][1]) - float(rows["clean, from the latent"][0])) < 0.1
 
