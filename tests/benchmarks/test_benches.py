@@ -55,16 +55,17 @@ def bench(tmp_path, monkeypatch, capsys):
 
 
 @needs_taesd
-def test_generations_start_alike_and_lose_only_where_something_is_lost(bench):
+def test_generations_start_alike_and_lose_only_where_something_is_lost(bench, tmp_path):
+    # More latents than a palette has colors: fewer are stored as they are.
+    Image.fromarray(skimage.data.astronaut()[:192, 120:312]).save(tmp_path / "in" / "peppers.png")
     tables = bench("generations", "--rounds", "1", "3")
     rows, looks = tables["Generation loss, PSNR"], tables["Generation loss, LPIPS"]
     assert tables.keys() == {"Generation loss, PSNR", "Generation loss, LPIPS"} and len(rows) == 9
     for preset in ("best", "fine", "clean", "paper"):
         pixels, latent = (rows[f"{preset}, from {source}"] for source in ("pixels", "the latent"))
         assert pixels[0] == latent[0]
-        # 64 latents: a palette stores them as they are, and best has more bytes than it can use.
-        assert abs(float(looks[f"{preset}, from pixels"][0]) - float(looks["the autoencoder alone"][0])) < 0.002
-    assert float(looks["best, from pixels"][1]) > 1.05 * float(looks["the autoencoder alone"][1])
+        # By LPIPS: the decoder was trained on what files give back, and may have the higher PSNR with one in between.
+        assert float(looks[f"{preset}, from pixels"][0]) > float(looks["the autoencoder alone"][0])
     assert float(rows["clean, from pixels"][1]) < float(rows["clean, from pixels"][0])
     assert abs(float(rows["clean, from the latent"][1]) - float(rows["clean, from the latent"][0])) < 0.1
 
