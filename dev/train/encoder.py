@@ -17,7 +17,7 @@ from torch.nn.functional import mse_loss
 
 from . import data, loop
 from .judge import Judge
-from .vae import CROP, MEASURED, QUALITY, shipped_coder, weighed, with_palette
+from .vae import CROP, MEASURED, QUALITY, mean_differences, shipped_coder, weighed, with_palette
 
 STEPS = 1_700
 BATCH = 4
@@ -63,22 +63,18 @@ def train(shared: Path, state: Path, steps: int | None = None) -> torch.nn.Modul
         figures, cost = weighed(decoded, pixels, bits, SHARES, judge, generator)
         return figures | {"away": away, "loss": cost + NEARNESS * away}
 
-    @torch.no_grad()
+    def versions(network, target):
+        latent = data.run(network, target, device)[0].numpy() / tiny_vae.SCALE
+        (image,) = codec.encode([latent], quality=QUALITY)
+        stored = codec.decode(image)
+        kinds = {"clean": (decoder, latent), "best": (decoder, stored), "best by TAESD": (their_decoder, stored)}
+        return image.num_bytes, {
+            kind: run(half, torch.from_numpy(each)[None].to(device) * tiny_vae.SCALE)
+            for kind, (half, each) in kinds.items()
+        }
+
     def measure(network):
-        found = []
-        for path in held_out[:MEASURED]:
-            pixels = data.pixels(path, 2)
-            target = (pixels[None] / 255).to(device)
-            latent = data.run(network, target, device)[0].numpy() / tiny_vae.SCALE
-            (image,) = codec.encode([latent], quality=QUALITY)
-            stored = codec.decode(image)
-            kinds = {"clean": (decoder, latent), "best": (decoder, stored), "best by TAESD": (their_decoder, stored)}
-            errors = {"bytes": torch.tensor(float(image.num_bytes))}
-            for kind, (half, each) in kinds.items():
-                shown = run(half, torch.from_numpy(each)[None].to(device) * tiny_vae.SCALE)
-                errors |= {f"{kind} {name}": value for name, value in judge(shown, target).items()}
-            found.append(errors)
-        return {name: sum(each[name].item() for each in found) / len(found) for name in found[0]}
+        return mean_differences(held_out[:MEASURED], lambda target: versions(network, target), judge, device)
 
     settings = {name: value for name, value in globals().items() if name.isupper()}
     recipe = f"{settings} {data.hash_of(chosen)} {data.digest(begun, decoder, teacher, their_decoder, coder)}"

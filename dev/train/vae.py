@@ -98,31 +98,39 @@ def train(shared: Path, state: Path, steps: int | None = None) -> Autoencoder:
         with loop.autocast(device):
             return network.decoder(z.contiguous(memory_format=torch.channels_last)).float()
 
-    @torch.no_grad()
+    def versions(network, target):
+        latent = data.run(network.encoder, target, device)[0].numpy() / tiny_vae.SCALE
+        (image,) = codec.encode([latent], quality=QUALITY)
+        kinds = {
+            "clean": latent,
+            "best": codec.decode(image),
+            "palette": stored_by_palette(latent, sum(COLORS) // 2),
+        }
+        return image.num_bytes, {
+            kind: decode(network, torch.from_numpy(each)[None].to(device) * tiny_vae.SCALE)
+            for kind, each in kinds.items()
+        }
+
     def measure(network):
-        found = []
-        for path in held_out[:MEASURED]:
-            pixels = data.pixels(path, 2)
-            target = (pixels[None] / 255).to(device)
-            latent = data.run(network.encoder, target, device)[0].numpy() / tiny_vae.SCALE
-            (image,) = codec.encode([latent], quality=QUALITY)
-            kinds = {
-                "clean": latent,
-                "best": codec.decode(image),
-                "palette": stored_by_palette(latent, sum(COLORS) // 2),
-            }
-            errors = {}
-            for kind, each in kinds.items():
-                z = torch.from_numpy(each)[None].to(device) * tiny_vae.SCALE
-                errors |= {f"{kind} {name}": value for name, value in judge(decode(network, z), target).items()}
-            found.append(errors)
-        return {name: sum(each[name].item() for each in found) / len(found) for name in found[0]}
+        return mean_differences(held_out[:MEASURED], lambda target: versions(network, target), judge, device)
 
     settings = {name: value for name, value in globals().items() if name.isupper()}
     recipe = f"{settings} {data.hash_of(chosen)} {data.digest(teacher, coder)}"
     return loop.train(
         network, loss, measure, steps or STEPS, state, RATE, recipe=recipe, cool_down=1, make_optimizer=Optimizer
     )
+
+
+@torch.no_grad()
+def mean_differences(paths: list[Path], versions, judge: Judge, device: torch.device) -> dict[str, float]:
+    """Means of what `versions` makes of a photograph (1, 3, H, W): bytes of a file, and how different images look."""
+    found = []
+    for path in paths:
+        target = (data.pixels(path, 2)[None] / 255).to(device)
+        size, shown = versions(target)
+        apart = {f"{kind} {by}": far.item() for kind in shown for by, far in judge(shown[kind], target).items()}
+        found.append({"bytes": size} | apart)
+    return {name: sum(each[name] for each in found) / len(found) for name in found[0]}
 
 
 def weighed(decoded, pixels, bits, shares, judge: Judge, generator: torch.Generator) -> tuple[dict, torch.Tensor]:
