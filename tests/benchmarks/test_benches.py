@@ -164,7 +164,7 @@ def test_folders_are_opened_and_the_codec_is_timed_for_bulk_work(bench, monkeypa
 
 
 def test_the_share_of_the_codec_is_that_of_a_worker():
-    known = ("folder", "each", "alone", "folder_memory", "each_memory", "alone_memory", "latents")
+    known = "folder", "each", "alone", "folder_memory", "latents"
     rows = [
         {"key": {"what": "open", "files": 2, "size": 512, "threads": 1}, "value": dict.fromkeys(known, 1.0)},
         {"key": {"what": "bulk", "workers": 1}, "value": {"pace": 2.0}},
