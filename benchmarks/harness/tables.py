@@ -30,4 +30,4 @@ def mean(values: list[float | None]) -> float | None:
 
 
 def show(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+    return "-" if value is None else format(value, "z" + form)  # no -0

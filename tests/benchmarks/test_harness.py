@@ -11,7 +11,7 @@ from PIL import Image
 import benchmarks
 from benchmarks.harness import command, measurements
 from benchmarks.harness.measurements import Measurements
-from benchmarks.harness.tables import Table
+from benchmarks.harness.tables import Table, show
 from dev import images
 from dev.environment import SetupError
 
@@ -101,6 +101,10 @@ def test_tables_are_markdown_and_json(tmp_path):
     content = json.loads(text)
     assert content["images"] == 2 and content["tables"][0]["rows"] == table.rows
     assert '[ "a", "3142" ],\n' in text  # a row on one line
+
+
+def test_a_cell_shows_what_is_missing_and_no_negative_zero():
+    assert [show(value, ".1f") for value in (None, -0.04, -0.06, 2.5)] == ["-", "0.0", "-0.1", "2.5"]
 
 
 def test_the_code_that_measured_is_all_of_the_pack(tmp_path, monkeypatch):
