@@ -47,9 +47,21 @@ def test_avif_does_not_depend_on_the_machine():
     """Pillow's own default is as many threads as there are, and tiles for large images."""
     image = np.tile(IMAGE, (3, 4, 1))
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "AVIF", quality=20, speed=6, max_threads=1, autotiling=False)
+    settings = {"speed": 6, "max_threads": 1, "autotiling": False, "subsampling": "4:4:4"}
+    Image.fromarray(image).save(file, "AVIF", quality=20, **settings)
     quick = baselines._encode("AVIF", image, 20, baselines.QUICK["AVIF"])
     assert quick.data == file.getvalue()
+
+
+def test_avif_is_nearer_than_by_the_default_of_pillow_for_colors(monkeypatch):
+    def psnr(subsampling):
+        quick = ({**baselines.QUICK["AVIF"][0], "subsampling": subsampling},)
+        for settings in (baselines.OPTIONS, baselines.QUICK):
+            monkeypatch.setitem(settings, "AVIF", quick)
+        return metrics.psnr(IMAGE, baselines.encode_baseline_to_size("AVIF", IMAGE, 3000).pixels())
+
+    chosen = baselines.OPTIONS["AVIF"][0]["subsampling"]
+    assert psnr(chosen) > psnr("4:2:0")
 
 
 def test_what_is_always_small_enough_has_the_highest_quality(baseline):
