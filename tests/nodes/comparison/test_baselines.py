@@ -43,6 +43,14 @@ def test_what_fits_only_by_the_setting_for_the_smallest_file_is_found(name):
     assert result.fits and result.num_bytes < at_best.num_bytes
 
 
+def test_the_smallest_avif_has_colors_at_half_size():
+    smallest = baselines.encode_baseline_to_size("AVIF", IMAGE, 1)
+    for speed in (0, 4):
+        file = io.BytesIO()
+        Image.fromarray(IMAGE).save(file, "AVIF", quality=0, **{**baselines.AVIF, "speed": speed})
+        assert smallest.num_bytes < file.tell()
+
+
 def test_avif_does_not_depend_on_the_machine():
     """Pillow's own default is as many threads as there are, and tiles for large images."""
     image = np.tile(IMAGE, (3, 4, 1))
