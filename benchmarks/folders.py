@@ -114,8 +114,8 @@ def report(rows: list[dict]) -> list[Table]:
     ]
     about = f"Images of {key['size']}x{key['size']}, preset best; each node with {key['threads']} threads of torch."
     memory = (
-        f"Load SDC Folder takes {value['folder_memory'] / MEGABYTE:.0f} MB more, of which the latents of all files are "
-        f"{value['latents'] / MEGABYTE:.0f} MB."
+        f"Load SDC Folder takes {value['folder_memory'] / MEGABYTE:.0f} MB at its peak; "
+        f"{value['latents'] / MEGABYTE:.0f} MB of that are the latents."
     )
     return [
         Table(f"{key['files']} files opened", ["", "s", "ms a file"], opened, [about, memory]),

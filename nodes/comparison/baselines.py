@@ -13,7 +13,7 @@ from PIL import Image, features
 MIN_QUALITY, MAX_QUALITY = 0, 99  # on each codec's own scale; 100 is lossless in some
 # A baseline is shown at its best: the slowest setting that gains anything. Where there are several, the smallest file
 # counts: both kinds of JPEG hold the same coefficients. AVIF's bytes would depend on the number of threads, tiles cost
-# bytes, and colors in full (4:4:4) gain more than they cost, from 3 to 30 kB for 512x512.
+# bytes, and colors at full size (4:4:4) gain more than they cost, from 3 to 30 kB for 512x512.
 AVIF: dict = {"max_threads": 1, "autotiling": False, "subsampling": "4:4:4"}
 # The benches alone measure HEIC, where pillow-heif is installed. Wavefronts (wpp) would cost 2 % of 3 kB; without
 # adaptive quantization (tune psnr) and with deeper transforms both PSNR and LPIPS are better.

@@ -1,4 +1,4 @@
-"""What the documents point at is there: files in links, and paths and functions in docs/architecture.md."""
+"""What pages point at is there: files in links, paths and functions of docs/architecture.md. None repeats itself."""
 
 import re
 from pathlib import Path
@@ -25,6 +25,12 @@ def test_links_lead_somewhere(page):
         if part:
             headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
             assert part in map(anchor, headings), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_nothing_is_said_twice_on_a_page(page):
+    paragraphs = [part for part in page.read_text(encoding="utf-8").split("\n\n") if len(part) > 120]
+    assert len(set(paragraphs)) == len(paragraphs)
 
 
 def test_architecture_names_what_is_there():
