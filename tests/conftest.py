@@ -5,6 +5,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import sys
@@ -34,9 +35,11 @@ sys.path.insert(0, os.environ["SDC_COMFYUI"])
 from dev.server import Server  # noqa: E402
 
 # These go in this order to whatever process is free. What talks to a server takes longest, so it goes first, and all
-# that shares one to the same process; the short files of the codec come last, to end together.
+# that shares one to the same process: of the browser's tests those on one front end, since each has a server of its
+# own. The short files of the codec come last, to end together.
 CHAINS = ("browser/",), ("workflows/", "dev/test_server"), ("dev/",), ("bulk/",), ("nodes/",), ("contracts/",), ("",)
 SHARING = CHAINS[:2]
+FRONT_ENDS = "own", "newest", ""
 FUZZ_INPUTS = 2000  # in an ordinary run
 FUZZ_PART = 10_000  # inputs that hypothesis may remember at once
 
@@ -48,14 +51,17 @@ def place(nodeid: str) -> tuple[int, int, str]:
     return next((chain, number, file) for chain, number, start in starts if file.startswith(start))
 
 
-def is_newest(item) -> bool:
-    callspec = getattr(item, "callspec", None)  # what is not parametrized has none
-    return bool(callspec) and callspec.params.get("front_end") == "newest"
+def front_end(nodeid: str) -> str:
+    """On which the page of a test runs; "" for one without ComfyUI's page."""
+    found = re.search(r"[[-](own|newest)[]-]", nodeid)
+    return found[1] if found else ""
 
 
 def pytest_collection_modifyitems(config, items):
-    # All on one front end, then all on the other: each has a server of its own.
-    items.sort(key=lambda item: (*place(item.nodeid)[:2], is_newest(item), place(item.nodeid)[2]))
+    # All on one front end, then all on the other, then what needs neither.
+    items.sort(
+        key=lambda item: (*place(item.nodeid)[:2], FRONT_ENDS.index(front_end(item.nodeid)), place(item.nodeid)[2])
+    )
     if config.getoption("fuzz"):
         config.hook.pytest_deselected(items=[item for item in items if not item.get_closest_marker("fuzz")])
         items[:] = [item for item in items if item.get_closest_marker("fuzz")]
@@ -72,7 +78,9 @@ def pytest_xdist_make_scheduler(config, log):
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             chain, _, file = place(nodeid)
-            return f"server {chain}" if chain < len(SHARING) else file
+            if chain >= len(SHARING) or (file.startswith("browser/") and not front_end(nodeid)):
+                return file
+            return f"server {chain} {front_end(nodeid)}"
 
     return ByFile(config, log)
 
