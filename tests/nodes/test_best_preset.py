@@ -23,7 +23,7 @@ from sdc_pack.nodes.save_sdc import SDCSave
 from sdc_pack.nodes.sockets.sdc import about_lines
 from sdc_pack.nodes.tiny import models
 
-from dev import families
+from dev import denoisers, families
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,7 @@ def test_an_image_is_coded_and_decoded_once_up_to_the_file(photograph, comfyui_f
 def test_auto_strength_follows_the_error_of_the_coder(model, prompt, photograph):
     """The finer the file, the less far the image is taken towards noise."""
     strengths = []
+    denoisers.use_gaussian(model)  # what the model answers does not matter here
     for quality in (5, 60):
         sdc, decoded, *_ = quantize(photograph, quality=quality).result
         output = SDCDDIMInvert.execute(model, prompt(""), decoded, 50, 1.0, 1.0, auto_strength=True, sdc=sdc)
@@ -196,15 +197,15 @@ def test_thorough_looks_at_the_image_itself(photograph, monkeypatch):
         return latent
 
     monkeypatch.setattr(refinement, "refine", refine)
-    image = torch.rand(1, 259, 256, 4)
-    quantize(photograph, effort="thorough", image=image)
-    assert np.array_equal(targets[0], (image[0, 1:257, :, :3] * 255).round().to(torch.uint8).numpy())
-    quantize({"samples": photograph["samples"].repeat(2, 1, 1, 1)}, effort="thorough")
-    assert np.abs(targets[1].astype(int) - tiny_vae.decode_latent(photograph["samples"][0].numpy())).max() <= 1
+    corner = photograph["samples"][..., :8, :8]  # what is judged after refining takes time by its pixels
+    image = torch.rand(1, 67, 64, 4)
+    quantize({"samples": corner}, effort="thorough", image=image, bits_per_pixel=1.0)
+    assert np.array_equal(targets[0], (image[0, 1:65, :, :3] * 255).round().to(torch.uint8).numpy())
+    quantize({"samples": corner.repeat(2, 1, 1, 1)}, effort="thorough", bits_per_pixel=1.0)
+    assert np.abs(targets[1].astype(int) - tiny_vae.decode_latent(corner[0].numpy())).max() <= 1
     assert np.array_equal(targets[1], targets[2])
-    three = {"samples": photograph["samples"].repeat(3, 1, 1, 1)}
     with pytest.raises(ValueError, match="There are 2 images for 3 latents"):
-        quantize(three, effort="thorough", image=torch.rand(2, 256, 256, 3))
+        quantize({"samples": corner.repeat(3, 1, 1, 1)}, effort="thorough", image=torch.rand(2, 64, 64, 3))
 
 
 def test_thorough_is_not_for_images_that_another_vae_decodes(photograph, monkeypatch):

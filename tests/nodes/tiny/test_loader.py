@@ -133,10 +133,11 @@ def test_sdc_regenerate_takes_the_exact_pair_for_what_it_was_learned_for(in_memo
     # The way back is the identity without the ControlNet, and is not by Eq. (1).
     image, decoded = run(best, canny_strength=0.0)
     torch.testing.assert_close(image, decoded, rtol=0, atol=1e-3)
-    assert (run(best)[0] - decoded).abs().max() > 0.01
+    regenerated = run(best)[0]  # in 50 steps
+    assert (regenerated - decoded).abs().max() > 0.01
     assert (run(palette, canny_strength=0.0)[0] - run(palette)[1]).abs().max() > 0.01
     # Neither is it by another ControlNet, nor with one step, for which there is no exact pair.
     assert (run(best, control_net=control_net, canny_strength=0.0)[0] - decoded).abs().max() > 0.01
-    assert torch.equal(run(best, steps=1000)[0], run(best, steps=50)[0])  # more would add up
+    assert torch.equal(run(best, steps=1000)[0], regenerated)  # more would add up
     for settings in ({"steps": 1}, {"auto_strength": False, "strength": 0.02}):
         assert torch.isfinite(run(best, **settings)[0]).all()

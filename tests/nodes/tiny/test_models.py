@@ -93,11 +93,23 @@ def regenerator():
     return Regenerator(install.NAMES["checkpoint"], install.NAMES["controlnet"])
 
 
-def regenerate(regenerator, preset: str, setting) -> list[tuple]:
-    """(original, decoded, regenerated) of photographs of scikit-image, (H, W, 3) uint8, through the nodes, with the
-    narrow networks."""
+@pytest.fixture(scope="module")
+def photographs(regenerator):
+    """(pixels, latent) of photographs of scikit-image, (H, W, 3) uint8."""
     import nodes
     import skimage.data
+
+    found = []
+    with torch.inference_mode():
+        for original in (skimage.data.astronaut(), skimage.data.chelsea()[2:298, 1:449]):
+            image = torch.from_numpy(original / np.float32(255))[None]
+            found.append((original, nodes.VAEEncode().encode(regenerator.vae, image)[0]["samples"][0].numpy()))
+    return found
+
+
+def regenerate(regenerator, photographs, preset: str, setting) -> list[tuple]:
+    """(original, decoded, regenerated) of each, through the nodes, with the narrow networks."""
+    import nodes
     from sdc_pack import codec
     from sdc_pack.nodes.comparison import metrics
 
@@ -107,18 +119,16 @@ def regenerate(regenerator, preset: str, setting) -> list[tuple]:
 
     found = []
     with torch.inference_mode():
-        for original in (skimage.data.astronaut(), skimage.data.chelsea()[2:298, 1:449]):
-            image = torch.from_numpy(original / np.float32(255))[None]
-            latent = nodes.VAEEncode().encode(regenerator.vae, image)[0]["samples"]
-            stored = codec.decode(codec.encode([latent[0].numpy()], preset)[0])
+        for original, latent in photographs:
+            stored = codec.decode(codec.encode([latent], preset)[0])
             decoded = decode(stored)
             found.append((original, decoded, decode(regenerator.run(stored, decoded, setting)[0])))
     return found
 
 
 @pytest.fixture(scope="module")
-def regenerated(regenerator):
-    return regenerate(regenerator, "paper", BEST)
+def regenerated(regenerator, photographs):
+    return regenerate(regenerator, photographs, "paper", BEST)
 
 
 def test_regeneration_brings_the_decoded_image_nearer_to_the_photograph(regenerated):
@@ -141,12 +151,12 @@ def test_regeneration_looks_nearer_to_the_photograph(regenerated):
 
 @pytest.mark.skipif(not (SHARED / "models" / "lpips").is_dir(), reason="no models/lpips under SDC_SHARED")
 @torch.inference_mode()
-def test_regeneration_of_the_learned_codec_harms_nothing(regenerator):
+def test_regeneration_of_the_learned_codec_harms_nothing(regenerator, photographs):
     """By the exact pair: by Eq. (1), LPIPS would rise by a tenth."""
     from sdc_pack.nodes.comparison import metrics
 
     lpips = metrics.load_lpips([SHARED / "models" / "lpips"], "alex")
-    for original, decoded, after in regenerate(regenerator, "best", EXACT):
+    for original, decoded, after in regenerate(regenerator, photographs, "best", EXACT):
         assert not np.array_equal(decoded, after)
         assert lpips(original, after) < 1.005 * lpips(original, decoded)
         assert metrics.psnr(original, after) > metrics.psnr(original, decoded) - 0.05
@@ -165,17 +175,19 @@ def test_the_autoencoder_knows_what_files_give_back():
 
     lpips = metrics.load_lpips([SHARED / "models" / "lpips"], "alex")
 
-    def measure(name, pixels, **settings):
-        encoder, decoder = data.halves(SHARED, name)
-        x = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
-        latent = encoder(x)[0].numpy() / tiny_vae.SCALE
+    def latent_of(encoder, pixels):
+        return encoder(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255)[0].numpy() / tiny_vae.SCALE
+
+    def measure(pixels, latent, decoder, **settings):
         z = torch.from_numpy(codec.decode(codec.encode([latent], **settings)[0]))[None] * tiny_vae.SCALE
         decoded = decoder(z)[0].permute(1, 2, 0)
         return lpips(pixels, decoded), metrics.psnr(pixels, decoded)
 
+    autoencoders = [data.halves(SHARED, name) for name in ("tiny", "taesd")]
     for original in (skimage.data.astronaut(), skimage.data.chelsea()[:296, :448].copy()):
+        known = [(latent_of(encoder, original), decoder) for encoder, decoder in autoencoders]
         for settings, least in ({"bits_per_pixel": 0.095}, 0.02), ({"preset": "paper"}, 0.1):
-            (ours, our_psnr), (theirs, their_psnr) = (measure(name, original, **settings) for name in ("tiny", "taesd"))
+            (ours, our_psnr), (theirs, their_psnr) = (measure(original, *each, **settings) for each in known)
             assert ours < (1 - least) * theirs and our_psnr > their_psnr - 0.1, (settings, ours, theirs)
 
 
