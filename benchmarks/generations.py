@@ -48,11 +48,14 @@ def measure(pixels: np.ndarray, way: str, rounds: list[int], shared) -> dict:
     for number in range(1, rounds[-1] + 1):
         if way != ALONE:
             latent = codec.decode(codec.encode([latent], preset)[0])
+        again = source != "the latent" and number < rounds[-1]
+        if again or number in rounds:
+            decoded = tiny_vae.decode_latent(latent)
         if number in rounds:
-            shown = figures.measure(pixels, tiny_vae.decode_latent(latent), shared)
+            shown = figures.measure(pixels, decoded, shared)
             found[str(number)] = {column: shown[column] for column in COLUMNS}
-        if source != "the latent":
-            latent = tiny_vae.encode_pixels(tiny_vae.decode_latent(latent))
+        if again:
+            latent = tiny_vae.encode_pixels(decoded)
     return found
 
 
