@@ -7,6 +7,8 @@ are made on the spot, in memory. Import after ComfyUI is ready.
 import itertools
 import json
 
+import comfy.cldm.cldm
+import comfy.controlnet
 import comfy.model_base
 import comfy.model_management
 import comfy.model_patcher
@@ -175,6 +177,17 @@ def build(family: str, seed: int = 1, dtype: torch.dtype = torch.float32, contex
     patcher = comfy.model_patcher.ModelPatcher(model, device, torch.device("cpu"))
     words = torch.randn(1, 5, width, generator=random)
     return patcher, [[words, {"pooled_output": torch.randn(1, pooled, generator=random)} if pooled else {}]]
+
+
+def build_control_net(context: int, seed: int = 2):
+    """A ControlNet for the model of "SD1.x" with this width of the prompt's encoding."""
+    _, network, *_ = FAMILIES["SD1.x"]
+    config = comfy.supported_models.SD15({**network, "context_dim": context, "dtype": torch.float32}).unet_config
+    made = comfy.cldm.cldm.ControlNet(**{**config, "hint_channels": 3, "device": "cpu"})
+    random = torch.Generator().manual_seed(seed)
+    for key, parameter in made.named_parameters():
+        parameter.copy_(values(key, parameter, random))
+    return comfy.controlnet.ControlNet(made, load_device=comfy.model_management.get_torch_device())
 
 
 def build_vae(latent_format: str):

@@ -53,7 +53,7 @@ def place(nodeid: str) -> tuple[int, int, str]:
 
 def front_end(nodeid: str) -> str:
     """On which the page of a test runs; "" for one without ComfyUI's page."""
-    found = re.search(r"[[-](own|newest)[]-]", nodeid)
+    found = re.search(r"[\[-](own|newest)[\]-]", nodeid)
     return found[1] if found else ""
 
 

@@ -57,6 +57,13 @@ def small():
         return families.build("SD1.x", context=768)[0]
 
 
+@pytest.fixture(scope="session")
+def small_control_net():
+    """For `small`."""
+    with torch.inference_mode():
+        return families.build_control_net(context=768)
+
+
 @pytest.fixture
 def vae(checkpoint):
     return checkpoint[2]

@@ -15,6 +15,16 @@ from dev import denoisers, families
 from .sampling import basic, distance, restore
 
 
+@pytest.fixture
+def model(small):
+    return small.clone()
+
+
+@pytest.fixture
+def control_net(small_control_net):
+    return small_control_net
+
+
 class DeviceTensor(torch.Tensor):
     """A tensor on a device that has no float64, as Apple's MPS and DirectML have none.
 

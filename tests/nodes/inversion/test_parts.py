@@ -57,16 +57,16 @@ def test_parts_equal_ddim_invert_for_flow():
 
 
 @pytest.mark.parametrize("kind", ["dual cfg", "perturbed attention", "control net"])
-def test_any_guider_inverts_and_returns(model, checkpoint, prompt, latent, control_net, kind):
+def test_any_guider_inverts_and_returns(model, prompt, latent, small_control_net, kind):
     latent = {"samples": latent["samples"][:1]}
     positive = prompt("a cat")
     if kind == "perturbed attention":
         model = PerturbedAttentionGuidance.execute(model, 2.0).result[0]
     if kind == "control net":
-        model = checkpoint[0].clone()  # the ControlNet is as wide
         hint = torch.zeros(1, 64, 96, 3)
         hint[:, 20:30] = 1
-        positive, _ = ControlNetApplyAdvanced().apply_controlnet(positive, positive, control_net, hint, 0.5, 0.0, 1.0)
+        held = ControlNetApplyAdvanced().apply_controlnet(positive, positive, small_control_net, hint, 0.5, 0.0, 1.0)
+        positive = held[0]
     guider = basic(model, positive)
     if kind == "dual cfg":
         guider = DualCFGGuider.execute(model, positive, prompt("grass"), prompt(""), 2.0, 1.5, "regular").result[0]
