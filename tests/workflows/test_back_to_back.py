@@ -4,6 +4,7 @@ import asyncio
 import json
 import struct
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 import numpy as np
@@ -49,7 +50,8 @@ def test_two_prompts_back_to_back_with_previews(server, make_prompt, image, tmp_
     ImageOps.flip(Image.open(image)).save(other)
     prompts = [make_prompt("SDC Full Pipeline", steps=2, image=path) for path in (image, other)]
     client = server.client
-    (_, output), (of_first, of_second) = asyncio.run(run_both(client, prompts))
+    with ThreadPoolExecutor(1) as pool:  # in a thread of its own: Playwright keeps a loop running in this one
+        (_, output), (of_first, of_second) = pool.submit(lambda: asyncio.run(run_both(client, prompts))).result()
     together = shown(server, prompts[1], output)
     assert of_first == of_second and len(of_second) > 2
     classes = {prompts[1][node]["class_type"] for node in of_second}
