@@ -1,5 +1,7 @@
 """The shipped workflows in the page: listed, opened in both renderers, run, canceled."""
 
+import functools
+
 import pytest
 
 from dev.random_models import NAMES as RANDOM_MODELS
@@ -51,10 +53,16 @@ def use_random_models(page, steps):
     )
 
 
+@functools.cache
+def inputs_of(server) -> dict[str, set[str]]:
+    """The names of inputs of every node."""
+    object_info = server.client.object_info()
+    return {kind: {name for part in info["input"].values() for name in part} for kind, info in object_info.items()}
+
+
 def check_prompt(page, name: str):
     """What the page would submit is what workflows/api holds: else `run.py templates` has to write it anew."""
-    object_info = page.server.client.object_info()
-    known = {kind: {name for part in info["input"].values() for name in part} for kind, info in object_info.items()}
+    known = inputs_of(page.server)
 
     def settled(prompt: dict) -> dict:
         """Without titles, which ComfyUI words anew now and then, and widgets that only the front end knows."""
