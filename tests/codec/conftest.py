@@ -85,3 +85,19 @@ def run_python(root):
 def run(run_python):
     """Run the command line."""
     return lambda *arguments, **options: run_python("-m", "codec", *arguments, **options)
+
+
+@pytest.fixture
+def run_here(capsys):
+    """Run the command line in this process, for commands that would only import torch once more."""
+    from sdc_codec import command_line
+
+    def run_here(*arguments):
+        capsys.readouterr()
+        try:
+            status = command_line.main([*map(str, arguments)])
+        except SystemExit as ended:
+            status = ended.code
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
+
+    return run_here

@@ -345,7 +345,7 @@ def test_the_example_in_the_package_docstring_holds(run_python):
     assert result.stdout == "TestResults(failed=0, attempted=7)\n"
 
 
-def test_encode_and_decode_images(run, tmp_path):
+def test_encode_and_decode_images(run, run_here, tmp_path):
     from PIL import Image
 
     y, x = np.mgrid[0:75, 0:100]
@@ -357,18 +357,18 @@ def test_encode_and_decode_images(run, tmp_path):
     assert (image.width, image.height, image.metadata) == (100, 75, {"prompt": "a ramp"})
     assert f"photo.sdc: {image.num_bytes} bytes" in encoded.stdout
 
-    refused = run("decode", tmp_path / "photo.sdc")
+    refused = run_here("decode", tmp_path / "photo.sdc")
     assert (
         refused.returncode == 1 and "a file of this name already" in refused.stderr
     )  # the original is not overwritten
-    decoded = run("decode", tmp_path / "photo.sdc", "-o", tmp_path / "again.png")
+    decoded = run_here("decode", tmp_path / "photo.sdc", "-o", tmp_path / "again.png")
     assert (decoded.returncode, decoded.stderr) == (0, "")
     restored = np.asarray(Image.open(tmp_path / "again.png"))
     assert restored.shape == pixels.shape
     assert np.abs(restored.astype(int) - pixels).mean() < 25
 
 
-def test_encode_with_more_effort(run, tmp_path):
+def test_encode_with_more_effort(run_here, tmp_path):
     """As large a file, of another content; and not for a palette, of which nothing can be refined."""
     from PIL import Image
 
@@ -376,14 +376,14 @@ def test_encode_with_more_effort(run, tmp_path):
     Image.fromarray(np.stack([6 * x, 7 * y, (x * y) % 256], axis=-1).astype(np.uint8)).save(tmp_path / "photo.png")
     sizes = []
     for effort in ("fast", "thorough"):
-        done = run(
+        done = run_here(
             "encode", tmp_path / "photo.png", "-o", tmp_path / f"{effort}.sdc", "--bytes=90", f"--effort={effort}"
         )
         assert (done.returncode, done.stderr) == (0, "")
         sizes.append((tmp_path / f"{effort}.sdc").stat().st_size)
     assert 70 < min(sizes) <= max(sizes) <= 90
     assert (tmp_path / "fast.sdc").read_bytes() != (tmp_path / "thorough.sdc").read_bytes()
-    refused = run("encode", tmp_path / "photo.png", "--preset=paper", "--effort=thorough", "--force")
+    refused = run_here("encode", tmp_path / "photo.png", "--preset=paper", "--effort=thorough", "--force")
     assert refused.returncode == 2 and "--effort thorough is for --preset best, not for paper" in refused.stderr
 
 

@@ -45,7 +45,7 @@ def test_join_writes_nothing_of_files_that_do_not_go_together(run, sequence, fix
         assert done.returncode == 1 and message in done.stderr and not (tmp_path / "new.sdc").exists()
 
 
-def test_the_other_commands_take_files_of_several_images(run, sequence, tmp_path):
+def test_the_other_commands_take_files_of_several_images(run, run_here, sequence, tmp_path):
     path, images = sequence
     assert run("verify", path).returncode == 0
     told = json.loads(run("info", "--json", path).stdout)
@@ -65,7 +65,7 @@ def test_the_other_commands_take_files_of_several_images(run, sequence, tmp_path
     assert run("relabel", "--latent-format", "SDXL", path, "-o", tmp_path / "xl.sdc").returncode == 0
     changed = codec.load_all((tmp_path / "xl.sdc").read_bytes())
     assert [image.latent_format for image in changed] == ["SDXL"] * 3
-    refused = run("decode", path, "-o", "-")
+    refused = run_here("decode", path, "-o", "-")
     assert refused.returncode == 1 and "do not fit into one pipe" in refused.stderr
 
 
