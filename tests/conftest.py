@@ -36,9 +36,9 @@ from dev.server import Server  # noqa: E402
 
 # These go in this order to whatever process is free. What talks to a server takes longest, so it goes first, and all
 # that shares one to the same process: of the browser's tests those on one front end, since each has a server of its
-# own. The short files of the codec come last, to end together.
-CHAINS = ("browser/",), ("workflows/", "dev/test_server"), ("dev/",), ("bulk/",), ("nodes/",), ("contracts/",), ("",)
-SHARING = CHAINS[:2]
+# own. The short files of the codec come last, to end together, after its longest.
+SHARING = ("browser/",), ("workflows/", "dev/test_server")
+CHAINS = *SHARING, ("dev/", "bulk/", "nodes/", "contracts/", "benchmarks/", "codec/test_refinement", "")
 FRONT_ENDS = "own", "newest", ""
 FUZZ_INPUTS = 2000  # in an ordinary run
 FUZZ_PART = 10_000  # inputs that hypothesis may remember at once
