@@ -87,6 +87,15 @@ def session_page(server, chromium):
     page.page.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Close the page after the last test of a front end: while others go on, an open one would draw and poll."""
+    result = yield
+    if "session_page" in item.funcargs and nextitem and "front_end" not in nextitem.fixturenames:
+        item.funcargs["session_page"].page.close()
+    return result
+
+
 @pytest.fixture(scope="module", params=["canvas", "vue"])
 def renderer(request):
     """Of a module's scope, so that the page changes it once a module."""
