@@ -207,7 +207,8 @@ def effects(measured: list[dict[str, float]], metric: str, lower: bool) -> list[
             else "farther from the original than decoded, so keep the decoded image"
         )  # fmt: skip
         means = f"{metric} {before.mean():.3f} decoded, {after.mean():.3f} regenerated"
-        lines.append(f"{preset}, regenerated: {effect} ({means}; nearer for {better} of {len(measured)}).")
+        count = f"; nearer for {better} of {len(measured)}" if len(measured) > 1 else ""
+        lines.append(f"{preset}, regenerated: {effect} ({means}{count}).")
     return lines
 
 

@@ -60,7 +60,7 @@ def test_avif_does_not_depend_on_the_machine():
     """Pillow's own default is as many threads as there are, and tiles for large images."""
     image = np.tile(IMAGE, (3, 4, 1))
     file = io.BytesIO()
-    settings = {"speed": 6, "max_threads": 1, "autotiling": False, "subsampling": "4:4:4"}
+    settings = {"speed": 6, "max_threads": 1, "autotiling": False, "subsampling": "4:4:4", "advanced": {"tune": "ssim"}}
     Image.fromarray(image).save(file, "AVIF", quality=20, **settings)
     quick = baselines._encode("AVIF", image, 20, baselines.QUICK["AVIF"])
     assert quick.data == file.getvalue()
@@ -75,6 +75,30 @@ def test_avif_is_nearer_than_by_the_default_of_pillow_for_colors(monkeypatch):
 
     chosen = baselines.OPTIONS["AVIF"][0]["subsampling"]
     assert psnr(chosen) > psnr("4:2:0")
+
+
+def test_avif_is_nearer_than_as_libavif_tunes_it_and_can_be_smaller(monkeypatch):
+    ours = baselines.QUICK["AVIF"][0]
+
+    def encode(settings, max_bytes):
+        for of in (baselines.OPTIONS, baselines.QUICK, baselines.SMALLEST):
+            monkeypatch.setitem(of, "AVIF", (settings,))
+        return baselines.encode_baseline_to_size("AVIF", IMAGE, max_bytes)
+
+    default = {**ours, "advanced": {"tune": "iq"}}
+    nearer, farther = (metrics.psnr(IMAGE, encode(settings, 3000).pixels()) for settings in (ours, default))
+    assert nearer > farther + 0.2
+    assert encode(ours, 1).num_bytes < 0.8 * encode(default, 1).num_bytes
+
+
+def test_an_option_that_an_encoder_of_avif_does_not_know_is_left_out(monkeypatch):
+    """As by another encoder than libaom, with which Pillow may have been built."""
+    plain = {key: value for key, value in baselines.AVIF.items() if key != "advanced"}
+    made = []
+    for settings in (plain, {**plain, "advanced": {"no-such-option": "1"}}):
+        monkeypatch.setitem(baselines.OPTIONS, "AVIF", ({"speed": 6, **settings},))
+        made.append(baselines.encode_baseline("AVIF", IMAGE[:64, :64], 20).data)
+    assert made[0] == made[1]
 
 
 def test_what_is_always_small_enough_has_the_highest_quality(baseline):
