@@ -13,9 +13,9 @@ from PIL import Image, features
 MIN_QUALITY, MAX_QUALITY = 0, 99  # on each codec's own scale; 100 is lossless in some
 # A baseline is shown at its best: the slowest setting that gains anything. Where there are several, the smallest file
 # counts: both kinds of JPEG hold the same coefficients. JPEG keeps Pillow's colors at half size (4:2:0), which for
-# 512x512 is closer up to 16 kB. AVIF's bytes would depend on the number of threads, tiles cost bytes, and colors at full
-# size (4:4:4) gain more than they cost, from 3 to 30 kB. libavif 1.4 tunes libaom by "iq": by "ssim" LPIPS is 5 to 7 %
-# lower up to 8 kB (3 % higher at 16 kB), PSNR .3 to .6 dB higher, and the smallest file has about half the bytes.
+# 512x512 is closer up to 16 kB. AVIF's bytes would depend on the number of threads, tiles cost bytes, and colors at
+# full size (4:4:4) gain more than they cost, from 3 to 30 kB. libavif 1.4 tunes libaom by "iq": by "ssim" PSNR is .3 to
+# .6 dB higher, LPIPS lower up to 8 kB (3 % higher at 16 kB), and the smallest file has about half the bytes.
 AVIF: dict = {"max_threads": 1, "autotiling": False, "subsampling": "4:4:4", "advanced": {"tune": "ssim"}}
 # The benches alone measure HEIC, where pillow-heif is installed. Wavefronts (wpp) would cost 2 % of 3 kB; without
 # adaptive quantization (tune psnr) and with deeper transforms both PSNR and LPIPS are better.
