@@ -143,9 +143,8 @@ def encode(
     )
     shape = without_one_frame(header.shape)
     if len(shape) == 4 and not coder.video:
-        able = [name for name, other in presets.PRESETS.items() if registry.coder_by_name(other.coder).video]
-        advice = f"; choose {' or '.join(able)}" if able else ""
-        raise SdcArgumentError(f"a latent has {header.frames} frames and the preset {preset} stores one{advice}")
+        able = " or ".join(name for name, other in presets.PRESETS.items() if registry.coder_by_name(other.coder).video)
+        raise SdcArgumentError(f"a latent has {header.frames} frames, which only {able} can store; choose {able}")
     framing = header.framing + container.SECTION_FRAMING * (len(coder.sections) + len(marks))
     framing += sum(map(len, marks.values()))
     max_payload = None if most is None else most - framing

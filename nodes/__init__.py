@@ -16,6 +16,11 @@ def file_name(path: str) -> str:
     return path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
+def never_equal() -> float:
+    """A fingerprint for a node that has to run. ComfyUI takes what is the same object for unchanged, as math.nan is."""
+    return float("nan")
+
+
 @contextmanager
 def plain_errors():
     """Raise the codec's errors as ValueError, since ComfyUI shows the full class name in front of the message."""

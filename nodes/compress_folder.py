@@ -1,14 +1,12 @@
 """Compress Folder: what Load Image Folder, VAE Encode, SD Latent Quantize and Save SDC do, one image at a time."""
 
-import math
-
 from comfy.cli_args import args
 from comfy_api.v0_0_2 import io
 
 from .. import codec
 from ..codec.autoencoder.srgb import SUFFIXES
 from ..codec.presets import EFFORTS, FAST
-from . import CATEGORY, plain_errors
+from . import CATEGORY, never_equal, plain_errors
 from .files.folder_inputs import check_choice, place_inputs
 from .files.folders import choose_files
 from .folder_work.compress import FolderCompression, Total
@@ -97,7 +95,7 @@ class SDCCompressFolder(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **_):
-        return math.nan  # equal to nothing: each run looks for what is missing
+        return never_equal()  # each run looks for what is missing
 
     @classmethod
     @cancelable()

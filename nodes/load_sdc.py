@@ -1,12 +1,11 @@
 """Load SDC. Its list is built anew for every prompt (nodes/files/listing.py says at what cost)."""
 
 import hashlib
-import math
 
 from comfy_api.v0_0_2 import io
 
 from .. import codec
-from . import CATEGORY, plain_errors
+from . import CATEGORY, never_equal, plain_errors
 from .files.listing import find_listed, list_files, load_listed
 from .files.samples import list_samples
 from .latents.vae import open_for
@@ -75,7 +74,7 @@ class SDCLoad(io.ComfyNode):
         try:
             return hashlib.sha256(codec.read_bounded(find_listed(file))).hexdigest()
         except (ValueError, OSError):
-            return math.nan  # equal to nothing, so the node runs and raises the error
+            return never_equal()  # so the node runs and raises the error
 
     @classmethod
     @plain_errors()

@@ -51,7 +51,7 @@ def encode_file(
         with image_module.open(io.BytesIO(data)) as image:
             pixels, notes = to_srgb(image, background)
     except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as error:
-        raise SdcArgumentError(f"cannot be read as an image: {error}") from None
+        raise SdcArgumentError(f"cannot be read as an image: {_reason(error)}") from None
     from ..autoencoder.images import encode_image  # here, for where there is torch it imports that
 
     settings = {}
@@ -108,8 +108,15 @@ def _mask(data: bytes, width: int, height: int) -> np.ndarray:
         with Image.open(io.BytesIO(data)) as image:
             gray = image.convert("L").resize((width, height), Image.Resampling.BOX)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise SdcArgumentError(f"the mask cannot be read as an image: {error}") from None
+        raise SdcArgumentError(f"the mask cannot be read as an image: {_reason(error)}") from None
     return np.asarray(gray, np.float32) / 255
+
+
+def _reason(error: Exception) -> str:
+    """What Pillow says, which of an unknown format is no more than the address of some memory."""
+    from PIL import UnidentifiedImageError
+
+    return "it is empty, damaged or of an unknown format" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
 def _pillow():

@@ -1,10 +1,10 @@
 """The inputs by which nodes choose the files of a folder, and what ComfyUI asks about them before a run."""
 
-import math
 import os
 
 from comfy_api.v0_0_2 import io
 
+from .. import never_equal
 from .folders import ORDERS, PLACES, choose_files
 from .listing import SDC, find_listed
 
@@ -75,5 +75,5 @@ def state_of(place: str, folder: str, pattern: str, order: str, index: int, limi
         files = choose_files(place, folder, pattern, order, index, limit, suffixes)
         states = [os.stat(find_listed(file)) for file in files]
     except (ValueError, OSError):
-        return math.nan  # equal to nothing, so the node runs and raises the error
+        return never_equal()  # so the node runs and raises the error
     return [(file, state.st_mtime_ns, state.st_size) for file, state in zip(files, states, strict=True)]

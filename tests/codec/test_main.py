@@ -361,6 +361,10 @@ def test_encode_and_decode_images(run, run_here, tmp_path):
     assert (
         refused.returncode == 1 and "a file of this name already" in refused.stderr
     )  # the original is not overwritten
+    (tmp_path / "empty.jpg").touch()
+    refused = run_here("encode", tmp_path / "empty.jpg")
+    assert refused.returncode == 1
+    assert refused.stderr.endswith("cannot be read as an image: it is empty, damaged or of an unknown format\n")
     decoded = run_here("decode", tmp_path / "photo.sdc", "-o", tmp_path / "again.png")
     assert (decoded.returncode, decoded.stderr) == (0, "")
     restored = np.asarray(Image.open(tmp_path / "again.png"))

@@ -273,6 +273,11 @@ def test_images_of_a_folder_become_files_of_their_own_with_their_names(server, m
     assert sizes == {"a ball.sdc": (120, 88), "sub/boat.sdc": (88, 120)}
     assert outputs[compress]["text"][0].startswith("2 files, ")
     assert outputs[find(prompt, "SDCContactSheet")[0]]["text"] == ["2 of 2 images"]
+    # Nothing of the graph has changed, and still the node looks for what is new in the folder, or gone.
+    Image.open(image).save(folder / "another.png")
+    (output / "a ball.sdc").unlink()
+    assert server.client.run(prompt)[compress]["text"][0].startswith("3 files, ")
+    assert (output / "another.sdc").is_file() and (output / "a ball.sdc").is_file()
 
 
 @pytest.mark.parametrize(
