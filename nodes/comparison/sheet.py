@@ -1,8 +1,9 @@
 """The image of a comparison: one column per entry, with a zoom and a map of its differences from the original."""
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from ..images.lettering import font_for, shorten
 from . import metrics
 from .entries import Comparison, Entry
 from .table import show
@@ -93,10 +94,5 @@ def caption(entry: Entry) -> list[str]:
 
 def write(pen: ImageDraw.ImageDraw, x: float, y: float, text: str, color: str):
     """One line, cut off at the end of the column."""
-    font = ImageFont.load_default(FONT_SIZE)
-    text = " ".join(text.split())
-    if pen.textlength(text, font) > TILE:
-        while text and pen.textlength(f"{text}…", font) > TILE:
-            text = text[:-1]
-        text += "…"
-    pen.text((x, y), text, color, font)
+    font = font_for(text, FONT_SIZE)
+    pen.text((x, y), shorten(text, font, TILE), color, font)

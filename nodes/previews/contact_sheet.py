@@ -1,9 +1,10 @@
 """The thumbnails of many images on one sheet."""
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ... import codec
+from ..images.lettering import font_for, shorten
 from ..progress import cancelable, steps
 from .thumbnail import draw_thumbnail
 
@@ -20,7 +21,7 @@ def draw_contact_sheet(images: list[codec.EncodedImage], names: list[str], colum
     line = LINE + 4 if any(names) else 0
     cell = side + GAP
     sheet = Image.new("RGB", (GAP + columns * cell, GAP + rows * (cell + line)), BACKGROUND)
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(LINE - 4)
+    pen = ImageDraw.Draw(sheet)
     for number, (image, name) in enumerate(steps(list(zip(images, names, strict=False)))):
         left, top = GAP + number % columns * cell, GAP + number // columns * (cell + line)
         try:
@@ -30,15 +31,6 @@ def draw_contact_sheet(images: list[codec.EncodedImage], names: list[str], colum
             sheet.paste(small, (left + (side - small.width) // 2, top + (side - small.height) // 2))
         except codec.SdcLimitError:
             pass
-        pen.text((left, top + side + 2), shorten(name, pen, font, side), INK, font)
+        font = font_for(name, LINE - 4)
+        pen.text((left, top + side + 2), shorten(name, font, side), INK, font)
     return np.asarray(sheet)
-
-
-def shorten(text: str, pen: ImageDraw.ImageDraw, font, width: int) -> str:
-    """One line of at most `width` pixels."""
-    text = " ".join(text.split())[:200]
-    if pen.textlength(text, font) <= width:
-        return text
-    while text and pen.textlength(f"{text}…", font) > width:
-        text = text[:-1]
-    return f"{text}…"
