@@ -28,6 +28,6 @@ def sharing(arguments: list[str]) -> list[str]:
         return []
     for threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # of torch, here and in the servers: all cores are busy
         os.environ.setdefault(threads, "1")
-    # Another would collect all tests once more, and share the cores with servers. A process and its own take up to 4 GB.
+    # Another would collect all tests once more, on cores that the servers need. A process and its own take up to 4 GB.
     processes = max(2, min(4, os.cpu_count() or 2, psutil.virtual_memory().available // 4_000_000_000))
     return [f"--numprocesses={processes}", "--dist=loadscope", "--no-loadscope-reorder"]
