@@ -13,16 +13,6 @@ from sdc_pack.nodes.regenerate import SDCRegenerate
 from sdc_pack.nodes.regenerate_canny import SDCRegenerateCanny
 
 
-@pytest.fixture
-def model(small):
-    return small.clone()
-
-
-@pytest.fixture
-def control_net(small_control_net):
-    return small_control_net
-
-
 def encoded(width=96, height=64, **changes) -> codec.EncodedImage:
     shape = (4, max(1, height // 8), max(1, width // 8))
     latent = np.random.default_rng(3).normal(size=shape).astype(np.float32) / 0.18215

@@ -22,16 +22,6 @@ from dev import families
 
 
 @pytest.fixture
-def model(small):
-    return small.clone()
-
-
-@pytest.fixture
-def control_net(small_control_net):
-    return small_control_net
-
-
-@pytest.fixture
 def image():
     """Two images of 96x64: a bright square on dark, and a disc."""
     images = np.full((2, 64, 96, 3), 0.1, np.float32)
